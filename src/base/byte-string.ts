@@ -1,0 +1,48 @@
+/**
+ * A Linux name or path is a string of bytes, not of characters. A `ByteString` holds such bytes in
+ * a JavaScript string, one char (0x00 to 0xff) a byte: it compares, concatenates and hashes like
+ * any string, V8 stores it in one byte a char, and invalid UTF-8 survives unchanged.
+ *
+ * INVARIANT: every char code is below 0x100.
+ */
+declare const byteStringBrand: unique symbol;
+export type ByteString = string & { readonly [byteStringBrand]: true };
+
+const utf8Decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+/** Bytes as they came from the kernel, a file system or a socket. */
+export function byteStringOfBytes(bytes: Uint8Array): ByteString {
+  const view = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return view.latin1Slice(0, view.length) as ByteString;
+}
+
+/** The UTF-8 bytes of an ordinary JavaScript string (JSON, XML, command line). */
+export function byteStringOfText(text: string): ByteString {
+  return Buffer.from(text, 'utf8').latin1Slice() as ByteString;
+}
+
+export function bytesOfByteString(name: ByteString): Buffer {
+  return Buffer.from(name, 'latin1');
+}
+
+/** The text, or undefined where the bytes are not valid UTF-8. */
+export function textOfByteString(name: ByteString): string | undefined {
+  // Plain ASCII is the common case and is its own text.
+  // oxlint-disable-next-line no-control-regex
+  if (/^[\x00-\x7f]*$/.test(name)) return name;
+  try {
+    return utf8Decoder.decode(bytesOfByteString(name));
+  } catch {
+    return undefined;
+  }
+}
+
+/** For logs and messages only: always printable, lossy for invalid UTF-8. */
+export function displayByteString(name: ByteString): string {
+  return JSON.stringify(bytesOfByteString(name).toString('utf8')).slice(1, -1);
+}
+
+/** `parent` is '/' or has no trailing slash. */
+export function joinPath(parent: ByteString, name: ByteString): ByteString {
+  return (parent === '/' ? `/${name}` : `${parent}/${name}`) as ByteString;
+}
