@@ -13,12 +13,12 @@ const utf8Decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 /** Bytes as they came from the kernel, a file system or a socket. */
 export function byteStringOfBytes(bytes: Uint8Array): ByteString {
   const view = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  return view.latin1Slice(0, view.length) as ByteString;
+  return view.toString('latin1') as ByteString;
 }
 
 /** The UTF-8 bytes of an ordinary JavaScript string (JSON, XML, command line). */
 export function byteStringOfText(text: string): ByteString {
-  return Buffer.from(text, 'utf8').latin1Slice() as ByteString;
+  return Buffer.from(text, 'utf8').toString('latin1') as ByteString;
 }
 
 export function bytesOfByteString(name: ByteString): Buffer {
