@@ -1,0 +1,50 @@
+/**
+ * The seam to the store under Alluxio (a local `file://` root, S3), asked only where no worker can
+ * answer: names that no worker path can express, files of a dead owner, a cluster that is down.
+ * Implementations live in src/ufs. Paths are Alluxio paths (`/bucket/key`); the implementation puts
+ * its root in front and must not follow a path out of it.
+ */
+import type { ByteString } from '../base/byte-string.ts';
+import type { ByteSink, CallContext, FileStatus, FileVersion } from './types.ts';
+
+export interface UnderStoreRead {
+  readonly path: ByteString;
+  readonly offset: number;
+  readonly lengthBytes: number;
+}
+
+export interface UnderStore {
+  /**
+   * Whether the root answers right now (mounted, reachable). Never throws; false is "off for the
+   * moment", and the caller asks again later.
+   */
+  isReachable(context: CallContext): Promise<boolean>;
+
+  /**
+   * Throws `not-found`, `not-a-directory`, `permission` or `unavailable`. `mtimeMs` has Alluxio's
+   * meaning: whole milliseconds, rounded down, as Java's `File.lastModified` tells them.
+   */
+  stat(path: ByteString, context: CallContext): Promise<FileStatus>;
+
+  /** Entries with their status, in batches. Throws `not-found` for a missing directory. */
+  list(path: ByteString, context: CallContext): AsyncIterable<FileStatus[]>;
+
+  /**
+   * Names only, in batches, without a stat each: cheap enough to run beside every worker listing.
+   * Throws as `list` does.
+   */
+  names(path: ByteString, context: CallContext): AsyncIterable<ByteString[]>;
+
+  /**
+   * Delivers bytes of the range in order; resolves with what was delivered (fewer at the end of the
+   * file) and the version of the very file they came from, taken before and after the bytes on the
+   * same open file. A file that changed in between is a `version-changed` error.
+   */
+  read(
+    request: UnderStoreRead,
+    sink: ByteSink,
+    context: CallContext,
+  ): Promise<{ readonly lengthBytes: number; readonly version: FileVersion }>;
+
+  close(): Promise<void>;
+}
