@@ -1,0 +1,62 @@
+/**
+ * Page memory: one SharedArrayBuffer cut into equal slots, sized once. The cluster thread writes
+ * network bytes into slots, the kernel thread replies from them; no page byte lives anywhere else,
+ * so the memory ceiling holds by construction.
+ *
+ * A slot is smaller than a page: a file of 110 KiB on a cluster with 4 MiB pages takes one slot,
+ * not a page, and a page takes as many slots as it has bytes for (they need not be neighbours).
+ */
+import { assert } from '../base/assert.ts';
+
+/** 128 KiB: the size of a typical small file and of a kernel request without raised read-ahead. */
+export const SLOT_BYTES = 128 * 1024;
+
+export interface SlabGeometry {
+  readonly slotBytes: number;
+  readonly slotCount: number;
+}
+
+export function slabGeometry(memoryLimitBytes: number): SlabGeometry {
+  return { slotBytes: SLOT_BYTES, slotCount: Math.floor(memoryLimitBytes / SLOT_BYTES) };
+}
+
+export class Slab {
+  readonly geometry: SlabGeometry;
+  readonly buffer: SharedArrayBuffer;
+  readonly #slots: Uint8Array[] = [];
+
+  /** With a buffer: the same memory, seen from another thread. */
+  constructor(geometry: SlabGeometry, buffer?: SharedArrayBuffer) {
+    const { slotBytes, slotCount } = geometry;
+    this.geometry = geometry;
+    this.buffer = buffer ?? new SharedArrayBuffer(slotBytes * slotCount);
+    assert(this.buffer.byteLength === slotBytes * slotCount, 'The slab has another size');
+    for (let index = 0; index < slotCount; index++) {
+      this.#slots.push(new Uint8Array(this.buffer, index * slotBytes, slotBytes));
+    }
+  }
+
+  slot(index: number): Uint8Array {
+    const slot = this.#slots[index];
+    assert(slot !== undefined, 'The slot index is out of range');
+    return slot;
+  }
+
+  /**
+   * Copies a chunk into a page that is laid over `slots`, starting at `offsetInPage`. Bytes past
+   * the last slot are an error of the caller.
+   */
+  writeToPage(slots: readonly number[], offsetInPage: number, chunk: Uint8Array): void {
+    const { slotBytes } = this.geometry;
+    let done = 0;
+    while (done < chunk.length) {
+      const at = offsetInPage + done;
+      const slotIndex = slots[Math.floor(at / slotBytes)];
+      assert(slotIndex !== undefined, 'A chunk runs over the end of its page');
+      const offsetInSlot = at % slotBytes;
+      const length = Math.min(chunk.length - done, slotBytes - offsetInSlot);
+      this.slot(slotIndex).set(chunk.subarray(done, done + length), offsetInSlot);
+      done += length;
+    }
+  }
+}

@@ -1,0 +1,77 @@
+/**
+ * The few libc calls that Node lacks, typed. Every call here is synchronous and blocks the calling
+ * thread only; errors come back as `SystemError` with the errno's number.
+ */
+import koffi from 'koffi';
+
+/** A failed libc call. */
+export class SystemError extends Error {
+  readonly call: string;
+  readonly errno: number;
+
+  constructor(call: string, errno: number) {
+    super(`${call} failed with errno ${errno}`);
+    this.name = 'SystemError';
+    this.call = call;
+    this.errno = errno;
+  }
+}
+
+// null: the symbols of this process, libc among them.
+const libc = koffi.load(null);
+
+const nativePoll = libc.func('int poll(void *fds, unsigned long count, int timeoutMs)') as (
+  fds: Buffer,
+  count: number,
+  timeoutMs: number,
+) => number;
+const nativeEventfd = libc.func('int eventfd(unsigned int initial, int flags)') as (
+  initial: number,
+  flags: number,
+) => number;
+
+/** Linux errno EINTR: a signal arrived; the call is made again. */
+const EINTR = 4;
+/** poll(2): data to read. */
+const POLLIN = 0x001;
+/** struct pollfd { int fd; short events; short revents; }, little endian. */
+const POLLFD_BYTES = 8;
+
+/** Waits for readability of a fixed set of file descriptors without allocating. */
+export class Poller {
+  readonly #fds: Buffer;
+  readonly #count: number;
+
+  constructor(fds: readonly number[]) {
+    this.#count = fds.length;
+    this.#fds = Buffer.alloc(fds.length * POLLFD_BYTES);
+    fds.forEach((fd, index) => {
+      this.#fds.writeInt32LE(fd, index * POLLFD_BYTES);
+      this.#fds.writeInt16LE(POLLIN, index * POLLFD_BYTES + 4);
+    });
+  }
+
+  /** Blocks the thread until one is ready (or hung up) or the time is over; the number ready. */
+  wait(timeoutMs: number): number {
+    const ready = nativePoll(this.#fds, this.#count, timeoutMs);
+    if (ready >= 0) return ready;
+    const errno = koffi.errno();
+    if (errno === EINTR) return 0;
+    throw new SystemError('poll', errno);
+  }
+
+  /** Whether the descriptor at this index was ready, hung up or in error at the last wait. */
+  isReady(index: number): boolean {
+    return this.#fds.readInt16LE(index * POLLFD_BYTES + 6) !== 0;
+  }
+}
+
+/** EFD_CLOEXEC | EFD_NONBLOCK. */
+const EVENTFD_FLAGS = 0o2000000 | 0o4000;
+
+/** A counter that wakes a poller: write eight bytes to add, read eight bytes to take all. */
+export function createEventfd(): number {
+  const fd = nativeEventfd(0, EVENTFD_FLAGS);
+  if (fd < 0) throw new SystemError('eventfd', koffi.errno());
+  return fd;
+}

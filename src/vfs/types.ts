@@ -1,0 +1,175 @@
+/** What crosses the border of the core: ids, errors, requests' answers, jobs and their results. */
+import type { ByteString } from '../base/byte-string.ts';
+
+declare const idBrand: unique symbol;
+type Id<Name extends string> = number & { readonly [idBrand]: Name };
+
+/** Names a file or directory to the kernel; 1 is the root. */
+export type InodeId = Id<'inode'>;
+/** Names one open file or directory to the kernel. */
+export type HandleId = Id<'handle'>;
+/** Names one unanswered kernel request. */
+export type RequestId = Id<'request'>;
+/** Names one job given to the cluster thread. */
+export type JobId = Id<'job'>;
+
+export const ROOT_INODE = 1 as InodeId;
+
+/** Every way a request can fail. The daemon maps each to one errno. */
+export type FsErrorCode =
+  | 'not-found'
+  /** The inode is of an earlier life of the daemon, or the file changed under an open handle. */
+  | 'stale'
+  | 'bad-handle'
+  | 'not-a-directory'
+  | 'is-a-directory'
+  | 'read-only'
+  | 'permission'
+  | 'invalid'
+  | 'name-too-long'
+  /** Seek past the end. */
+  | 'no-data'
+  /** No such extended attribute. */
+  | 'no-attribute'
+  /** The buffer for an extended attribute is too small. */
+  | 'range'
+  /** A table of ours is at its bound. */
+  | 'limit'
+  | 'interrupted'
+  | 'timeout'
+  /** No worker and no under store could serve. */
+  | 'unavailable'
+  /** No data path can carry the name or file. */
+  | 'inexpressible'
+  | 'unsupported'
+  | 'shutting-down'
+  /** Everything else: answers that do not add up, broken invariants. */
+  | 'io';
+
+export type FileKind = 'file' | 'directory';
+
+export interface Attributes {
+  readonly ino: InodeId;
+  readonly kind: FileKind;
+  readonly lengthBytes: number;
+  readonly mtimeMs: number;
+  /** Permission bits, where the cluster tells them. */
+  readonly mode: number | undefined;
+}
+
+/** Takes directory entries until the kernel's buffer is full. */
+export interface EntrySink {
+  /** False when the entry does not fit; it was not added. */
+  add(name: ByteString, ino: InodeId, kind: FileKind, nextOffset: number): boolean;
+  /** As `add`, with attributes: a true answer is one more lookup of the inode. */
+  addPlus(name: ByteString, attributes: Attributes, ttlMs: number, nextOffset: number): boolean;
+}
+
+/**
+ * Where the core sends its answers. Exactly one call for each request; every call takes effect
+ * before it returns (a data reply's segments may be used again afterwards).
+ */
+export interface CoreReplies {
+  error(request: RequestId, code: FsErrorCode): void;
+  /** Attributes and entry are valid to the kernel for `ttlMs` from now. */
+  entry(request: RequestId, attributes: Attributes, ttlMs: number): void;
+  /** The name does not exist, and will not for `ttlMs`. */
+  negativeEntry(request: RequestId, ttlMs: number): void;
+  attributes(request: RequestId, attributes: Attributes, ttlMs: number): void;
+  /** `keepCache`: what the kernel holds of this file is still right. */
+  opened(request: RequestId, handle: HandleId, keepCache: boolean): void;
+  openedDirectory(request: RequestId, handle: HandleId): void;
+  data(request: RequestId, segments: readonly Uint8Array[], lengthBytes: number): void;
+  /** The core calls `fill` once, at once, with a sink over a buffer of the size asked for. */
+  entries(request: RequestId, sizeBytes: number, fill: (sink: EntrySink) => void): void;
+  /** Value or list of extended attributes; `sizeBytes` 0 asks only for the length. */
+  attributeValue(request: RequestId, value: Uint8Array, sizeBytes: number): void;
+  offset(request: RequestId, offset: number): void;
+  ok(request: RequestId): void;
+}
+
+/** What the core wants done besides answers. */
+export interface CoreEffects {
+  submit(job: Job): void;
+  /** The kernel must drop what it holds of the inode's content and attributes. */
+  invalidateInode(ino: InodeId): void;
+  /** The kernel must drop the name. */
+  invalidateEntry(parent: InodeId, name: ByteString): void;
+  /** For the log: a request failed for a reason that the errno alone does not tell. */
+  report(failure: FailureReport): void;
+}
+
+export interface FailureReport {
+  readonly code: FsErrorCode;
+  readonly path: ByteString;
+  readonly reason: string;
+}
+
+export interface VersionMessage {
+  readonly lengthBytes: number;
+  readonly mtimeMs: number;
+  readonly contentHash: string | undefined;
+}
+
+/** Plain data: it is posted to another thread. */
+export type Job =
+  | { readonly kind: 'stat'; readonly id: JobId; readonly path: ByteString }
+  | { readonly kind: 'list'; readonly id: JobId; readonly path: ByteString }
+  | {
+      readonly kind: 'fetch';
+      readonly id: JobId;
+      readonly path: ByteString;
+      readonly version: VersionMessage;
+      readonly firstPage: number;
+      /** Slots of each page, in page order. */
+      readonly pages: readonly { readonly lengthBytes: number; readonly slots: readonly number[] }[];
+      /** Nobody waits for it yet. */
+      readonly isAhead: boolean;
+    }
+  | { readonly kind: 'locate'; readonly id: JobId; readonly path: ByteString }
+  /** The job's result is not wanted any more; its final result still comes. */
+  | { readonly kind: 'cancel'; readonly id: JobId };
+
+export interface StatusMessage {
+  readonly kind: FileKind;
+  readonly lengthBytes: number;
+  readonly mtimeMs: number;
+  readonly mode: number | undefined;
+  readonly contentHash: string | undefined;
+}
+
+/** A part of a listing, column by column. */
+export interface ListBatch {
+  readonly names: readonly ByteString[];
+  readonly statuses: readonly StatusMessage[];
+}
+
+/** Every job ends with exactly one final result: `failed`, or the one its kind ends with. */
+export type JobResult =
+  | { readonly kind: 'status'; readonly id: JobId; readonly status: StatusMessage }
+  /** `isLast` makes it final. */
+  | { readonly kind: 'listed'; readonly id: JobId; readonly batch: ListBatch; readonly isLast: boolean }
+  /** The next page of the fetch is complete; final with its last page. */
+  | { readonly kind: 'page'; readonly id: JobId; readonly pageIndex: number }
+  | {
+      readonly kind: 'located';
+      readonly id: JobId;
+      readonly ufsPath: ByteString;
+      readonly workers: readonly string[];
+    }
+  | { readonly kind: 'failed'; readonly id: JobId; readonly code: FsErrorCode; readonly reason: string };
+
+export interface CoreOptions {
+  /** Life number of the daemon under one mount, from 1; keeps inode numbers of lives apart. */
+  readonly incarnation: number;
+  readonly attrTimeoutMs: number;
+  readonly entryTimeoutMs: number;
+  readonly negativeTimeoutMs: number;
+  /** Longest wait of one request; a little above the cluster layer's own deadline. */
+  readonly requestTimeoutMs: number;
+  /** Most bytes fetched ahead of one handle. */
+  readonly readAheadBytes: number;
+  readonly handlesMax: number;
+  /** Whether a listing that lacks this name proves that it does not exist. */
+  readonly isListable: (name: ByteString) => boolean;
+}
