@@ -60,8 +60,9 @@ export type OperationName = (typeof OPERATIONS)[number];
 /** Upper bounds of the latency buckets in milliseconds; one more takes the rest. */
 export const LATENCY_BUCKETS_MS = [0.1, 1, 10, 40, 160, 640, 5000] as const;
 
-/** count, errors, sum of milliseconds, then the buckets. */
-const OPERATION_STRIDE = 3 + LATENCY_BUCKETS_MS.length + 1;
+/** Count, sum of milliseconds, then the buckets: once for successes, once for failures. */
+const BLOCK = 2 + LATENCY_BUCKETS_MS.length + 1;
+const OPERATION_STRIDE = 2 * BLOCK;
 const OPERATIONS_START = COUNTERS.length;
 const TOTAL = OPERATIONS_START + OPERATIONS.length * OPERATION_STRIDE;
 
@@ -72,7 +73,6 @@ const indexOfOperation = new Map<OperationName, number>(
 
 export interface OperationFigures {
   readonly count: number;
-  readonly errors: number;
   readonly sumMs: number;
   /** Not cumulative; one more than `LATENCY_BUCKETS_MS`. */
   readonly buckets: readonly number[];
@@ -102,10 +102,9 @@ export class Counters {
 
   observe(operation: OperationName, latencyMs: number, isError: boolean): void {
     const values = this.#values;
-    const base = indexOfOperation.get(operation) as number;
+    const base = (indexOfOperation.get(operation) as number) + (isError ? BLOCK : 0);
     values[base] = (values[base] as number) + 1;
-    if (isError) values[base + 1] = (values[base + 1] as number) + 1;
-    values[base + 2] = (values[base + 2] as number) + latencyMs;
+    values[base + 1] = (values[base + 1] as number) + latencyMs;
     let bucket = 0;
     while (
       bucket < LATENCY_BUCKETS_MS.length &&
@@ -113,18 +112,18 @@ export class Counters {
     ) {
       bucket++;
     }
-    const at = base + 3 + bucket;
+    const at = base + 2 + bucket;
     values[at] = (values[at] as number) + 1;
   }
 
-  operation(name: OperationName): OperationFigures {
-    const base = indexOfOperation.get(name) as number;
-    const figures = this.#values.subarray(base, base + OPERATION_STRIDE);
+  /** Successes and failures apart: a quick ENOENT must not flatter the latency of reads. */
+  operation(name: OperationName, outcome: 'success' | 'failure'): OperationFigures {
+    const base = (indexOfOperation.get(name) as number) + (outcome === 'failure' ? BLOCK : 0);
+    const figures = this.#values.subarray(base, base + BLOCK);
     return {
       count: figures[0] as number,
-      errors: figures[1] as number,
-      sumMs: figures[2] as number,
-      buckets: [...figures.subarray(3)],
+      sumMs: figures[1] as number,
+      buckets: [...figures.subarray(2)],
     };
   }
 }
