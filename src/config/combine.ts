@@ -1,0 +1,136 @@
+/** From single options to the whole: rules that concern more than one option. */
+import { optionList } from './options.ts';
+import type { OptionField, RawValues } from './options.ts';
+import type { ConfigProblem, MountConfig, Provenance, SourceKind } from './types.ts';
+import { formatSize } from './values.ts';
+
+/** Fewer could not hold the page being read, the next one and one more for a second reader. */
+const PAGES_MIN = 4;
+
+/** What `combine` gives: all but what belongs to the single mount. */
+export type CombinedValues = Omit<MountConfig, 'mountpoint' | 'mountFlags'>;
+
+export interface CombineContext {
+  readonly provenance: Readonly<Record<OptionField, Provenance>>;
+  readonly readText: (path: string) => string;
+  readonly problems: ConfigProblem[];
+}
+
+const STRENGTH: readonly SourceKind[] = [
+  'default',
+  'site-properties',
+  'yaml',
+  'environment',
+  'property-flag',
+  'mount-option',
+  'flag',
+];
+
+/** Undefined where a required value is missing; further problems go to the list of the context. */
+export function combine(raw: RawValues, context: CombineContext): CombinedValues | undefined {
+  const { provenance } = context;
+  const problem = (field: OptionField, value: string | undefined, reason: string): void => {
+    const row = optionList.find((option) => option.field === field)?.row;
+    const { source, where } = provenance[field];
+    context.problems.push({
+      option: row?.key ?? field,
+      where: source === 'default' ? '' : where,
+      value,
+      reason,
+    });
+  };
+
+  /** Which of two options that exclude each other counts. */
+  const choose = <T extends OptionField>(one: T, other: T): T | undefined => {
+    if (raw[one] === undefined && raw[other] === undefined) return undefined;
+    if (raw[one] === undefined) return other;
+    if (raw[other] === undefined) return one;
+    const strengths = [one, other].map((field) => STRENGTH.indexOf(provenance[field].source));
+    const difference = (strengths[0] ?? 0) - (strengths[1] ?? 0);
+    if (difference === 0) problem(one, undefined, `Excludes ${provenance[other].where}: give one`);
+    return difference >= 0 ? one : other;
+  };
+
+  const passwordFrom = choose('etcdPassword', 'etcdPasswordFile');
+  let etcdPassword = passwordFrom === 'etcdPassword' ? raw.etcdPassword : undefined;
+  if (passwordFrom === 'etcdPasswordFile' && raw.etcdPasswordFile !== undefined) {
+    try {
+      etcdPassword = context.readText(raw.etcdPasswordFile).split(/\r?\n/, 1)[0];
+      if (etcdPassword === '') problem(passwordFrom, raw.etcdPasswordFile, 'Holds no password');
+    } catch (error) {
+      const message = error instanceof Error ? error.message : String(error);
+      problem(passwordFrom, raw.etcdPasswordFile, `Cannot be read: ${message}`);
+    }
+  }
+  if (etcdPassword !== undefined && raw.etcdUsername === undefined) {
+    problem('etcdUsername', undefined, 'Must be given with a password for etcd');
+  }
+  if (etcdPassword === undefined && passwordFrom === undefined && raw.etcdUsername !== undefined) {
+    problem('etcdUsername', raw.etcdUsername, 'Needs a password: give --etcd-password-file');
+  }
+
+  checkTls(raw, problem);
+  const minimum = PAGES_MIN * raw.pageSizeBytes;
+  if (raw.memoryLimitBytes < minimum) {
+    const [given, page] = [formatSize(raw.memoryLimitBytes), formatSize(raw.pageSizeBytes)];
+    const reason = `is too small for pages of ${page}; use at least ${formatSize(minimum)}`;
+    problem('memoryLimitBytes', given, reason);
+  }
+  if (raw.connectTimeoutMs > raw.requestTimeoutMs) {
+    problem('connectTimeoutMs', undefined, 'Must not be longer than --request-timeout');
+  }
+  if (!raw.readOnly) {
+    const reason = 'is not possible: this release cannot write; leave it out to mount read-only';
+    problem('readOnly', 'false', reason);
+  }
+
+  const membership = choose('etcdHosts', 'workerHosts');
+  // A value that was given but is wrong has been reported already.
+  const isGiven = (field: OptionField): boolean => provenance[field].source !== 'default';
+  if (membership === undefined && !isGiven('etcdHosts') && !isGiven('workerHosts')) {
+    problem('etcdHosts', undefined, 'Must be given (or --worker-hosts): which cluster to mount');
+  }
+  if (raw.ufs === undefined && !isGiven('ufs')) {
+    const reason = 'Must be given: the root of the name space, as alluxio.dora.client.ufs.root';
+    problem('ufs', undefined, reason);
+  }
+  if (membership === undefined || raw.ufs === undefined) return undefined;
+
+  const { etcdPasswordFile: _file, config: _config, siteProperties: _site, ...kept } = raw;
+  const { etcdPassword: _password, ...values } = kept;
+  const isTls = raw.etcdCaFile !== undefined;
+  return {
+    ...values,
+    ...(etcdPassword === undefined ? {} : { etcdPassword }),
+    ufs: raw.ufs,
+    membershipSource: membership === 'etcdHosts' ? 'etcd' : 'static',
+    etcdHosts: (membership === 'etcdHosts' ? (raw.etcdHosts ?? []) : []).map(
+      ({ scheme, host, port }) =>
+        `${scheme ?? (isTls ? 'https' : 'http')}://${host}:${port ?? raw.etcdPort}`,
+    ),
+    workerHosts: (membership === 'workerHosts' ? (raw.workerHosts ?? []) : []).map(
+      ({ host, ports }) => ({
+        host,
+        httpPort: ports[0] ?? raw.workerHttpPort,
+        s3Port: ports[1] ?? raw.workerS3Port,
+      }),
+    ),
+  };
+}
+
+type Report = (field: OptionField, value: string | undefined, reason: string) => void;
+
+function checkTls(raw: RawValues, problem: Report): void {
+  const { etcdCaFile, etcdCertFile, etcdKeyFile } = raw;
+  if ((etcdCertFile === undefined) !== (etcdKeyFile === undefined)) {
+    const given = etcdCertFile === undefined ? 'etcdKeyFile' : 'etcdCertFile';
+    problem(given, raw[given], 'Needs both --etcd-cert-file and --etcd-key-file');
+  }
+  if (etcdCertFile !== undefined && etcdCaFile === undefined) {
+    problem('etcdCertFile', etcdCertFile, 'Needs --etcd-ca-file');
+  }
+  const plain = raw.etcdHosts?.find(({ scheme }) => scheme === 'http');
+  if (plain !== undefined && etcdCaFile !== undefined) {
+    problem('etcdHosts', `http://${plain.host}`, 'Is not https, but --etcd-ca-file is given');
+  }
+}

@@ -1,0 +1,523 @@
+/**
+ * THE table of options. Flags, environment names, YAML keys, `-o` keys, Alluxio property names,
+ * help, docs/options.md and `--print-config` are all made from these rows; nothing else in the
+ * program names an option.
+ *
+ * From a row's key `page-size` follow `--page-size`, `ALLUXIO_FUSE_PAGE_SIZE`, the YAML key
+ * `page-size` and `-o page_size`.
+ */
+import { etcdHostsKind, workerHostsKind } from './hosts.ts';
+import type { EtcdHost, HostAndPorts } from './hosts.ts';
+import type { OptionValues } from './types.ts';
+import {
+  booleanKind,
+  choiceKind,
+  durationKind,
+  integerKind,
+  modeKind,
+  parseBoolean,
+  sizeKind,
+  textKind,
+  ValueError,
+} from './values.ts';
+import type { ValueKind } from './values.ts';
+
+/** What defaults depend on. */
+export interface DefaultContext {
+  readonly uid: number;
+  readonly gid: number;
+  readonly env: Readonly<Record<string, string | undefined>>;
+}
+
+export const OPTION_GROUPS = [
+  'Configuration files',
+  'Cluster',
+  'Deadlines and fallback',
+  'Cache',
+  'Files and permissions',
+  'Mount',
+  'Running',
+] as const;
+export type OptionGroup = (typeof OPTION_GROUPS)[number];
+
+export interface OptionRow<T> {
+  readonly key: string;
+  readonly group: OptionGroup;
+  readonly kind: ValueKind<T>;
+  /** Alluxio's names for the same thing; the first one that is set in a file counts. */
+  readonly properties?: readonly string[];
+  /** Further `-o` keys, as libfuse spells them. */
+  readonly mountOptions?: readonly string[];
+  /** Undefined where the option has no value unless given. */
+  readonly fallback: (context: DefaultContext) => T | undefined;
+  /** For help and docs, where the default depends on the machine or is not there. */
+  readonly defaultText?: string;
+  readonly doc: string;
+  /** Never shown, and never taken from a command line, which every user of the machine can read. */
+  readonly isSecret?: true;
+  /** Relative values are taken from the working directory, or the directory of the file they are in. */
+  readonly isPath?: true;
+}
+
+/** Values as parsed, before options are combined into a `MountConfig`. */
+export interface RawValues extends Omit<OptionValues, 'etcdHosts' | 'workerHosts' | 'ufs'> {
+  readonly etcdHosts?: readonly EtcdHost[];
+  readonly workerHosts?: readonly HostAndPorts[];
+  readonly ufs?: string;
+  readonly etcdPasswordFile?: string;
+  readonly config?: string;
+  readonly siteProperties?: string;
+}
+
+export type OptionField = keyof RawValues;
+
+export type OptionTable = {
+  readonly [Field in OptionField]-?: OptionRow<NonNullable<RawValues[Field]>>;
+};
+
+const KB = 1024;
+const MB = 1024 * KB;
+const GB = 1024 * MB;
+const TB = 1024 * GB;
+const SECOND = 1000;
+const HOUR = 3600 * SECOND;
+const DAY = 24 * HOUR;
+
+const portKind = integerKind({ min: 1, max: 65535 });
+/** The kernel's attribute times are 64 bit; a year is "for ever" for a mount. */
+const cacheTimeKind = durationKind({ min: 0, max: 365 * DAY });
+const idKind = integerKind({ min: 0, max: 2 ** 32 - 2 });
+const pathKind = textKind({
+  placeholder: 'PATH',
+  allowed: 'a path',
+  // oxlint-disable-next-line no-control-regex
+  pattern: /^[^\x00]+$/,
+});
+const nameKind = (what: string): ValueKind<string> =>
+  textKind({ placeholder: 'NAME', allowed: what, pattern: /^[^\s/,\\]+$/ });
+
+const virtualNodesKind: ValueKind<number | 'auto'> = {
+  placeholder: 'auto|NUMBER',
+  allowed: 'auto, or a whole number from 1 to 10000',
+  parse(text, dialect) {
+    if (text.trim().toLowerCase() === 'auto') return 'auto';
+    return integerKind({ min: 1, max: 10_000 }).parse(text, dialect);
+  },
+  format: String,
+};
+
+const fallbackKind: ValueKind<'auto' | 'off'> = {
+  placeholder: 'auto|off',
+  allowed: 'auto (or true) or off (or false)',
+  parse(text) {
+    if (text.trim().toLowerCase() === 'auto') return 'auto';
+    return parseBoolean(text) ? 'auto' : 'off';
+  },
+  format: (value) => value,
+};
+
+const ufsKind: ValueKind<string> = {
+  placeholder: 'URI',
+  allowed: 'a URI with its scheme, such as s3://bucket/data or file:///data',
+  parse(text) {
+    const match = /^([a-z][a-z0-9+.-]*):\/\/(.*?)\/*$/is.exec(text);
+    const [scheme, rest] = [match?.[1]?.toLowerCase(), match?.[2]];
+    if (scheme === undefined || rest === undefined || text !== text.trim()) throw new ValueError();
+    if (scheme === 'file') {
+      if (!/^file:\/\/\//i.test(text)) throw new ValueError('needs three slashes after file:');
+      return rest === '' ? 'file:///' : `file://${rest}`;
+    }
+    if (rest === '') throw new ValueError();
+    return `${scheme}://${rest}`;
+  },
+  format: (value) => value,
+};
+
+const METRICS_NAME = /^[\w.:%-]+$/;
+
+export const options: OptionTable = {
+  config: {
+    key: 'config',
+    group: 'Configuration files',
+    kind: pathKind,
+    fallback: () => undefined,
+    defaultText: 'none',
+    isPath: true,
+    doc: 'YAML file with any of these options, keyed by their names without the dashes.',
+  },
+  siteProperties: {
+    key: 'site-properties',
+    group: 'Configuration files',
+    kind: pathKind,
+    fallback: () => undefined,
+    defaultText:
+      'the first that exists of $ALLUXIO_HOME/conf/alluxio-site.properties, ~/.alluxio/alluxio-site.properties and /etc/alluxio/alluxio-site.properties',
+    isPath: true,
+    doc: "Alluxio's own property file. The properties named below are read from it; all others are left to Alluxio.",
+  },
+  etcdHosts: {
+    key: 'etcd-hosts',
+    group: 'Cluster',
+    kind: etcdHostsKind,
+    properties: ['alluxio.etcd.endpoints'],
+    fallback: () => undefined,
+    defaultText: 'none; this or `--worker-hosts` is required',
+    doc: 'The etcd servers in which the workers of the cluster register.',
+  },
+  etcdPort: {
+    key: 'etcd-port',
+    group: 'Cluster',
+    kind: portKind,
+    fallback: () => 2379,
+    doc: 'Port for the etcd hosts that are given without one.',
+  },
+  etcdUsername: {
+    key: 'etcd-username',
+    group: 'Cluster',
+    kind: textKind({ placeholder: 'NAME', allowed: 'a name', pattern: /^[^\n]+$/ }),
+    properties: ['alluxio.etcd.username'],
+    fallback: () => undefined,
+    defaultText: 'none',
+    doc: 'User for etcd; needs a password.',
+  },
+  etcdPassword: {
+    key: 'etcd-password',
+    group: 'Cluster',
+    kind: textKind({ placeholder: 'SECRET', allowed: 'a password', pattern: /^[^\n]+$/ }),
+    properties: ['alluxio.etcd.password'],
+    fallback: () => undefined,
+    defaultText: 'none',
+    isSecret: true,
+    doc: 'Password for etcd. Not accepted on a command line or with -o, where every user of the machine could read it: use the environment, a file, or `--etcd-password-file`.',
+  },
+  etcdPasswordFile: {
+    key: 'etcd-password-file',
+    group: 'Cluster',
+    kind: pathKind,
+    fallback: () => undefined,
+    defaultText: 'none',
+    isPath: true,
+    doc: 'File whose first line is the password for etcd.',
+  },
+  etcdCaFile: {
+    key: 'etcd-ca-file',
+    group: 'Cluster',
+    kind: pathKind,
+    fallback: () => undefined,
+    defaultText: 'none',
+    isPath: true,
+    doc: 'PEM file with the authority that signed the certificates of the etcd servers. Makes hosts without a scheme https.',
+  },
+  etcdCertFile: {
+    key: 'etcd-cert-file',
+    group: 'Cluster',
+    kind: pathKind,
+    fallback: () => undefined,
+    defaultText: 'none',
+    isPath: true,
+    doc: 'PEM file with the client certificate for etcd; needs `--etcd-ca-file` and `--etcd-key-file`.',
+  },
+  etcdKeyFile: {
+    key: 'etcd-key-file',
+    group: 'Cluster',
+    kind: pathKind,
+    fallback: () => undefined,
+    defaultText: 'none',
+    isPath: true,
+    doc: 'PEM file with the key of the client certificate for etcd.',
+  },
+  clusterName: {
+    key: 'cluster-name',
+    group: 'Cluster',
+    kind: nameKind('a name without slashes, commas and blanks'),
+    properties: ['alluxio.cluster.name'],
+    fallback: () => 'DefaultAlluxioCluster',
+    doc: 'Name under which the workers register in etcd. On Kubernetes usually NAMESPACE-RELEASE.',
+  },
+  workerHosts: {
+    key: 'worker-hosts',
+    group: 'Cluster',
+    kind: workerHostsKind,
+    fallback: () => undefined,
+    defaultText: 'none; this or `--etcd-hosts` is required',
+    doc: 'A fixed list of workers, in place of etcd. Where both are given, the one from the stronger source counts.',
+  },
+  workerHttpPort: {
+    key: 'worker-http-port',
+    group: 'Cluster',
+    kind: portKind,
+    properties: ['alluxio.worker.http.server.port'],
+    fallback: () => 28080,
+    doc: 'HTTP port of workers in `--worker-hosts` that are given without one.',
+  },
+  workerS3Port: {
+    key: 'worker-s3-port',
+    group: 'Cluster',
+    kind: portKind,
+    properties: ['alluxio.worker.rest.port'],
+    fallback: () => 29998,
+    doc: 'S3 port of the workers. etcd does not tell it, so it is the same on all of them.',
+  },
+  pageSizeBytes: {
+    key: 'page-size',
+    group: 'Cluster',
+    kind: sizeKind({ min: 4 * KB, max: 256 * MB, multipleOf: 4 * KB }),
+    properties: ['alluxio.worker.page.store.page.size'],
+    fallback: () => MB,
+    doc: 'Page size of the cluster. Must be what the workers use; another size is found out, reported, and costs speed.',
+  },
+  virtualNodes: {
+    key: 'virtual-nodes',
+    group: 'Cluster',
+    kind: virtualNodesKind,
+    properties: [
+      'alluxio.user.worker.selection.policy.consistent.hash.virtual.node.count.per.worker',
+      'alluxio.user.consistent.hash.virtual.node.count.per.worker',
+    ],
+    fallback: () => 'auto',
+    doc: 'Virtual nodes of each worker on the hash ring. The cluster does not tell: auto begins with 2000 and learns from the redirects of the workers; a number pins it.',
+  },
+  ufs: {
+    key: 'ufs',
+    group: 'Cluster',
+    kind: ufsKind,
+    properties: ['alluxio.dora.client.ufs.root'],
+    fallback: () => undefined,
+    defaultText: 'none; required',
+    doc: 'Root of the name space in the under store, exactly as the cluster has it: it is part of what is hashed to find the owner of a file.',
+  },
+  membershipRefreshMs: {
+    key: 'membership-refresh',
+    group: 'Cluster',
+    kind: durationKind({ min: SECOND, max: HOUR }),
+    properties: ['alluxio.user.worker.list.refresh.interval'],
+    fallback: () => 30 * SECOND,
+    doc: 'How often the list of workers is read again, beside watching it.',
+  },
+  requestTimeoutMs: {
+    key: 'request-timeout',
+    group: 'Deadlines and fallback',
+    kind: durationKind({ min: SECOND, max: HOUR }),
+    fallback: () => 60 * SECOND,
+    doc: 'Deadline of one request of a program, over all retries at other workers. After it the program gets an error.',
+  },
+  connectTimeoutMs: {
+    key: 'connect-timeout',
+    group: 'Deadlines and fallback',
+    kind: durationKind({ min: 50, max: 60 * SECOND }),
+    fallback: () => 3 * SECOND,
+    doc: 'Deadline for a connection to a worker; the next worker is tried after it. At most `--request-timeout`.',
+  },
+  underStoreFallback: {
+    key: 'under-store-fallback',
+    group: 'Deadlines and fallback',
+    kind: fallbackKind,
+    properties: ['alluxio.dora.client.ufs.fallback.enabled'],
+    fallback: () => 'auto',
+    doc: 'Whether to read from the under store itself what no worker can serve. auto does so where the under store can be reached from this machine (a file:// root).',
+  },
+  underStoreFallbackRate: {
+    key: 'under-store-fallback-rate',
+    group: 'Deadlines and fallback',
+    kind: integerKind({ min: 1, max: 1_000_000 }),
+    fallback: () => 200,
+    doc: 'Reads a second that may go to the under store, so that a dead cluster does not become a stampede upon it.',
+  },
+  memoryLimitBytes: {
+    key: 'memory-limit',
+    group: 'Cache',
+    // Node 20 allocates a shared buffer of tens of GiB; the machine's memory is the real bound.
+    kind: sizeKind({ min: 16 * MB, max: TB }),
+    fallback: () => 512 * MB,
+    doc: 'Memory for pages of files, taken once and never exceeded. At least four pages.',
+  },
+  maxReadAheadBytes: {
+    key: 'max-read-ahead',
+    group: 'Cache',
+    kind: sizeKind({ min: 0, max: GB }),
+    properties: ['alluxio.user.position.reader.streaming.prefetch.max.size'],
+    fallback: () => 16 * MB,
+    doc: 'How far one open file may be read ahead. 0 switches read-ahead off.',
+  },
+  attrTimeoutMs: {
+    key: 'attr-timeout',
+    group: 'Cache',
+    kind: cacheTimeKind,
+    fallback: () => 60 * SECOND,
+    doc: "How long the attributes of a file are believed, here and in the kernel; 0 asks every time. Alluxio's own FUSE uses 600 seconds.",
+  },
+  entryTimeoutMs: {
+    key: 'entry-timeout',
+    group: 'Cache',
+    kind: cacheTimeKind,
+    fallback: () => 60 * SECOND,
+    doc: "How long a name in a directory is believed to exist. Alluxio's own FUSE uses 600 seconds.",
+  },
+  negativeTimeoutMs: {
+    key: 'negative-timeout',
+    group: 'Cache',
+    kind: cacheTimeKind,
+    fallback: () => 5 * SECOND,
+    doc: 'How long a name is believed not to exist.',
+  },
+  maxInodes: {
+    key: 'max-inodes',
+    group: 'Cache',
+    kind: integerKind({ min: 1000, max: 100_000_000 }),
+    fallback: () => 2_000_000,
+    doc: 'Files and directories remembered at once. Over it, those that the kernel does not hold are forgotten, the least used first.',
+  },
+  uid: {
+    key: 'uid',
+    group: 'Files and permissions',
+    kind: idKind,
+    fallback: ({ uid }) => uid,
+    defaultText: 'of the mounting process',
+    doc: 'User to whom all files belong.',
+  },
+  gid: {
+    key: 'gid',
+    group: 'Files and permissions',
+    kind: idKind,
+    fallback: ({ gid }) => gid,
+    defaultText: 'of the mounting process',
+    doc: 'Group to which all files belong.',
+  },
+  fileMode: {
+    key: 'file-mode',
+    group: 'Files and permissions',
+    kind: modeKind,
+    fallback: () => 0o644,
+    doc: 'Permission bits of files where the cluster tells none.',
+  },
+  dirMode: {
+    key: 'dir-mode',
+    group: 'Files and permissions',
+    kind: modeKind,
+    fallback: () => 0o755,
+    doc: 'Permission bits of directories where the cluster tells none.',
+  },
+  allowOther: {
+    key: 'allow-other',
+    group: 'Files and permissions',
+    kind: booleanKind,
+    fallback: ({ uid }) => uid === 0,
+    defaultText: 'true for root, else false',
+    doc: 'Whether users other than the mounting one may use the mount. Not as root, it needs `user_allow_other` in /etc/fuse.conf.',
+  },
+  defaultPermissions: {
+    key: 'default-permissions',
+    group: 'Files and permissions',
+    kind: booleanKind,
+    fallback: () => true,
+    doc: 'Whether the kernel checks owner and permission bits, as on any file system.',
+  },
+  readOnly: {
+    key: 'read-only',
+    group: 'Mount',
+    kind: booleanKind,
+    mountOptions: ['ro'],
+    fallback: () => true,
+    doc: 'Mount read-only. Writing is not implemented in this release, so false is refused; the word `rw`, which mount(8) always adds, is ignored.',
+  },
+  driver: {
+    key: 'driver',
+    group: 'Mount',
+    kind: choiceKind(['device', 'fuse-native']),
+    fallback: () => 'device',
+    doc: 'How to speak to the kernel: /dev/fuse itself (fast), or libfuse 2. Where the first cannot mount, the second is tried, with a log line.',
+  },
+  maxBackground: {
+    key: 'max-background',
+    group: 'Mount',
+    kind: integerKind({ min: 1, max: 65535 }),
+    mountOptions: ['max_background'],
+    fallback: () => 128,
+    doc: 'Requests of read-ahead and asynchronous I/O that the kernel may have under way at once.',
+  },
+  fsName: {
+    key: 'fsname',
+    group: 'Mount',
+    kind: nameKind('a name without slashes, commas and blanks'),
+    properties: ['alluxio.fuse.fs.name'],
+    fallback: () => 'alluxio',
+    doc: 'What df and /proc/mounts show as the source.',
+  },
+  stateDir: {
+    key: 'state-dir',
+    group: 'Running',
+    kind: pathKind,
+    fallback({ uid, env }) {
+      if (uid === 0) return '/run/alluxio-fuse';
+      const runtime = env['XDG_RUNTIME_DIR'];
+      if (runtime !== undefined && runtime.startsWith('/')) return `${runtime}/alluxio-fuse`;
+      return `/tmp/alluxio-fuse-${uid}`;
+    },
+    defaultText:
+      '/run/alluxio-fuse for root, else $XDG_RUNTIME_DIR/alluxio-fuse or /tmp/alluxio-fuse-UID',
+    isPath: true,
+    doc: 'Directory for the control sockets and records of mounts.',
+  },
+  logLevel: {
+    key: 'log-level',
+    group: 'Running',
+    kind: choiceKind(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']),
+    fallback: () => 'info',
+    doc: 'The least severe messages that are logged.',
+  },
+  logFile: {
+    key: 'log-file',
+    group: 'Running',
+    kind: pathKind,
+    fallback: () => undefined,
+    defaultText: 'standard error with --foreground, else a file in the state directory',
+    isPath: true,
+    doc: 'File to which the log is appended, one JSON object a line.',
+  },
+  metricsHost: {
+    key: 'metrics-host',
+    group: 'Running',
+    kind: textKind({ placeholder: 'HOST', allowed: 'a host or address', pattern: METRICS_NAME }),
+    properties: ['alluxio.fuse.web.bind.host'],
+    fallback: () => '127.0.0.1',
+    doc: 'Address on which /metrics, /health and /ready are served. Anyone who reaches it can read them.',
+  },
+  metricsPort: {
+    key: 'metrics-port',
+    group: 'Running',
+    kind: integerKind({ min: 0, max: 65535 }),
+    properties: ['alluxio.fuse.web.port'],
+    fallback: () => 49999,
+    doc: "Port for the same; 0 switches them off. The default is that of Alluxio's own FUSE. Where the port is taken (a second mount), the mount comes up without them, with a warning.",
+  },
+};
+
+/** Rows with their fields, in table order, without the types of their values. */
+export interface AnyOption {
+  readonly field: OptionField;
+  readonly row: OptionRow<unknown>;
+}
+
+// A row of a known value type serves as one of unknown type only because `format` is called with
+// what `parse` of the same row gave; that is the invariant of this list.
+export const optionList: readonly AnyOption[] = Object.entries(options).map(([field, row]) => ({
+  field: field as OptionField,
+  row: row as OptionRow<unknown>,
+}));
+
+export function environmentName(row: Pick<OptionRow<never>, 'key'>): string {
+  return `ALLUXIO_FUSE_${row.key.toUpperCase().replaceAll('-', '_')}`;
+}
+
+/** All `-o` keys of an option, its own name first. */
+export function mountOptionNames(row: Pick<OptionRow<never>, 'key' | 'mountOptions'>): string[] {
+  return [...new Set([row.key.replaceAll('-', '_'), ...(row.mountOptions ?? [])])];
+}
+
+export function isFlagOnCommandLine(row: Pick<OptionRow<never>, 'isSecret'>): boolean {
+  return row.isSecret !== true;
+}
+
+export function isBooleanOption(row: Pick<OptionRow<unknown>, 'kind'>): boolean {
+  return row.kind === (booleanKind as ValueKind<unknown>);
+}
