@@ -62,7 +62,13 @@ export interface EntrySink {
   /** False when the entry does not fit; it was not added. */
   add(name: ByteString, ino: InodeId, kind: FileKind, nextOffset: number): boolean;
   /** As `add`, with attributes: a true answer is one more lookup of the inode. */
-  addPlus(name: ByteString, attributes: Attributes, ttlMs: number, nextOffset: number): boolean;
+  addPlus(
+    name: ByteString,
+    attributes: Attributes,
+    attrTtlMs: number,
+    entryTtlMs: number,
+    nextOffset: number,
+  ): boolean;
 }
 
 /**
@@ -71,8 +77,8 @@ export interface EntrySink {
  */
 export interface CoreReplies {
   error(request: RequestId, code: FsErrorCode): void;
-  /** Attributes and entry are valid to the kernel for `ttlMs` from now. */
-  entry(request: RequestId, attributes: Attributes, ttlMs: number): void;
+  /** The kernel may believe attributes and name for so long from now. One more lookup of the inode. */
+  entry(request: RequestId, attributes: Attributes, attrTtlMs: number, entryTtlMs: number): void;
   /** The name does not exist, and will not for `ttlMs`. */
   negativeEntry(request: RequestId, ttlMs: number): void;
   attributes(request: RequestId, attributes: Attributes, ttlMs: number): void;
@@ -90,6 +96,7 @@ export interface CoreReplies {
 
 /** What the core wants done besides answers. */
 export interface CoreEffects {
+  /** Results come later, never before this returns. */
   submit(job: Job): void;
   /** The kernel must drop what it holds of the inode's content and attributes. */
   invalidateInode(ino: InodeId): void;
@@ -122,7 +129,10 @@ export type Job =
       readonly version: VersionMessage;
       readonly firstPage: number;
       /** Slots of each page, in page order. */
-      readonly pages: readonly { readonly lengthBytes: number; readonly slots: readonly number[] }[];
+      readonly pages: readonly {
+        readonly lengthBytes: number;
+        readonly slots: readonly number[];
+      }[];
       /** Nobody waits for it yet. */
       readonly isAhead: boolean;
     }
@@ -148,7 +158,12 @@ export interface ListBatch {
 export type JobResult =
   | { readonly kind: 'status'; readonly id: JobId; readonly status: StatusMessage }
   /** `isLast` makes it final. */
-  | { readonly kind: 'listed'; readonly id: JobId; readonly batch: ListBatch; readonly isLast: boolean }
+  | {
+      readonly kind: 'listed';
+      readonly id: JobId;
+      readonly batch: ListBatch;
+      readonly isLast: boolean;
+    }
   /** The next page of the fetch is complete; final with its last page. */
   | { readonly kind: 'page'; readonly id: JobId; readonly pageIndex: number }
   | {
@@ -157,7 +172,12 @@ export type JobResult =
       readonly ufsPath: ByteString;
       readonly workers: readonly string[];
     }
-  | { readonly kind: 'failed'; readonly id: JobId; readonly code: FsErrorCode; readonly reason: string };
+  | {
+      readonly kind: 'failed';
+      readonly id: JobId;
+      readonly code: FsErrorCode;
+      readonly reason: string;
+    };
 
 export interface CoreOptions {
   /** Life number of the daemon under one mount, from 1; keeps inode numbers of lives apart. */
@@ -170,6 +190,8 @@ export interface CoreOptions {
   /** Most bytes fetched ahead of one handle. */
   readonly readAheadBytes: number;
   readonly handlesMax: number;
+  /** Most directory entries kept for later look-ups, over all directories. */
+  readonly listingEntriesMax: number;
   /** Whether a listing that lacks this name proves that it does not exist. */
   readonly isListable: (name: ByteString) => boolean;
 }

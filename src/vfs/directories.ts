@@ -1,0 +1,114 @@
+/** Reading directories: entries are handed out while the listing still arrives. */
+import type { CoreContext } from './context.ts';
+import type { DirectoryHandle } from './handles.ts';
+import type { Inode } from './inode-table.ts';
+import type { Metadata } from './metadata.ts';
+import type { EntrySink, InodeId, RequestId } from './types.ts';
+import type { ByteString } from '../base/byte-string.ts';
+
+const DOT = '.' as ByteString;
+const DOT_DOT = '..' as ByteString;
+/** Offsets 0 and 1 are '.' and '..'; the listing's entries follow. */
+const FIRST_ENTRY_OFFSET = 2;
+/** What user space shows for an entry whose inode number is not known (as libfuse does). */
+const UNKNOWN_INODE = 0xffffffff as InodeId;
+
+export interface ReaddirRequest {
+  readonly request: RequestId;
+  readonly handle: DirectoryHandle;
+  readonly offset: number;
+  readonly sizeBytes: number;
+  /** With attributes; every entry taken is one more lookup. */
+  readonly isPlus: boolean;
+}
+
+export class Directories {
+  readonly #context: CoreContext;
+  readonly #metadata: Metadata;
+
+  constructor(context: CoreContext, metadata: Metadata) {
+    this.#context = context;
+    this.#metadata = metadata;
+  }
+
+  readdir(call: ReaddirRequest): void {
+    const { handle } = call;
+    // rewinddir(3) asks for the directory as it is now.
+    if (call.offset === 0) handle.listing = this.#metadata.list(handle.inode);
+    this.#attempt(call, false);
+  }
+
+  #attempt(call: ReaddirRequest, isWaiting: boolean): void {
+    const { listing } = call.handle;
+    const next = Math.max(0, call.offset - FIRST_ENTRY_OFFSET);
+    if (listing.isArriving && listing.count <= next) {
+      this.#waitForMore(call, isWaiting);
+      return;
+    }
+    if (isWaiting && !this.#context.pending.take(call.request)) return;
+    if (listing.error !== undefined) {
+      this.#context.replies.error(call.request, listing.error);
+      return;
+    }
+    this.#context.replies.entries(call.request, call.sizeBytes, (sink) => this.#fill(call, sink));
+  }
+
+  #waitForMore(call: ReaddirRequest, isWaiting: boolean): void {
+    const stop = call.handle.listing.whenMore(() => this.#attempt(call, true));
+    if (isWaiting) this.#context.pending.take(call.request);
+    this.#context.pending.add(call.request, (code) => {
+      stop();
+      if (this.#context.pending.take(call.request)) this.#context.replies.error(call.request, code);
+    });
+  }
+
+  #fill(call: ReaddirRequest, sink: EntrySink): void {
+    const { inode, listing } = call.handle;
+    const parent = inode.parent ?? inode;
+    let offset = call.offset;
+    if (offset === 0) {
+      if (!sink.add(DOT, inode.ino, 'directory', 1)) return;
+      offset = 1;
+    }
+    if (offset === 1) {
+      if (!sink.add(DOT_DOT, parent.ino, 'directory', 2)) return;
+      offset = 2;
+    }
+    for (let index = offset - FIRST_ENTRY_OFFSET; index < listing.count; index++) {
+      const name = listing.name(index);
+      const nextOffset = index + 1 + FIRST_ENTRY_OFFSET;
+      const isAdded = call.isPlus
+        ? this.#addPlus(inode, name, index, call.handle, nextOffset, sink)
+        : sink.add(
+            name,
+            this.#context.inodes.child(inode, name)?.ino ?? UNKNOWN_INODE,
+            listing.status(index).kind,
+            nextOffset,
+          );
+      if (!isAdded) return;
+    }
+  }
+
+  #addPlus(
+    directory: Inode,
+    name: ByteString,
+    index: number,
+    handle: DirectoryHandle,
+    nextOffset: number,
+    sink: EntrySink,
+  ): boolean {
+    const { listing } = handle;
+    const child = this.#metadata.adopt(directory, name, listing.status(index), listing.startedMs);
+    const isAdded = sink.addPlus(
+      name,
+      child,
+      this.#metadata.attrTtlMs(child),
+      this.#metadata.entryTtlMs(child),
+      nextOffset,
+    );
+    if (isAdded) child.lookups++;
+    // An inode made for an entry that did not fit goes at once.
+    else this.#metadata.release(child);
+    return isAdded;
+  }
+}

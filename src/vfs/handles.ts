@@ -1,0 +1,69 @@
+/** Open files and directories, by the number given to the kernel. */
+import type { Content, Inode } from './inode-table.ts';
+import type { Listing } from './listing.ts';
+import type { ReadAhead } from './read-ahead.ts';
+import type { FsErrorCode, HandleId } from './types.ts';
+
+export interface FileHandle {
+  readonly kind: 'file';
+  readonly inode: Inode;
+  readonly content: Content;
+  readonly readAhead: ReadAhead;
+}
+
+export interface DirectoryHandle {
+  readonly kind: 'directory';
+  readonly inode: Inode;
+  listing: Listing;
+}
+
+export type Handle = FileHandle | DirectoryHandle;
+
+/** As for inodes: numbers of different lives of the daemon are apart. */
+const INCARNATION_STRIDE = 2 ** 32;
+
+export class Handles {
+  readonly #base: number;
+  readonly #max: number;
+  readonly #handles = new Map<HandleId, Handle>();
+  #last = 0;
+
+  constructor(incarnation: number, max: number) {
+    this.#base = incarnation * INCARNATION_STRIDE;
+    this.#max = max;
+  }
+
+  get count(): number {
+    return this.#handles.size;
+  }
+
+  get isFull(): boolean {
+    return this.#handles.size >= this.#max;
+  }
+
+  add(handle: Handle): HandleId {
+    const id = (this.#base + ++this.#last) as HandleId;
+    this.#handles.set(id, handle);
+    return id;
+  }
+
+  find<Kind extends Handle['kind']>(
+    id: HandleId,
+    kind: Kind,
+  ): Extract<Handle, { kind: Kind }> | FsErrorCode {
+    const handle = this.#handles.get(id);
+    if (handle?.kind === kind) return handle as Extract<Handle, { kind: Kind }>;
+    // A number of an earlier life was valid once: the file has to be opened again.
+    return id <= this.#base ? 'stale' : 'bad-handle';
+  }
+
+  remove(id: HandleId): Handle | undefined {
+    const handle = this.#handles.get(id);
+    this.#handles.delete(id);
+    return handle;
+  }
+
+  *all(): IterableIterator<Handle> {
+    yield* this.#handles.values();
+  }
+}

@@ -1,0 +1,10 @@
+/**
+ * The file system itself, without a kernel and without a cluster: inodes, handles, names, content.
+ * The kernel side translates requests into calls of `Core`, the cluster side runs its jobs.
+ */
+export { Core } from './core.ts';
+export type { CoreParts, SeekWhence } from './core.ts';
+export { COUNTERS, Counters, LATENCY_BUCKETS_MS, OPERATIONS } from './counters.ts';
+export type { CounterName, OperationFigures, OperationName } from './counters.ts';
+export { ROOT_INODE } from './types.ts';
+export type * from './types.ts';

@@ -1,0 +1,196 @@
+/**
+ * Inodes: what the kernel may name by number. An inode is permanent while the kernel holds lookups
+ * of it, while it is open, or while it has children here; its attributes are a copy of what the
+ * cluster said at `checkedMs` and expire.
+ *
+ * INVARIANT: an inode is in the table exactly while lookups, open handles or children remain (the
+ * root always is).
+ * INVARIANT: `parent.children.get(name) === inode`, unless the name has since become another inode.
+ */
+import { assert } from '../base/assert.ts';
+import { joinPath } from '../base/byte-string.ts';
+import type { ByteString } from '../base/byte-string.ts';
+import type { CachedFile } from '../cache/index.ts';
+import type { Listing } from './listing.ts';
+import { ROOT_INODE } from './types.ts';
+import type { FileKind, InodeId, StatusMessage, VersionMessage } from './types.ts';
+
+/** One version of a file's content, shared by all handles that opened that version. */
+export interface Content extends CachedFile {
+  readonly version: VersionMessage;
+  /** The path holds another version now; whoever still reads this one gets ESTALE. */
+  isStale: boolean;
+}
+
+export interface Inode {
+  readonly ino: InodeId;
+  readonly parent: Inode | undefined;
+  readonly name: ByteString;
+  readonly kind: FileKind;
+  lengthBytes: number;
+  mtimeMs: number;
+  mode: number | undefined;
+  contentHash: string | undefined;
+  /** When the cluster was asked for these attributes; -Infinity: must be asked again. */
+  checkedMs: number;
+  lookups: number;
+  openHandles: number;
+  childCount: number;
+  children: Map<ByteString, Inode> | undefined;
+  /** Of a directory: the latest listing, complete or under way. */
+  listing: Listing | undefined;
+  /** Of a directory: names asked for one by one since there was a listing. */
+  statsSinceListing: number;
+  /** Of a file: the current version's content, once opened. */
+  content: Content | undefined;
+  /** The content that the kernel may hold pages of since the last open. */
+  openedContent: Content | undefined;
+}
+
+/** Inode numbers of one life of the daemon: 2^32, within the 2^53 that a number can hold. */
+const INCARNATION_STRIDE = 2 ** 32;
+
+export class InodeTable {
+  readonly root: Inode;
+  readonly #base: number;
+  /** By `ino - base`; index 0 is never used. */
+  readonly #inodes: (Inode | undefined)[] = [undefined];
+  readonly #free: number[] = [];
+  #count = 1;
+
+  constructor(incarnation: number, nowMs: number, wallMs: number) {
+    this.#base = incarnation * INCARNATION_STRIDE;
+    this.root = {
+      ...blank(ROOT_INODE, undefined, '' as ByteString, 'directory'),
+      mtimeMs: wallMs,
+      checkedMs: nowMs,
+    };
+  }
+
+  get count(): number {
+    return this.#count;
+  }
+
+  find(ino: InodeId): Inode | undefined {
+    if (ino === ROOT_INODE) return this.root;
+    const index = ino - this.#base;
+    return index > 0 && index < this.#inodes.length ? this.#inodes[index] : undefined;
+  }
+
+  /** The child as last known, however old the knowledge. */
+  child(parent: Inode, name: ByteString): Inode | undefined {
+    return parent.children?.get(name);
+  }
+
+  /** A new inode that replaces whatever the name was before. */
+  create(parent: Inode, name: ByteString, status: StatusMessage, checkedMs: number): Inode {
+    const index = this.#free.pop() ?? this.#inodes.length;
+    const inode: Inode = {
+      ...blank((this.#base + index) as InodeId, parent, name, status.kind),
+      lengthBytes: status.lengthBytes,
+      mtimeMs: status.mtimeMs,
+      mode: status.mode,
+      contentHash: status.contentHash,
+      checkedMs,
+    };
+    this.#inodes[index] = inode;
+    this.#count++;
+    parent.children ??= new Map();
+    parent.children.set(name, inode);
+    parent.childCount++;
+    return inode;
+  }
+
+  /** Takes the name from an inode that may still be open or remembered by the kernel. */
+  detach(inode: Inode): void {
+    const children = inode.parent?.children;
+    if (children?.get(inode.name) === inode) children.delete(inode.name);
+  }
+
+  /** Removes the inode, and parents it kept, where nothing holds them any more. */
+  release(inode: Inode, onRemove: (inode: Inode) => void): void {
+    let current: Inode | undefined = inode;
+    while (
+      current?.parent !== undefined &&
+      current.lookups === 0 &&
+      current.openHandles === 0 &&
+      current.childCount === 0
+    ) {
+      const index: number = current.ino - this.#base;
+      if (this.#inodes[index] !== current) return;
+      onRemove(current);
+      this.detach(current);
+      this.#inodes[index] = undefined;
+      this.#free.push(index);
+      this.#count--;
+      const parent: Inode = current.parent;
+      parent.childCount--;
+      current = parent;
+    }
+  }
+
+  path(inode: Inode): ByteString {
+    if (inode.parent === undefined) return '/' as ByteString;
+    return joinPath(this.path(inode.parent), inode.name);
+  }
+
+  /** Every inode; for tests and for what touches all of them. */
+  *all(): IterableIterator<Inode> {
+    yield this.root;
+    for (const inode of this.#inodes) if (inode !== undefined) yield inode;
+  }
+
+  /** For tests: walks everything and throws where an invariant is broken. */
+  checkInvariants(): void {
+    const childCounts = new Map<Inode, number>();
+    let count = 0;
+    for (const inode of this.all()) {
+      count++;
+      if (inode.parent === undefined) continue;
+      assert(this.find(inode.parent.ino) === inode.parent, 'A parent left before its child');
+      childCounts.set(inode.parent, (childCounts.get(inode.parent) ?? 0) + 1);
+      assert(
+        inode.lookups > 0 || inode.openHandles > 0 || inode.childCount > 0,
+        'An inode that nothing holds is still in the table',
+      );
+    }
+    assert(count === this.#count, 'The count of inodes is wrong');
+    for (const inode of this.all()) {
+      assert((childCounts.get(inode) ?? 0) === inode.childCount, 'A child count is wrong');
+      for (const [name, child] of inode.children ?? []) {
+        assert(child.parent === inode && child.name === name, 'A child is under another name');
+        assert(this.find(child.ino) === child, 'A name leads to an inode that is gone');
+      }
+    }
+  }
+}
+
+function blank(ino: InodeId, parent: Inode | undefined, name: ByteString, kind: FileKind): Inode {
+  return {
+    ino,
+    parent,
+    name,
+    kind,
+    lengthBytes: 0,
+    mtimeMs: 0,
+    mode: undefined,
+    contentHash: undefined,
+    checkedMs: -Infinity,
+    lookups: 0,
+    openHandles: 0,
+    childCount: 0,
+    children: undefined,
+    listing: undefined,
+    statsSinceListing: 0,
+    content: undefined,
+    openedContent: undefined,
+  };
+}
+
+export function isSameVersion(inode: Inode, status: StatusMessage): boolean {
+  return (
+    inode.lengthBytes === status.lengthBytes &&
+    inode.mtimeMs === status.mtimeMs &&
+    inode.contentHash === status.contentHash
+  );
+}

@@ -1,0 +1,344 @@
+/**
+ * Names and attributes: what is known is answered at once, what is not is asked once for all who
+ * wait. Listings feed the same knowledge, since every single question is a round trip.
+ */
+import { LRUCache } from 'lru-cache';
+import type { ByteString } from '../base/byte-string.ts';
+import { joinPath } from '../base/byte-string.ts';
+import { isSameVersion } from './inode-table.ts';
+import type { Content, Inode } from './inode-table.ts';
+import { Listing } from './listing.ts';
+import { reportFailure } from './context.ts';
+import type { CoreContext } from './context.ts';
+import type { FsErrorCode, StatusMessage, VersionMessage } from './types.ts';
+
+/** Names known not to exist: a path search (python, linkers) asks for thousands, not millions. */
+const NEGATIVES_MAX = 65_536;
+/** Contents of files the kernel has forgotten: as many as the inodes one would re-read soon. */
+const PARKED_MAX = 100_000;
+/** Some 200 bytes an entry while it is held: a gigabyte at most for one directory. */
+const LISTING_ENTRIES_MAX = 5_000_000;
+/** So many single questions in one directory are answered cheaper by listing it. */
+const STATS_BEFORE_LISTING = 3;
+
+/** What a question about a name or an inode comes to. */
+export interface ResolveWaiter {
+  found(inode: Inode): void;
+  absent(): void;
+  failed(code: FsErrorCode): void;
+}
+
+export class Metadata {
+  readonly #context: CoreContext;
+  /** Expiry by '<parent ino>/<name>'. */
+  readonly #negatives = new LRUCache<string, number>({ max: NEGATIVES_MAX });
+  /** Complete listings that stay attached to their directory, within a bound on entries. */
+  readonly #listings: LRUCache<Inode, Listing>;
+  readonly #parked = new LRUCache<ByteString, Content>({ max: PARKED_MAX });
+  /** Waiters by the path asked for. */
+  readonly #asking = new Map<ByteString, ResolveWaiter[]>();
+  #nextFileId = 1;
+
+  constructor(context: CoreContext) {
+    this.#context = context;
+    this.#listings = new LRUCache({
+      maxSize: context.options.listingEntriesMax,
+      maxEntrySize: context.options.listingEntriesMax,
+      sizeCalculation: (listing) => listing.count + 1,
+      dispose: (listing, inode) => {
+        if (inode.listing === listing) inode.listing = undefined;
+      },
+    });
+  }
+
+  get listingEntries(): number {
+    return this.#listings.calculatedSize;
+  }
+
+  attrTtlMs(inode: Inode): number {
+    // The root is ours; its attributes never expire.
+    if (inode.parent === undefined) return this.#context.options.attrTimeoutMs;
+    return this.#remaining(inode.checkedMs, this.#context.options.attrTimeoutMs);
+  }
+
+  entryTtlMs(inode: Inode): number {
+    return this.#remaining(inode.checkedMs, this.#context.options.entryTimeoutMs);
+  }
+
+  #remaining(checkedMs: number, timeoutMs: number): number {
+    return Math.max(0, checkedMs + timeoutMs - this.#context.clock.nowMs());
+  }
+
+  /** Finds a name. The waiter is called at once, or when the cluster has answered. */
+  resolve(parent: Inode, name: ByteString, waiter: ResolveWaiter): void {
+    const known = this.#context.inodes.child(parent, name);
+    if (known !== undefined && this.entryTtlMs(known) > 0 && this.attrTtlMs(known) > 0) {
+      this.#context.counters.add('lookupsFromCache');
+      waiter.found(known);
+      return;
+    }
+    const listing = parent.listing;
+    if (listing !== undefined && this.isFresh(listing)) {
+      const status = listing.find(name);
+      if (status !== undefined) {
+        this.#context.counters.add('lookupsFromCache');
+        waiter.found(this.adopt(parent, name, status, listing.startedMs));
+        return;
+      }
+      if (listing.isComplete && this.#context.options.isListable(name)) {
+        this.#context.counters.add('lookupsFromCache');
+        waiter.absent();
+        return;
+      }
+    }
+    const expiryMs = this.#negatives.get(negativeKey(parent, name));
+    if (expiryMs !== undefined && expiryMs > this.#context.clock.nowMs()) {
+      this.#context.counters.add('lookupsFromCache');
+      waiter.absent();
+      return;
+    }
+    this.#context.counters.add('lookupsFromCluster');
+    this.#ask(parent, name, waiter);
+    this.#listWhenWorthwhile(parent);
+  }
+
+  /** Makes sure that the attributes are within their TTL. */
+  refresh(inode: Inode, waiter: ResolveWaiter): void {
+    if (this.attrTtlMs(inode) > 0) {
+      waiter.found(inode);
+      return;
+    }
+    if (inode.parent === undefined) {
+      waiter.found(inode);
+      return;
+    }
+    if (this.#context.inodes.child(inode.parent, inode.name) !== inode) {
+      // The name is another inode by now: this one is only still open somewhere.
+      waiter.failed('stale');
+      return;
+    }
+    this.#ask(inode.parent, inode.name, waiter);
+  }
+
+  /** One question per path under way, however many wait for the answer. */
+  #ask(parent: Inode, name: ByteString, waiter: ResolveWaiter): void {
+    const path = joinPath(this.#context.inodes.path(parent), name);
+    const waiters = this.#asking.get(path);
+    if (waiters !== undefined) {
+      waiters.push(waiter);
+      return;
+    }
+    const ours = [waiter];
+    this.#asking.set(path, ours);
+    // The parent must not leave the table while the question is under way.
+    parent.openHandles++;
+    const askedMs = this.#context.clock.nowMs();
+    this.#context.jobs.submit(
+      (id) => ({ kind: 'stat', id, path }),
+      (result) => {
+        this.#asking.delete(path);
+        if (result.kind === 'status') {
+          const inode = this.adopt(parent, name, result.status, askedMs);
+          inode.openHandles++;
+          for (const each of ours) each.found(inode);
+          inode.openHandles--;
+          this.release(inode);
+        } else if (result.kind === 'failed' && result.code === 'not-found') {
+          this.#markAbsent(parent, name);
+          for (const each of ours) each.absent();
+        } else {
+          const code = result.kind === 'failed' ? result.code : 'io';
+          const reason = result.kind === 'failed' ? result.reason : `Unexpected ${result.kind}`;
+          this.#context.effects.report({ code, path, reason });
+          for (const each of ours) each.failed(code);
+        }
+        parent.openHandles--;
+        this.release(parent);
+        return true;
+      },
+    );
+  }
+
+  #markAbsent(parent: Inode, name: ByteString): void {
+    const known = this.#context.inodes.child(parent, name);
+    if (known !== undefined) this.#forgetName(known);
+    const { negativeTimeoutMs } = this.#context.options;
+    if (negativeTimeoutMs > 0) {
+      const expiryMs = this.#context.clock.nowMs() + negativeTimeoutMs;
+      this.#negatives.set(negativeKey(parent, name), expiryMs);
+    }
+  }
+
+  /** The name leads elsewhere or nowhere now; whoever has the inode open sees ESTALE. */
+  #forgetName(inode: Inode): void {
+    this.#context.inodes.detach(inode);
+    this.#dropContent(inode);
+    inode.checkedMs = -Infinity;
+    if (inode.lookups > 0 && inode.parent !== undefined) {
+      this.#context.effects.invalidateEntry(inode.parent.ino, inode.name);
+    }
+  }
+
+  /** Takes in what the cluster said of a name at `checkedMs`; the name's inode, maybe a new one. */
+  adopt(parent: Inode, name: ByteString, status: StatusMessage, checkedMs: number): Inode {
+    this.#negatives.delete(negativeKey(parent, name));
+    const known = this.#context.inodes.child(parent, name);
+    if (known !== undefined && known.checkedMs > checkedMs) return known;
+    if (known === undefined || known.kind !== status.kind) {
+      if (known !== undefined) this.#forgetName(known);
+      return this.#context.inodes.create(parent, name, status, checkedMs);
+    }
+    if (!isSameVersion(known, status)) {
+      if (known.kind === 'file') this.#dropContent(known);
+      known.lengthBytes = status.lengthBytes;
+      known.mtimeMs = status.mtimeMs;
+      known.contentHash = status.contentHash;
+    }
+    known.mode = status.mode;
+    known.checkedMs = checkedMs;
+    return known;
+  }
+
+  /** The path has another version: readers of the old one get ESTALE, the kernel drops its pages. */
+  #dropContent(inode: Inode): void {
+    const content = inode.content;
+    if (content === undefined) return;
+    content.isStale = true;
+    inode.content = undefined;
+    inode.openedContent = undefined;
+    this.#context.tier.drop(content);
+    if (inode.lookups > 0) this.#context.effects.invalidateInode(inode.ino);
+  }
+
+  /** A read found that the cluster holds another version than the one opened. */
+  versionChanged(inode: Inode, content: Content): void {
+    inode.checkedMs = -Infinity;
+    if (inode.content === content) this.#dropContent(inode);
+    content.isStale = true;
+  }
+
+  /** The content of the inode's present version, with whatever pages are still cached of it. */
+  contentOf(inode: Inode): Content {
+    if (inode.content !== undefined) return inode.content;
+    const path = this.#context.inodes.path(inode);
+    const version: VersionMessage = {
+      lengthBytes: inode.lengthBytes,
+      mtimeMs: inode.mtimeMs,
+      contentHash: inode.contentHash,
+    };
+    const parked = this.#parked.get(path);
+    if (parked !== undefined) {
+      this.#parked.delete(path);
+      if (isSameContentVersion(parked.version, version)) {
+        inode.content = parked;
+        return parked;
+      }
+      parked.isStale = true;
+      this.#context.tier.drop(parked);
+    }
+    inode.content = {
+      fileId: this.#nextFileId++,
+      lengthBytes: inode.lengthBytes,
+      pages: new Map(),
+      version,
+      isStale: false,
+    };
+    return inode.content;
+  }
+
+  /** Lets an inode go if nothing holds it; its cached pages stay for the next who asks. */
+  release(inode: Inode): void {
+    this.#context.inodes.release(inode, (gone) => {
+      const content = gone.content;
+      if (content !== undefined && content.pages.size > 0) this.#park(gone, content);
+      this.#listings.delete(gone);
+    });
+  }
+
+  #park(inode: Inode, content: Content): void {
+    const path = this.#context.inodes.path(inode);
+    const other = this.#parked.get(path);
+    if (other !== undefined) this.#context.tier.drop(other);
+    this.#parked.set(path, content);
+  }
+
+  isFresh(listing: Listing): boolean {
+    if (listing.error !== undefined) return false;
+    return this.#remaining(listing.startedMs, this.#context.options.entryTimeoutMs) > 0;
+  }
+
+  #listWhenWorthwhile(parent: Inode): void {
+    if (++parent.statsSinceListing < STATS_BEFORE_LISTING) return;
+    if (parent.listing?.isArriving === true) return;
+    if (parent.listing !== undefined && this.isFresh(parent.listing)) return;
+    this.list(parent);
+  }
+
+  /** The directory's listing: the one at hand if it is fresh or arriving, else a new one. */
+  list(directory: Inode): Listing {
+    const present = directory.listing;
+    if (present !== undefined && (present.isArriving || this.isFresh(present))) return present;
+    const listing = new Listing(this.#context.clock.nowMs());
+    directory.listing = listing;
+    directory.statsSinceListing = 0;
+    directory.openHandles++;
+    const path = this.#context.inodes.path(directory);
+    this.#context.jobs.submit(
+      (id) => ({ kind: 'list', id, path }),
+      (result) => {
+        if (result.kind === 'listed' && !result.isLast) {
+          if (listing.isArriving) listing.append(result.batch, false);
+          if (listing.isArriving && listing.count > LISTING_ENTRIES_MAX) {
+            const reason = `The directory has more than ${LISTING_ENTRIES_MAX} entries`;
+            this.#endListing(directory, listing, 'limit', reason);
+            this.#context.effects.submit({ kind: 'cancel', id: result.id });
+          }
+          return false;
+        }
+        if (!listing.isArriving) {
+          // Ended before by its bound: this is only the job's last word.
+        } else if (result.kind === 'listed') {
+          listing.append(result.batch, true);
+          this.#settleNames(directory, listing);
+          if (directory.listing === listing) this.#listings.set(directory, listing);
+        } else {
+          const code = result.kind === 'failed' ? result.code : 'io';
+          const reason = result.kind === 'failed' ? result.reason : `Unexpected ${result.kind}`;
+          this.#endListing(directory, listing, code, reason);
+        }
+        this.#context.counters.set('listingEntries', this.#listings.calculatedSize);
+        directory.openHandles--;
+        this.release(directory);
+        return true;
+      },
+    );
+    return listing;
+  }
+
+  #endListing(directory: Inode, listing: Listing, code: FsErrorCode, reason: string): void {
+    if (directory.listing === listing) directory.listing = undefined;
+    if (code !== 'not-found') reportFailure(this.#context, directory, code, reason);
+    listing.fail(code);
+  }
+
+  /** Known children learn what the listing said of them; those it lacks are gone. */
+  #settleNames(directory: Inode, listing: Listing): void {
+    for (const [name, child] of Array.from(directory.children ?? [])) {
+      const status = listing.find(name);
+      if (status !== undefined) this.adopt(directory, name, status, listing.startedMs);
+      else if (child.checkedMs <= listing.startedMs && this.#context.options.isListable(name)) {
+        this.#forgetName(child);
+      }
+    }
+  }
+}
+
+function negativeKey(parent: Inode, name: ByteString): string {
+  return `${parent.ino}/${name}`;
+}
+
+function isSameContentVersion(a: VersionMessage, b: VersionMessage): boolean {
+  return (
+    a.lengthBytes === b.lengthBytes && a.mtimeMs === b.mtimeMs && a.contentHash === b.contentHash
+  );
+}

@@ -1,0 +1,98 @@
+/** Kernel requests and jobs that wait: bounded in time, cancellable, answered exactly once. */
+import { assert } from '../base/assert.ts';
+import type { Clock } from '../base/clock.ts';
+import type { Counters } from './counters.ts';
+import type { CoreEffects, FsErrorCode, Job, JobId, JobResult, RequestId } from './types.ts';
+
+interface PendingRequest {
+  readonly deadlineMs: number;
+  /** Takes the request out of whatever it waits for and answers it with the error. */
+  readonly fail: (code: FsErrorCode) => void;
+}
+
+export class PendingRequests {
+  readonly #clock: Clock;
+  readonly #timeoutMs: number;
+  readonly #counters: Counters;
+  /** In order of arrival, which is the order of deadlines, since all have the same timeout. */
+  readonly #requests = new Map<RequestId, PendingRequest>();
+
+  constructor(clock: Clock, timeoutMs: number, counters: Counters) {
+    this.#clock = clock;
+    this.#timeoutMs = timeoutMs;
+    this.#counters = counters;
+  }
+
+  get count(): number {
+    return this.#requests.size;
+  }
+
+  add(request: RequestId, fail: (code: FsErrorCode) => void): void {
+    assert(!this.#requests.has(request), 'A request waits twice');
+    this.#requests.set(request, { deadlineMs: this.#clock.nowMs() + this.#timeoutMs, fail });
+    this.#counters.set('requestsPending', this.#requests.size);
+  }
+
+  /** To be called before the answer; false when the request was answered already. */
+  take(request: RequestId): boolean {
+    const had = this.#requests.delete(request);
+    this.#counters.set('requestsPending', this.#requests.size);
+    return had;
+  }
+
+  /** False when no such request waits: it was answered before. */
+  interrupt(request: RequestId): boolean {
+    const pending = this.#requests.get(request);
+    if (pending === undefined) return false;
+    this.#counters.add('interrupts');
+    pending.fail('interrupted');
+    return true;
+  }
+
+  expire(): void {
+    const nowMs = this.#clock.nowMs();
+    for (const pending of this.#requests.values()) {
+      if (pending.deadlineMs > nowMs) return;
+      this.#counters.add('timeouts');
+      pending.fail('timeout');
+    }
+  }
+
+  failAll(code: FsErrorCode): void {
+    for (const pending of this.#requests.values()) pending.fail(code);
+  }
+}
+
+/** Takes a result; true when it was the job's last. */
+type JobHandler = (result: JobResult) => boolean;
+
+export class Jobs {
+  readonly #effects: CoreEffects;
+  readonly #counters: Counters;
+  readonly #handlers = new Map<JobId, JobHandler>();
+  #lastId = 0;
+
+  constructor(effects: CoreEffects, counters: Counters) {
+    this.#effects = effects;
+    this.#counters = counters;
+  }
+
+  get count(): number {
+    return this.#handlers.size;
+  }
+
+  submit(build: (id: JobId) => Job, handler: JobHandler): void {
+    const id = ++this.#lastId as JobId;
+    this.#handlers.set(id, handler);
+    this.#counters.set('jobsRunning', this.#handlers.size);
+    this.#effects.submit(build(id));
+  }
+
+  deliver(result: JobResult): void {
+    const handler = this.#handlers.get(result.id);
+    assert(handler !== undefined, 'A result came for a job that has ended');
+    if (!handler(result)) return;
+    this.#handlers.delete(result.id);
+    this.#counters.set('jobsRunning', this.#handlers.size);
+  }
+}
