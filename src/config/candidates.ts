@@ -63,7 +63,9 @@ export class Candidates {
     for (const { field, row } of optionList) {
       const text = flags[field];
       if (text === undefined) continue;
-      const place: Place = { source: 'flag', where: `--${row.key}`, baseDir: this.#cwd };
+      const isNegative = isBooleanOption(row) && text === 'false';
+      const where = `--${isNegative ? 'no-' : ''}${row.key}`;
+      const place: Place = { source: 'flag', where, baseDir: this.#cwd };
       this.#addText({ field, row }, text, place, ownDialect);
     }
   }
@@ -82,7 +84,7 @@ export class Candidates {
     for (const text of texts.toReversed()) {
       const match = /^\s*([^=\s]+)\s*=(.*)$/s.exec(text);
       if (match === null) {
-        this.#problem('--property', '', undefined, 'Must be given as NAME=VALUE');
+        this.#problem('--property', '', undefined, 'must be given as NAME=VALUE');
         continue;
       }
       this.#commandLineProperty(match[1] ?? '', (match[2] ?? '').trim(), {
@@ -123,9 +125,9 @@ export class Candidates {
       const where = `${file.name}:${line}`;
       const option = optionList.find(({ row }) => row.key === key);
       if (option === undefined) {
-        this.#problem(key, where, undefined, `Is not an option${didYouMean(key, keys)}`);
+        this.#problem(key, where, undefined, `is not an option${didYouMean(key, keys)}`);
       } else if (option.field === 'config') {
-        this.#problem(key, where, text, 'Cannot be set in the configuration file itself');
+        this.#problem(key, where, text, 'cannot be set in the configuration file itself');
       } else if (text !== undefined) {
         const place: Place = { source: 'yaml', where, baseDir: dirname(file.name) };
         this.#addText(option, text, place, ownDialect);
@@ -144,7 +146,7 @@ export class Candidates {
         const where = `${file.name}:${entry.line} ${name}`;
         const text = expandReferences(entry.value, lookup);
         if (text === undefined) {
-          const reason = 'Refers to a property that is not in the file, or to itself';
+          const reason = 'refers to a property that is not in the file, or to itself';
           this.#problem(option.row.key, where, entry.value, reason);
           continue;
         }
@@ -185,7 +187,7 @@ export class Candidates {
     const where = `-o ${name}`;
     if (option === undefined) {
       const known = optionList.flatMap(({ row }) => mountOptionNames(row));
-      this.#problem(name, '-o', undefined, `Is not a mount option${didYouMean(normal, known)}`);
+      this.#problem(name, '-o', undefined, `is not a mount option${didYouMean(normal, known)}`);
       return undefined;
     }
     if (option.row.isSecret === true) {
@@ -193,12 +195,12 @@ export class Candidates {
       return undefined;
     }
     if (value === undefined && !isBooleanOption(option.row)) {
-      const reason = `Needs a value: ${option.row.kind.allowed}`;
+      const reason = `needs a value: ${option.row.kind.allowed}`;
       this.#problem(option.row.key, where, undefined, reason);
       return undefined;
     }
     if (positive === undefined && value !== undefined) {
-      this.#problem(option.row.key, where, value, 'Takes no value in its negative form');
+      this.#problem(option.row.key, where, value, 'takes no value in its negative form');
       return undefined;
     }
     const text = value ?? (positive === undefined ? 'false' : 'true');
@@ -210,7 +212,7 @@ export class Candidates {
     const option = optionList.find(({ row }) => row.properties?.includes(name));
     if (option === undefined) {
       const known = optionList.flatMap(({ row }) => row.properties ?? []);
-      const reason = `Is not a property that has a meaning here${didYouMean(name, known)}`;
+      const reason = `is not a property that has a meaning here${didYouMean(name, known)}`;
       this.#problem(name, place.where, undefined, reason);
       return;
     }
@@ -219,7 +221,7 @@ export class Candidates {
   }
 
   #refuseSecret({ row }: AnyOption, where: string): void {
-    const reason = `Is not accepted on a command line, which every user can read: use --${row.key}-file, ${environmentName(row)} or a file`;
+    const reason = `is not accepted on a command line, which every user can read: use --${row.key}-file, ${environmentName(row)} or a file`;
     this.#problem(row.key, where, HIDDEN, reason);
   }
 

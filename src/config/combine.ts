@@ -47,7 +47,7 @@ export function combine(raw: RawValues, context: CombineContext): CombinedValues
     if (raw[other] === undefined) return one;
     const strengths = [one, other].map((field) => STRENGTH.indexOf(provenance[field].source));
     const difference = (strengths[0] ?? 0) - (strengths[1] ?? 0);
-    if (difference === 0) problem(one, undefined, `Excludes ${provenance[other].where}: give one`);
+    if (difference === 0) problem(one, undefined, `excludes ${provenance[other].where}: give one`);
     return difference >= 0 ? one : other;
   };
 
@@ -56,17 +56,17 @@ export function combine(raw: RawValues, context: CombineContext): CombinedValues
   if (passwordFrom === 'etcdPasswordFile' && raw.etcdPasswordFile !== undefined) {
     try {
       etcdPassword = context.readText(raw.etcdPasswordFile).split(/\r?\n/, 1)[0];
-      if (etcdPassword === '') problem(passwordFrom, raw.etcdPasswordFile, 'Holds no password');
+      if (etcdPassword === '') problem(passwordFrom, raw.etcdPasswordFile, 'holds no password');
     } catch (error) {
       const message = error instanceof Error ? error.message : String(error);
-      problem(passwordFrom, raw.etcdPasswordFile, `Cannot be read: ${message}`);
+      problem(passwordFrom, raw.etcdPasswordFile, `cannot be read: ${message}`);
     }
   }
   if (etcdPassword !== undefined && raw.etcdUsername === undefined) {
-    problem('etcdUsername', undefined, 'Must be given with a password for etcd');
+    problem('etcdUsername', undefined, 'must be given with a password for etcd');
   }
   if (etcdPassword === undefined && passwordFrom === undefined && raw.etcdUsername !== undefined) {
-    problem('etcdUsername', raw.etcdUsername, 'Needs a password: give --etcd-password-file');
+    problem('etcdUsername', raw.etcdUsername, 'needs a password: give --etcd-password-file');
   }
 
   checkTls(raw, problem);
@@ -77,7 +77,7 @@ export function combine(raw: RawValues, context: CombineContext): CombinedValues
     problem('memoryLimitBytes', given, reason);
   }
   if (raw.connectTimeoutMs > raw.requestTimeoutMs) {
-    problem('connectTimeoutMs', undefined, 'Must not be longer than --request-timeout');
+    problem('connectTimeoutMs', undefined, 'must not be longer than --request-timeout');
   }
   if (!raw.readOnly) {
     const reason = 'is not possible: this release cannot write; leave it out to mount read-only';
@@ -88,10 +88,10 @@ export function combine(raw: RawValues, context: CombineContext): CombinedValues
   // A value that was given but is wrong has been reported already.
   const isGiven = (field: OptionField): boolean => provenance[field].source !== 'default';
   if (membership === undefined && !isGiven('etcdHosts') && !isGiven('workerHosts')) {
-    problem('etcdHosts', undefined, 'Must be given (or --worker-hosts): which cluster to mount');
+    problem('etcdHosts', undefined, 'must be given (or --worker-hosts): which cluster to mount');
   }
   if (raw.ufs === undefined && !isGiven('ufs')) {
-    const reason = 'Must be given: the root of the name space, as alluxio.dora.client.ufs.root';
+    const reason = 'must be given: the root of the name space, as alluxio.dora.client.ufs.root';
     problem('ufs', undefined, reason);
   }
   if (membership === undefined || raw.ufs === undefined) return undefined;
@@ -124,13 +124,13 @@ function checkTls(raw: RawValues, problem: Report): void {
   const { etcdCaFile, etcdCertFile, etcdKeyFile } = raw;
   if ((etcdCertFile === undefined) !== (etcdKeyFile === undefined)) {
     const given = etcdCertFile === undefined ? 'etcdKeyFile' : 'etcdCertFile';
-    problem(given, raw[given], 'Needs both --etcd-cert-file and --etcd-key-file');
+    problem(given, raw[given], 'needs both --etcd-cert-file and --etcd-key-file');
   }
   if (etcdCertFile !== undefined && etcdCaFile === undefined) {
-    problem('etcdCertFile', etcdCertFile, 'Needs --etcd-ca-file');
+    problem('etcdCertFile', etcdCertFile, 'needs --etcd-ca-file');
   }
   const plain = raw.etcdHosts?.find(({ scheme }) => scheme === 'http');
   if (plain !== undefined && etcdCaFile !== undefined) {
-    problem('etcdHosts', `http://${plain.host}`, 'Is not https, but --etcd-ca-file is given');
+    problem('etcdHosts', `http://${plain.host}`, 'is not https, but --etcd-ca-file is given');
   }
 }

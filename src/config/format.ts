@@ -23,13 +23,13 @@ export function alignColumns(rows: readonly (readonly string[])[]): string {
 }
 
 export function formatConfig(inspection: ConfigInspection, style: 'table' | 'json'): string {
-  const { config, entries, problems, warnings } = inspection;
+  const { config, entries, mountFlags, problems, warnings } = inspection;
   if (style === 'json') {
     return JSON.stringify(
       {
         mountpoint: config?.mountpoint,
         membershipSource: config?.membershipSource,
-        mountFlags: config?.mountFlags,
+        mountFlags,
         options: Object.fromEntries(
           entries.map(({ key, value, source, where }) => [key, { value, source, where }]),
         ),
@@ -41,5 +41,9 @@ export function formatConfig(inspection: ConfigInspection, style: 'table' | 'jso
     );
   }
   const rows = entries.map(({ key, value, where }) => [key, value ?? '-', where]);
-  return alignColumns([['OPTION', 'VALUE', 'FROM'], ...rows]);
+  return alignColumns([
+    ['OPTION', 'VALUE', 'FROM'],
+    ...rows,
+    ['mount flags', mountFlags.join(','), 'default and -o'],
+  ]);
 }

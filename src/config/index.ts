@@ -11,7 +11,7 @@ export { alignColumns, formatConfig } from './format.ts';
 export { defaultText, optionsMarkdown } from './markdown.ts';
 export { isBooleanOption, isFlagOnCommandLine, OPTION_GROUPS, optionList } from './options.ts';
 export type { AnyOption, OptionField, OptionGroup } from './options.ts';
-export { inspectConfig, redactConfig, resolveConfig } from './resolve.ts';
+export { defaultStateDir, inspectConfig, redactConfig, resolveConfig } from './resolve.ts';
 export type { ConfigEntry, ConfigInputs, ConfigInspection, ResolvedConfig } from './resolve.ts';
 export type {
   ConfigProblem,

@@ -10,7 +10,7 @@ import type { Candidate, NamedText } from './candidates.ts';
 import { combine } from './combine.ts';
 import { ConfigError } from './config-error.ts';
 import { mountFlags } from './mount-flags.ts';
-import { optionList } from './options.ts';
+import { environmentName, optionList, options } from './options.ts';
 import type { AnyOption, DefaultContext, OptionField, RawValues } from './options.ts';
 import type { ConfigProblem, MountConfig, Provenance } from './types.ts';
 import { ValueError } from './values.ts';
@@ -51,6 +51,7 @@ export interface ConfigInspection {
   /** Undefined when there are problems, or no mount point was given. */
   readonly config: MountConfig | undefined;
   readonly entries: readonly ConfigEntry[];
+  readonly mountFlags: readonly string[];
   readonly problems: readonly ConfigProblem[];
   readonly warnings: readonly string[];
 }
@@ -59,7 +60,7 @@ export interface ConfigInspection {
 export function resolveConfig(inputs: ConfigInputs): ResolvedConfig {
   const { config, entries, problems, warnings } = inspectConfig(inputs);
   if (config !== undefined) return { config, entries, warnings };
-  const missing = { option: 'MOUNTPOINT', where: '', value: undefined, reason: 'Must be given' };
+  const missing = { option: 'MOUNTPOINT', where: '', value: undefined, reason: 'must be given' };
   throw new ConfigError(problems.length > 0 ? problems : [missing]);
 }
 
@@ -101,15 +102,16 @@ export function inspectConfig(inputs: ConfigInputs): ConfigInspection {
       ...(provenance[field] ?? { source: 'default' as const, where: 'default' }),
     };
   });
+  const flags = mountFlags(candidates.flagWords);
   const config =
     problems.length > 0 || optionValues === undefined || inputs.mountpoint === undefined
       ? undefined
       : {
           ...optionValues,
           mountpoint: resolvePath(inputs.cwd, inputs.mountpoint),
-          mountFlags: mountFlags(candidates.flagWords),
+          mountFlags: flags,
         };
-  return { config, entries, problems, warnings };
+  return { config, entries, mountFlags: flags, problems, warnings };
 }
 
 /** fstab's first field and the first of two positionals. */
@@ -124,7 +126,7 @@ function addSourceArgument(candidates: Candidates, source: string | undefined): 
   } as const;
   if (!source.includes('://')) {
     if (source.includes('/')) {
-      const reason = 'Is neither a URI with its scheme, such as file:///data, nor a plain word';
+      const reason = 'is neither a URI with its scheme, such as file:///data, nor a plain word';
       candidates.problems.push({ option: 'SOURCE', where, value: source, reason });
     } else if (source !== 'none') {
       candidates.add('fsName', { ...place, text: source });
@@ -133,7 +135,7 @@ function addSourceArgument(candidates: Candidates, source: string | undefined): 
   }
   const flag = candidates.strongest('ufs');
   if (flag !== undefined && flag.text !== source) {
-    const reason = `Contradicts ${flag.where} ${flag.text}`;
+    const reason = `contradicts ${flag.where} ${flag.text}`;
     candidates.problems.push({ option: 'ufs', where, value: source, reason });
   }
   candidates.add('ufs', { ...place, text: source });
@@ -152,7 +154,7 @@ function readAsked(
     return { name, text: inputs.readText(name) };
   } catch (error) {
     const option = field === 'config' ? 'config' : 'site-properties';
-    const reason = `Cannot be read: ${messageOf(error)}`;
+    const reason = `cannot be read: ${messageOf(error)}`;
     candidates.problems.push({ option, where: asked.where, value: asked.text, reason });
     return undefined;
   }
@@ -212,4 +214,11 @@ function messageOf(error: unknown): string {
 /** A copy without secrets, for logs, `status` and records on disk. */
 export function redactConfig(config: MountConfig): MountConfig {
   return config.etcdPassword === undefined ? config : { ...config, etcdPassword: HIDDEN };
+}
+
+/** Where mounts keep their records unless told otherwise: for commands that look for mounts. */
+export function defaultStateDir(context: Pick<ConfigInputs, 'uid' | 'gid' | 'env'>): string {
+  const text = context.env[environmentName(options.stateDir)];
+  if (text !== undefined && text !== '') return text;
+  return options.stateDir.fallback(context) ?? '';
 }

@@ -24,7 +24,7 @@ type Parsed = { readonly text: string | undefined } | { readonly reason: string 
 function scalarText(node: unknown, document: Document): Parsed {
   const target = isAlias(node) ? node.resolve(document) : node;
   if (target === undefined || target === null) return { text: undefined };
-  if (!isScalar(target)) return { reason: 'Must be a single value' };
+  if (!isScalar(target)) return { reason: 'must be a single value' };
   if (target.value === null) return { text: undefined };
   return { text: typeof target.value === 'string' ? target.value : (target.source ?? '') };
 }
@@ -44,13 +44,13 @@ export function readYaml(text: string): YamlReading {
   const lineAt = (offset: number): number => Math.max(1, lineCounter.linePos(offset).line);
   const errors = document.errors.map((error) => ({
     line: lineAt(error.pos[0]),
-    message: `Is not valid YAML: ${error.message}`,
+    message: `is not valid YAML: ${error.message}`,
   }));
   const root = document.contents;
   if (errors.length > 0 || root === null) return { entries: [], errors };
   if (isScalar(root) && root.value === null) return { entries: [], errors };
   if (!isMap(root)) {
-    return { entries: [], errors: [{ line: 1, message: 'Must be a mapping of names to values' }] };
+    return { entries: [], errors: [{ line: 1, message: 'must be a mapping of names to values' }] };
   }
   const entries: YamlEntry[] = [];
   for (const pair of root.items) {
@@ -58,7 +58,7 @@ export function readYaml(text: string): YamlReading {
     const key = scalarText(pair.key, document);
     const value = valueText(pair.value, document);
     if ('reason' in key || key.text === undefined) {
-      errors.push({ line, message: 'The name of an option must be a plain word' });
+      errors.push({ line, message: 'the name of an option must be a plain word' });
     } else if ('reason' in value) {
       errors.push({ line, message: `${key.text}: ${value.reason}` });
     } else {

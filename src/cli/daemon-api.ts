@@ -1,0 +1,104 @@
+/**
+ * What the commands need of the daemon and of the devcluster. Both are loaded only when a command
+ * runs that uses them, so that `--help` and `--version` stay quick.
+ */
+import type { MountConfig } from '../config/index.ts';
+
+export type Outcome = { readonly ok: true } | { readonly ok: false; readonly reason: string };
+
+export type MountOutcome =
+  | { readonly ok: true; readonly pid: number; readonly driver: string }
+  | { readonly ok: false; readonly reason: string };
+
+export interface StatusWorker {
+  readonly id: string;
+  readonly host: string;
+  readonly httpPort: number;
+  readonly s3Port: number;
+  readonly personality: string | undefined;
+  readonly breaker: string;
+  readonly lastError: string | undefined;
+}
+
+export interface StatusCluster {
+  readonly source: string;
+  readonly view: { readonly generation: number; readonly workers: readonly unknown[] };
+  readonly viewAgeMs: number;
+  readonly virtualNodes: number;
+  readonly virtualNodesFrom: string;
+  readonly pageSizeBytes: number;
+  readonly pageSizeMismatch: string | undefined;
+  readonly underStoreFallback: string;
+  readonly workers: readonly StatusWorker[];
+}
+
+export interface StatusError {
+  readonly atIso: string;
+  readonly code: string;
+  readonly path: string | undefined;
+  readonly reason: string;
+  readonly count: number;
+}
+
+/** The part of a status report that is shown to people; `--json` prints all that there is. */
+export interface StatusReport {
+  readonly mountpoint: string;
+  readonly supervisorPid: number;
+  readonly daemonPid: number | undefined;
+  readonly uptimeMs: number;
+  readonly driver: string;
+  readonly state: string;
+  readonly restarts: number;
+  readonly cluster: StatusCluster | undefined;
+  readonly cache: {
+    readonly memoryLimitBytes: number;
+    readonly slotBytes: number;
+    readonly slotsTotal: number;
+    readonly slotsUsed: number;
+    readonly hits: number;
+    readonly misses: number;
+    readonly readAheadBytes: number;
+    readonly wastedBytes: number;
+  };
+  readonly inodes: { readonly known: number; readonly openHandles: number };
+  readonly fuse: {
+    readonly protocol: string;
+    readonly maxWriteBytes: number;
+    readonly readAheadKb: number;
+    readonly requestsTotal: number;
+  };
+  readonly lastErrors: readonly StatusError[];
+}
+
+export interface DaemonApi {
+  /** Returns once the mount answers; in the foreground, after it is unmounted. */
+  mountDaemon(
+    config: MountConfig,
+    options: { readonly foreground: boolean },
+  ): Promise<MountOutcome>;
+  unmountDaemon(
+    mountpoint: string,
+    options: { readonly lazy: boolean; readonly timeoutMs: number; readonly stateDir: string },
+  ): Promise<Outcome>;
+  /** All mounts of the state directory, or the one asked for (none where it is not ours). */
+  daemonStatus(
+    mountpoint: string | undefined,
+    options: { readonly stateDir: string },
+  ): Promise<readonly StatusReport[]>;
+}
+
+export interface DevclusterOptions {
+  readonly workers: number;
+  readonly dataDir?: string;
+  readonly pageSizeBytes: number;
+  readonly personality: 'oss' | 'enterprise';
+  readonly etcdHosts?: string;
+  readonly clusterName?: string;
+  readonly virtualNodes?: number;
+}
+
+export interface DevclusterApi {
+  startDevcluster(
+    options: DevclusterOptions,
+  ): Promise<{ readonly info: object; stop(): Promise<void> }>;
+}

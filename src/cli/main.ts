@@ -1,0 +1,56 @@
+/** The entry point of the program. */
+import { readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { CliContext } from './context.ts';
+import type { DaemonApi, DevclusterApi } from './daemon-api.ts';
+import { isMountHelper, mountHelperArguments } from './mount-helper.ts';
+import { runCli } from './program.ts';
+
+/** From the package that this file is in, wherever the build put it. */
+function packageVersion(): string {
+  let directory = dirname(fileURLToPath(import.meta.url));
+  for (;;) {
+    try {
+      const text = readFileSync(join(directory, 'package.json'), 'utf8');
+      return (JSON.parse(text) as { version: string }).version;
+    } catch (error) {
+      const parent = dirname(directory);
+      if (parent === directory) throw error;
+      directory = parent;
+    }
+  }
+}
+
+function untilStopped(): Promise<void> {
+  return new Promise((resolve) => {
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+      process.on(signal, () => resolve());
+    }
+  });
+}
+
+const context: CliContext = {
+  out: (text) => process.stdout.write(`${text}\n`),
+  err: (text) => process.stderr.write(`${text}\n`),
+  env: process.env,
+  cwd: process.cwd(),
+  uid: process.getuid?.() ?? 0,
+  gid: process.getgid?.() ?? 0,
+  version: packageVersion(),
+  readText: (path) => readFileSync(path, 'utf8'),
+  loadDaemon: async () => (await import('../daemon/index.ts')) satisfies DaemonApi,
+  loadDevcluster: async () => (await import('../devcluster/index.ts')) satisfies DevclusterApi,
+  untilStopped,
+};
+
+// A reader that has seen enough (`status | head`) is no failure.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  process.exit(error.code === 'EPIPE' ? 0 : 1);
+});
+
+const given = process.argv.slice(2);
+const args = isMountHelper(process.argv[1] ?? '') ? mountHelperArguments(given) : given;
+const exitCode = args === undefined ? 0 : await runCli(args, context);
+// Nothing that a command left open may keep the program: its work is done.
+process.exit(exitCode);

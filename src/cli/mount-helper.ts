@@ -1,0 +1,26 @@
+/**
+ * mount(8) runs `mount.TYPE SOURCE DIRECTORY [-sfnv] [-N NAMESPACE] [-t TYPE] [-o OPTIONS]` for file
+ * systems it does not know. A link /sbin/mount.alluxio to this program makes it such a helper.
+ */
+import { basename } from 'node:path';
+
+export function isMountHelper(programPath: string): boolean {
+  return basename(programPath).startsWith('mount.');
+}
+
+/** As arguments of ours; undefined for a dry run (`mount --fake`), which has nothing to do. */
+export function mountHelperArguments(args: readonly string[]): string[] | undefined {
+  const translated = ['mount'];
+  for (let index = 0; index < args.length; index++) {
+    const arg = args[index] ?? '';
+    if (/^-[sfnv]+$/.test(arg)) {
+      if (arg.includes('f')) return undefined;
+      // Sloppy options, no mtab and verbose change nothing here.
+    } else if (arg === '-t' || arg === '-N') {
+      index++;
+    } else {
+      translated.push(arg);
+    }
+  }
+  return translated;
+}

@@ -1,0 +1,54 @@
+/** The command line, from the commands in `commands/`. */
+import { Command, CommanderError } from 'commander';
+import { addDevclusterCommand } from './commands/devcluster.ts';
+import { addMountCommand } from './commands/mount.ts';
+import { addStatusCommand } from './commands/status.ts';
+import { addUmountCommand } from './commands/umount.ts';
+import { EXIT_CODES, UsageError } from './context.ts';
+import type { CliContext, ExitCode } from './context.ts';
+
+const EXAMPLES = `
+Examples:
+  alluxio-fuse devcluster --data /some/dir
+  alluxio-fuse mount /mnt/alluxio --etcd-hosts etcd1,etcd2 --ufs s3://bucket/data
+  alluxio-fuse status
+  alluxio-fuse umount /mnt/alluxio
+
+Exit codes: 0 ok, 1 failure, 2 wrong usage or configuration.`;
+
+export function buildProgram(context: CliContext, finish: (code: ExitCode) => void): Command {
+  const program = new Command('alluxio-fuse')
+    .description('Mounts an Alluxio cluster as a directory.')
+    .version(context.version, '-V, --version')
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => context.out(text.replace(/\n$/, '')),
+      writeErr: (text) => context.err(text.replace(/\n$/, '')),
+    })
+    .showHelpAfterError('(--help shows what is allowed)')
+    .addHelpText('after', EXAMPLES);
+  addMountCommand(program, context, finish);
+  addUmountCommand(program, context, finish);
+  addStatusCommand(program, context, finish);
+  addDevclusterCommand(program, context, finish);
+  return program;
+}
+
+/** Never throws: the exit code says it all, and the reason has been printed. */
+export async function runCli(args: readonly string[], context: CliContext): Promise<ExitCode> {
+  let exitCode: ExitCode = EXIT_CODES.ok;
+  const program = buildProgram(context, (code) => {
+    exitCode = code;
+  });
+  try {
+    await program.parseAsync(args, { from: 'user' });
+    return exitCode;
+  } catch (error) {
+    // The parser has printed its own message. It calls help and version errors, with code 0.
+    if (error instanceof CommanderError) {
+      return error.exitCode === 0 ? EXIT_CODES.ok : EXIT_CODES.usage;
+    }
+    context.err(`alluxio-fuse: ${error instanceof Error ? error.message : String(error)}`);
+    return error instanceof UsageError ? EXIT_CODES.usage : EXIT_CODES.failure;
+  }
+}
