@@ -1,6 +1,8 @@
 /** For tests: builds the bytes of requests field by field, independently of the decoder. */
 
 type Field = { readonly width: 2 | 4 | 8; readonly value: bigint } | { readonly bytes: Uint8Array };
+/** Groups have no meaning beyond the line that they are written on. */
+export type Fields = readonly (Field | Fields)[];
 
 export const u16 = (value: number): Field => ({ width: 2, value: BigInt(value) });
 export const u32 = (value: number): Field => ({ width: 4, value: BigInt(value) });
@@ -9,8 +11,9 @@ export const u64 = (value: number | bigint): Field => ({ width: 8, value: BigInt
 export const nul = (text: string): Field => ({ bytes: Buffer.from(`${text}\0`, 'latin1') });
 export const raw = (text: string): Field => ({ bytes: Buffer.from(text, 'latin1') });
 
-export function bytesOf(fields: readonly Field[]): Buffer {
+export function bytesOf(fields: Fields): Buffer {
   const parts = fields.map((field) => {
+    if (!('bytes' in field || 'width' in field)) return bytesOf(field);
     if ('bytes' in field) return Buffer.from(field.bytes);
     const part = Buffer.alloc(8);
     part.writeBigUInt64LE(BigInt.asUintN(64, field.value));
@@ -26,11 +29,7 @@ export interface HeaderFields {
 }
 
 /** A whole request with sentinel values in its header. */
-export function requestBytes(
-  opcode: number,
-  body: readonly Field[],
-  header: HeaderFields = {},
-): Buffer {
+export function requestBytes(opcode: number, body: Fields, header: HeaderFields = {}): Buffer {
   const bodyBytes = bytesOf(body);
   return Buffer.concat([
     bytesOf([

@@ -3,9 +3,7 @@
  * every field (paddings too, which must not show), and what it must decode to.
  */
 import { Opcode, type OpcodeName } from './opcodes.ts';
-import { nul, raw, requestBytes, u32, u64 } from './request-bytes.ts';
-
-type Fields = Parameters<typeof requestBytes>[1];
+import { type Fields, nul, raw, requestBytes, u32, u64 } from './request-bytes.ts';
 
 interface Sample {
   readonly body: Fields;
