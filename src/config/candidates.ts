@@ -6,7 +6,13 @@ import { dirname } from 'node:path';
 import { expandReferences, parseJavaProperties } from './java-properties.ts';
 import { isIgnoredMountOption, isKernelFlag, parseMountOptions } from './mount-flags.ts';
 import type { MountOptionWord } from './mount-flags.ts';
-import { environmentName, isBooleanOption, mountOptionNames, optionList } from './options.ts';
+import {
+  ENVIRONMENT_PREFIX,
+  environmentName,
+  isBooleanOption,
+  mountOptionNames,
+  optionList,
+} from './options.ts';
 import type { AnyOption, OptionField } from './options.ts';
 import { didYouMean, nearest } from './suggest.ts';
 import type { ConfigProblem, Provenance, SourceKind } from './types.ts';
@@ -105,12 +111,14 @@ export class Candidates {
       const place: Place = { source: 'environment', where: name, baseDir: this.#cwd };
       this.#addText(option, text, place, ownDialect);
     }
+    const endings = names.map((name) => name.slice(ENVIRONMENT_PREFIX.length));
     for (const name of Object.keys(env)) {
-      if (!name.startsWith('ALLUXIO_FUSE_') || names.includes(name)) continue;
+      if (!name.startsWith(ENVIRONMENT_PREFIX) || names.includes(name)) continue;
       // Alluxio's own scripts have variables with this prefix, so only near misses are mentioned.
-      const candidate = nearest(name, names);
-      if (candidate !== undefined) {
-        this.warnings.push(`${name} is not known and is ignored (did you mean ${candidate}?)`);
+      const ending = nearest(name.slice(ENVIRONMENT_PREFIX.length), endings);
+      if (ending !== undefined) {
+        const known = `${ENVIRONMENT_PREFIX}${ending}`;
+        this.warnings.push(`${name} is not known and is ignored (did you mean ${known}?)`);
       }
     }
   }

@@ -505,8 +505,10 @@ export const optionList: readonly AnyOption[] = Object.entries(options).map(([fi
   row: row as OptionRow<unknown>,
 }));
 
+export const ENVIRONMENT_PREFIX = 'ALLUXIO_FUSE_';
+
 export function environmentName(row: Pick<OptionRow<never>, 'key'>): string {
-  return `ALLUXIO_FUSE_${row.key.toUpperCase().replaceAll('-', '_')}`;
+  return `${ENVIRONMENT_PREFIX}${row.key.toUpperCase().replaceAll('-', '_')}`;
 }
 
 /** All `-o` keys of an option, its own name first. */

@@ -1,0 +1,275 @@
+/** The commands with a daemon that only takes notes: what they ask of it, print, and exit with. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { CliContext } from './context.ts';
+import type { DaemonApi, DevclusterApi, StatusReport } from './daemon-api.ts';
+import { mountHelperArguments } from './mount-helper.ts';
+import { runCli } from './program.ts';
+import { ageText, bytesText, statusText, uptimeText } from './status-text.ts';
+
+const report: StatusReport = {
+  mountpoint: '/mnt/a',
+  supervisorPid: 11,
+  daemonPid: 12,
+  uptimeMs: 3_725_000,
+  driver: 'device',
+  state: 'serving',
+  restarts: 1,
+  cluster: {
+    source: 'etcd http://e1:2379',
+    view: { generation: 4, workers: [1, 2] },
+    viewAgeMs: 2300,
+    virtualNodes: 2000,
+    virtualNodesFrom: 'learned',
+    pageSizeBytes: 1_048_576,
+    pageSizeMismatch: 'worker w1 has pages of 4194304 bytes',
+    underStoreFallback: 'available',
+    workers: [
+      {
+        id: 'worker-1',
+        host: 'w1',
+        httpPort: 28080,
+        s3Port: 29998,
+        personality: 'oss',
+        breaker: 'open',
+        lastError: 'refused\nfake line',
+      },
+    ],
+  },
+  cache: {
+    memoryLimitBytes: 536_870_912,
+    slotBytes: 131_072,
+    slotsTotal: 4096,
+    slotsUsed: 16,
+    hits: 3,
+    misses: 1,
+    readAheadBytes: 1_572_864,
+    wastedBytes: 0,
+  },
+  inodes: { known: 12_345, openHandles: 1 },
+  fuse: { protocol: '7.40', maxWriteBytes: 1_048_576, readAheadKb: 1024, requestsTotal: 99 },
+  lastErrors: [
+    { atIso: '2026-01-02T03:04:05.678Z', code: 'EIO', path: '/a?b', reason: 'x', count: 3 },
+  ],
+};
+
+interface Changes {
+  readonly daemon?: Partial<DaemonApi>;
+  readonly devcluster?: DevclusterApi;
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+async function run(args: readonly string[], { daemon, devcluster, env = {} }: Changes = {}) {
+  const out: string[] = [];
+  const err: string[] = [];
+  const calls: unknown[][] = [];
+  const context: CliContext = {
+    out: (text) => out.push(text),
+    err: (text) => err.push(text),
+    env,
+    cwd: '/work',
+    uid: 0,
+    gid: 0,
+    version: '1.2.3',
+    readText(path) {
+      throw new Error(`no such file: ${path}`);
+    },
+    loadDaemon: async () => ({
+      async mountDaemon(...given) {
+        calls.push(['mount', ...given]);
+        return { ok: true, pid: 42, driver: 'device' };
+      },
+      async unmountDaemon(...given) {
+        calls.push(['umount', ...given]);
+        return { ok: true };
+      },
+      async daemonStatus(...given) {
+        calls.push(['status', ...given]);
+        return [report];
+      },
+      ...daemon,
+    }),
+    async loadDevcluster() {
+      assert.ok(devcluster !== undefined, 'Nobody asked for a devcluster');
+      return devcluster;
+    },
+    untilStopped: async () => {},
+  };
+  const code = await runCli(args, context);
+  return { code, out: out.join('\n'), err: err.join('\n'), calls };
+}
+
+const enough = ['--ufs', 'file:///d', '--etcd-hosts', 'e1'];
+
+test('mount hands the whole configuration to the daemon and says what it did', async () => {
+  const { code, out, calls } = await run([
+    'mount',
+    'mnt',
+    ...enough,
+    '--etcd-hosts=e2',
+    '--page-size=4MB',
+    '--no-allow-other',
+    '-oro,noexec',
+    '-ouid=5',
+    '-f',
+  ]);
+  assert.equal(code, 0);
+  assert.equal(out, '');
+  const [name, config, options] = calls[0] as [string, Record<string, unknown>, unknown];
+  assert.deepEqual([calls.length, name, options], [1, 'mount', { foreground: true }]);
+  assert.deepEqual(config['etcdHosts'], ['http://e1:2379', 'http://e2:2379']);
+  assert.deepEqual(
+    ['mountpoint', 'pageSizeBytes', 'allowOther', 'uid'].map((key) => config[key]),
+    ['/work/mnt', 4_194_304, false, 5],
+  );
+  const background = await run(['mount', 'file:///d', '/m', '--etcd-hosts', 'e1']);
+  assert.equal(background.out, 'Mounted file:///d at /m (driver device, pid 42)');
+});
+
+test('mount tells why the daemon could not mount, with exit code 1', async () => {
+  const daemon = { mountDaemon: async () => ({ ok: false, reason: 'no /dev/fuse' }) as const };
+  const { code, err } = await run(['mount', '/m', ...enough], { daemon });
+  assert.deepEqual([code, err], [1, 'alluxio-fuse: could not mount /m: no /dev/fuse']);
+  const failing = { mountDaemon: () => Promise.reject(new Error('it broke')) };
+  const thrown = await run(['mount', '/m', ...enough], { daemon: failing });
+  assert.deepEqual([thrown.code, thrown.err], [1, 'alluxio-fuse: it broke']);
+});
+
+test('wrong usage and wrong configuration exit with 2 and say what is wrong', async () => {
+  const cases: [string[], RegExp][] = [
+    [[], /Usage: alluxio-fuse/],
+    [['mont'], /unknown command 'mont'[^]*Did you mean mount/],
+    [['mount'], /Missing MOUNTPOINT/],
+    [['mount', '', ...enough], /MOUNTPOINT is empty/],
+    [['mount', 'a', 'b', 'c'], /Too many arguments: "c"/],
+    [['mount', '/m', '--page-sze', '1'], /unknown option '--page-sze'[^]*mean --page-size/],
+    [['mount', '/m', '--page-size'], /argument missing/],
+    [['mount', '/m', '--etcd-password', 'x'], /unknown option '--etcd-password'/],
+    [['mount', '/m'], /etcd-hosts: must be given[^]*ufs: must be given/],
+    [['mount', '/m', ...enough, '--no-read-only'], /read-only \(--no-read-only\).*cannot write/],
+    [['umount'], /missing required argument/],
+    [['umount', '/m', '--timeout', 'soon'], /--timeout: "soon" is not a duration/],
+    [['devcluster', '--workers', '0'], /--workers: "0" is not a whole number from 1 to 100/],
+    [['devcluster', '--page-size', 'big'], /--page-size: "big" is not a size/],
+    [['devcluster', '--personality', 'x'], /Allowed choices are oss, enterprise/],
+  ];
+  for (const [args, pattern] of cases) {
+    const { code, out, err, calls } = await run(args);
+    assert.equal(code, 2, args.join(' '));
+    assert.match(err, pattern);
+    assert.equal(out, '');
+    assert.deepEqual(calls, []);
+  }
+});
+
+test('print-config prints and does not mount', async () => {
+  const good = await run(['mount', '--print-config', ...enough]);
+  assert.deepEqual([good.code, good.calls], [0, []]);
+  assert.match(good.out, /^ufs +file:\/\/\/d +--ufs$/m);
+  const bad = await run(['mount', '--print-config', '--json', '--uid', 'x'], {
+    env: { ALLUXIO_FUSE_GID: '9' },
+  });
+  assert.equal(bad.code, 2);
+  assert.match(bad.err, /^alluxio-fuse: uid \(--uid\): "x"/m);
+  const shown = JSON.parse(bad.out) as { options: Record<string, { where: string }> };
+  assert.equal(shown.options['gid']?.where, 'ALLUXIO_FUSE_GID');
+});
+
+test('umount passes on what it was told', async () => {
+  const { code, calls } = await run(['umount', 'm', '-l', '--timeout', '2min'], {
+    env: { ALLUXIO_FUSE_STATE_DIR: '/state' },
+  });
+  assert.equal(code, 0);
+  const options = { lazy: true, timeoutMs: 120_000, stateDir: '/state' };
+  assert.deepEqual(calls, [['umount', '/work/m', options]]);
+  const daemon = { unmountDaemon: async () => ({ ok: false, reason: 'busy' }) as const };
+  const busy = await run(['unmount', '/m'], { daemon });
+  assert.deepEqual([busy.code, busy.err], [1, 'alluxio-fuse: could not unmount /m: busy']);
+});
+
+test('status prints reports for people and as JSON', async () => {
+  const one = await run(['status', '/mnt/a', '--json']);
+  assert.deepEqual([one.code, JSON.parse(one.out)], [0, report]);
+  const all = await run(['status', '--json']);
+  assert.deepEqual(JSON.parse(all.out), [report]);
+  assert.deepEqual(all.calls, [['status', undefined, { stateDir: '/run/alluxio-fuse' }]]);
+  const none = { daemonStatus: async () => [] };
+  assert.deepEqual((await run(['status'], { daemon: none })).out, 'No mounts');
+  const missing = await run(['status', '/x'], { daemon: none });
+  assert.equal(missing.code, 1);
+  assert.match(missing.err, /\/x is not mounted by alluxio-fuse/);
+});
+
+test('status text tells what an administrator looks for, and outside text cannot break its lines', () => {
+  const text = statusText(report);
+  for (const pattern of [
+    /^\/mnt\/a$/m,
+    /^ {2}state +serving, up 1h 2min, restarted 1 time$/m,
+    /^ {2}processes +supervisor 11, daemon 12$/m,
+    /requests of 1 MiB, read-ahead 1 MiB, 99 requests so far/,
+    /etcd http:\/\/e1:2379, 2 workers, seen 2.3 s ago, generation 4/,
+    /2,000 virtual nodes a worker \(learned\), pages of 1 MiB/,
+    /^ {2}WARNING +wrong page size: worker w1 has/m,
+    /^ {2}cache +2 MiB of 512 MiB used, 3 hits, 1 miss \(75 % hits\)$/m,
+    /1.50 MiB read ahead, 0 B of it never used/,
+    /12,345 known, 1 open handle$/m,
+    /w1 +28080 +29998 +oss +open +worker-1 +refused\\nfake line$/m,
+    /EIO +3 × +\/a\?b +x$/m,
+  ]) {
+    assert.match(text, pattern);
+  }
+  const dead = statusText({ ...report, daemonPid: undefined, cluster: undefined, lastErrors: [] });
+  assert.match(dead, /supervisor 11, no daemon[^]*not known: the daemon does not answer/);
+});
+
+test('numbers are shown for people', () => {
+  assert.deepEqual([0, 999, 1000, 1536, 112_640, 1_048_576, 5_000_000_000].map(bytesText), [
+    '0 B',
+    '999 B',
+    '0.98 KiB',
+    '1.50 KiB',
+    '110 KiB',
+    '1 MiB',
+    '4.66 GiB',
+  ]);
+  assert.deepEqual([0, 2345, 61_400].map(ageText), ['0.0 s', '2.3 s', '61 s']);
+  assert.deepEqual([0, 5000, 3_600_000, 93_784_000].map(uptimeText), ['0s', '5s', '1h', '1d 2h']);
+});
+
+test('devcluster prints one line, stays, and stops what it started', async () => {
+  const seen: unknown[] = [];
+  const devcluster: DevclusterApi = {
+    async startDevcluster(options) {
+      seen.push(options);
+      return { info: { etcdPort: 1 }, stop: async () => void seen.push('stopped') };
+    },
+  };
+  const { code, out } = await run(
+    ['devcluster', '--workers', '2', '--data', 'd', '--virtual-nodes', '5'],
+    { devcluster },
+  );
+  assert.deepEqual([code, out], [0, '{"etcdPort":1}']);
+  const options = { workers: 2, pageSizeBytes: 1_048_576, personality: 'oss' };
+  assert.deepEqual(seen, [{ ...options, dataDir: '/work/d', virtualNodes: 5 }, 'stopped']);
+});
+
+test('help and version exit with 0', async () => {
+  assert.deepEqual((await run(['--version'])).out, '1.2.3');
+  const help = await run(['mount', '--help']);
+  assert.equal(help.code, 0);
+  for (const text of ['--page-size <SIZE>', 'Examples:', 'Exit codes:', 'Cluster:']) {
+    assert.ok(help.out.includes(text), text);
+  }
+  assert.ok(!help.out.includes('--etcd-password '));
+});
+
+test('arguments of a mount helper become those of mount', () => {
+  assert.deepEqual(mountHelperArguments(['s3://b', '/m', '-sn', '-t', 'x', '-o', 'rw,ro']), [
+    'mount',
+    's3://b',
+    '/m',
+    '-o',
+    'rw,ro',
+  ]);
+  assert.equal(mountHelperArguments(['s3://b', '/m', '-f']), undefined);
+});
