@@ -1,0 +1,380 @@
+/**
+ * The real worker client: single calls to one worker over its two ports. It knows which port can
+ * carry which name, and makes sure of every "no" before it says so; it does not retry, place or
+ * fall back (that is the RoutedClient's).
+ */
+import { displayByteString, joinPath, type ByteString } from '../../base/byte-string.ts';
+import { silentLogger, type Logger } from '../../base/logger.ts';
+import { ignoredEvents, type ClusterEvents, type InexpressibleReason } from '../cluster-events.ts';
+import {
+  ClusterError,
+  type ByteSink,
+  type CallContext,
+  type FileStatus,
+  type Worker,
+} from '../types.ts';
+import type {
+  PageOutcome,
+  PageRequest,
+  Personality,
+  RangeRequest,
+  S3Outcome,
+  WorkerClient,
+} from '../worker-client.ts';
+import type { Dropped, Entry } from './entries.ts';
+import { HttpPort } from './http-port.ts';
+import {
+  baseName,
+  bucketAndKey,
+  isPlain,
+  ossHttpPath,
+  ossInexpressible,
+  percentEncode,
+} from './names.ts';
+import { Origins } from './origins.ts';
+import { Personalities } from './personalities.ts';
+import { S3Port } from './s3-port.ts';
+
+export interface WorkerTimeouts {
+  readonly connectMs: number;
+  /** Until the head of an answer: a cold read waits for the under store here. */
+  readonly headersMs: number;
+  /** Between two chunks of a body. */
+  readonly bodyStallMs: number;
+  /** For finding out a worker's personality, whoever waits for it. */
+  readonly probeMs: number;
+}
+
+export const defaultWorkerTimeouts: WorkerTimeouts = {
+  connectMs: 3_000,
+  headersMs: 30_000,
+  bodyStallMs: 15_000,
+  probeMs: 5_000,
+};
+
+export interface WorkerClientOptions {
+  /** The cluster's `alluxio.worker.page.store.page.size`. */
+  readonly pageSizeBytes: number;
+  /** Of each port of each worker; further calls wait. */
+  readonly connectionsPerWorker?: number;
+  readonly timeouts?: Partial<WorkerTimeouts>;
+  readonly logger?: Logger;
+  readonly events?: Pick<ClusterEvents, 'inexpressible'>;
+}
+
+/** Enough for 16 readers at once, few enough for a thousand workers' file descriptors. */
+const defaultConnectionsPerWorker = 16;
+
+export function createWorkerClient(options: WorkerClientOptions): WorkerClient {
+  return new UndiciWorkerClient(options);
+}
+
+export class UndiciWorkerClient implements WorkerClient {
+  readonly #origins: Origins;
+  readonly #http: HttpPort;
+  readonly #s3: S3Port;
+  readonly #personalities: Personalities;
+  readonly #logger: Logger;
+  readonly #events: Pick<ClusterEvents, 'inexpressible'>;
+
+  constructor(options: WorkerClientOptions) {
+    const timeouts = { ...defaultWorkerTimeouts, ...options.timeouts };
+    this.#logger = options.logger ?? silentLogger;
+    this.#events = options.events ?? ignoredEvents;
+    this.#origins = new Origins({
+      maxConnections: options.connectionsPerWorker ?? defaultConnectionsPerWorker,
+      connectTimeoutMs: timeouts.connectMs,
+      headersTimeoutMs: timeouts.headersMs,
+      bodyStallTimeoutMs: timeouts.bodyStallMs,
+    });
+    this.#http = new HttpPort(
+      (worker) => this.#origins.http(worker),
+      options.pageSizeBytes,
+      (worker) => this.#personalities.forget(worker),
+    );
+    this.#s3 = new S3Port((worker) => this.#origins.s3(worker));
+    this.#personalities = new Personalities(
+      (worker, target, context) => this.#http.probe(worker, target, context),
+      timeouts.probeMs,
+    );
+  }
+
+  personality(worker: Worker, context: CallContext): Promise<Personality> {
+    return this.#personalities.of(worker, context);
+  }
+
+  async health(worker: Worker, context: CallContext): Promise<void> {
+    // Before 313, open source had no such endpoint and closed the connection.
+    const status =
+      (await this.#http.probe(worker, '/v1/health', context)) ??
+      (await this.#http.probe(worker, '/v1/info?path=/', context));
+    // Enterprise may know the endpoint by another name; what counts is that it is served.
+    if (status !== undefined && status < 500) return;
+    throw new ClusterError('unavailable', 'The worker does not say that it is active', {
+      worker: worker.id,
+      retryable: true,
+    });
+  }
+
+  async stat(worker: Worker, path: ByteString, context: CallContext): Promise<FileStatus> {
+    const personality = await this.#personalityFor(worker, path, context);
+    const encoded = httpPath(path, personality);
+    if (encoded !== undefined) {
+      const entry = await this.#http.info(worker, path, encoded, context);
+      if (entry !== undefined && 'dropped' in entry)
+        throw inexpressible(worker, path, entry.dropped);
+      // An entry of another path: the worker read the name differently, so the other port is asked.
+      if (entry !== undefined && isOf(entry, path, personality)) {
+        return { ...entry.status, name: baseName(path) };
+      }
+      if (personality === 'enterprise' || path === '/') {
+        throw new ClusterError('unavailable', 'The worker closed the connection', {
+          worker: worker.id,
+          path,
+          retryable: true,
+        });
+      }
+    }
+    return this.#statForCertain(worker, path, context);
+  }
+
+  /** Open source says neither "not found" nor "failed" over HTTP: it closes. This says which. */
+  async #statForCertain(
+    worker: Worker,
+    path: ByteString,
+    context: CallContext,
+  ): Promise<FileStatus> {
+    const reason = ossInexpressible(path);
+    if (reason !== undefined) throw inexpressible(worker, path, reason);
+    const { key } = bucketAndKey(path);
+    if (key === '') {
+      // The S3 port knows only directories here, and without their time.
+      const listed = await this.#statInListing(worker, path, context);
+      if (listed !== undefined) return listed;
+    }
+    try {
+      const head = await this.#s3.head(worker, path, true, context);
+      if (head !== undefined) return { ...head.status, name: baseName(path) };
+    } catch (error) {
+      if (!(error instanceof ClusterError) || error.code !== 'unavailable') throw error;
+      // The S3 port is off by default on open source; the parent's listing decides without it.
+      const listed =
+        key === '' ? undefined : await this.#statInListing(worker, path, context, error);
+      if (listed !== undefined) return listed;
+    }
+    throw new ClusterError('not-found', 'No such file or directory', { worker: worker.id, path });
+  }
+
+  async #statInListing(
+    worker: Worker,
+    path: ByteString,
+    context: CallContext,
+    otherwise?: ClusterError,
+  ): Promise<FileStatus | undefined> {
+    const name = baseName(path);
+    const parent = path.slice(0, Math.max(1, path.length - name.length - 1)) as ByteString;
+    const encoded = ossHttpPath(parent);
+    if (encoded === undefined) throw otherwise ?? inexpressible(worker, path, 'other');
+    for await (const batch of this.#http.list(worker, parent, encoded, context)) {
+      // Closed: nothing is known.
+      if (batch === undefined) throw otherwise ?? inexpressible(worker, path, 'root-file');
+      for (const entry of batch) {
+        if (!('dropped' in entry) && entry.status.name === name && liesIn(entry, parent)) {
+          return entry.status;
+        }
+      }
+    }
+    return undefined;
+  }
+
+  async *list(
+    worker: Worker,
+    path: ByteString,
+    context: CallContext,
+  ): AsyncGenerator<FileStatus[], void, undefined> {
+    const personality = await this.#personalities.of(worker, context);
+    const encoded = httpPath(path, personality);
+    let empty = true;
+    let listed = false;
+    if (encoded !== undefined) {
+      listed = true;
+      for await (const batch of this.#http.list(worker, path, encoded, context)) {
+        if (batch === undefined) {
+          listed = false;
+          break;
+        }
+        empty = false;
+        const kept = this.#keep(worker, path, personality, batch);
+        if (kept.length > 0) yield kept;
+      }
+    }
+    if (!listed) {
+      for await (const batch of this.#listOverS3(worker, path, personality, context)) {
+        empty = false;
+        yield batch;
+      }
+    }
+    // Nothing is the answer for an empty directory, a missing one, and (over S3) for a file.
+    if (!empty) return;
+    const status = await this.stat(worker, path, context);
+    if (status.type === 'file') throw notADirectory(worker, path);
+  }
+
+  #keep(
+    worker: Worker,
+    path: ByteString,
+    personality: Personality,
+    batch: readonly (Entry | Dropped)[],
+  ): FileStatus[] {
+    const kept: FileStatus[] = [];
+    for (const entry of batch) {
+      if ('dropped' in entry) {
+        this.#drop(worker, path, entry.dropped, entry.ufsPath);
+      } else if (entry.path === path && path !== '/') {
+        // The listing of a file is the file.
+        throw notADirectory(worker, path);
+      } else if (personality === 'oss' && !liesIn(entry, path)) {
+        this.#drop(worker, path, 'other', displayByteString(entry.path ?? entry.status.name));
+      } else kept.push(entry.status);
+    }
+    return kept;
+  }
+
+  #drop(worker: Worker, path: ByteString, reason: InexpressibleReason, what: string): void {
+    this.#events.inexpressible(reason);
+    this.#logger.warn(
+      { worker: worker.id, directory: displayByteString(path), entry: what, reason },
+      'An entry of a listing is left out: the worker gives it under a name that is not its own',
+    );
+  }
+
+  #listOverS3(
+    worker: Worker,
+    path: ByteString,
+    personality: Personality,
+    context: CallContext,
+  ): AsyncIterable<FileStatus[]> {
+    const reason = personality === 'oss' ? ossInexpressible(path) : undefined;
+    if (reason !== undefined) throw inexpressible(worker, path, reason);
+    const { bucket } = bucketAndKey(path);
+    // In a listing, unlike in a read, a bucket `a:b` means the directory /a/b.
+    if (bucket === '' || bucket.includes(':')) throw inexpressible(worker, path, 'other');
+    return this.#s3.list(worker, path, personality === 'oss', context, (key) =>
+      this.#drop(worker, path, 'other', displayByteString(key as ByteString)),
+    );
+  }
+
+  async readPage(
+    worker: Worker,
+    request: PageRequest,
+    sink: ByteSink,
+    context: CallContext,
+  ): Promise<PageOutcome> {
+    const personality = await this.#personalities.of(worker, context);
+    return this.#http.readPage(worker, request, personality, sink, context);
+  }
+
+  async readS3(
+    worker: Worker,
+    request: RangeRequest,
+    sink: ByteSink,
+    context: CallContext,
+  ): Promise<S3Outcome> {
+    const { path } = request;
+    assertRange(worker, request);
+    const personality = await this.#personalityFor(worker, path, context);
+    if (bucketAndKey(path).key === '') throw inexpressible(worker, path, 'root-file');
+    const reason = personality === 'oss' ? ossInexpressible(path) : undefined;
+    if (reason !== undefined) throw inexpressible(worker, path, reason);
+    return this.#s3.read(worker, request, personality === 'oss', sink, context);
+  }
+
+  async readRange(
+    worker: Worker,
+    request: RangeRequest,
+    sink: ByteSink,
+    context: CallContext,
+  ): Promise<number> {
+    assertRange(worker, request);
+    return this.#http.readRange(worker, request, sink, context);
+  }
+
+  async close(): Promise<void> {
+    this.#personalities.close();
+    await this.#origins.close();
+  }
+
+  /** Plain names are written alike for both, so no probe is spent on them. */
+  async #personalityFor(
+    worker: Worker,
+    path: ByteString,
+    context: CallContext,
+  ): Promise<Personality> {
+    const known = this.#personalities.known(worker);
+    if (known !== undefined) return known;
+    return isPlain(path) ? 'oss' : this.#personalities.of(worker, context);
+  }
+}
+
+/** The value for `path=`, or undefined where this worker's HTTP port cannot carry the name. */
+function httpPath(path: ByteString, personality: Personality): string | undefined {
+  return personality === 'oss' ? ossHttpPath(path) : percentEncode(path, true);
+}
+
+function isOf(entry: Entry, path: ByteString, personality: Personality): boolean {
+  if (path === '/') return true;
+  if (entry.path === undefined || personality === 'enterprise') {
+    return entry.status.name === baseName(path);
+  }
+  return entry.path === path;
+}
+
+function liesIn(entry: Entry, directory: ByteString): boolean {
+  return entry.path === undefined || entry.path === joinPath(directory, entry.status.name);
+}
+
+/** Such ranges have odd answers (`bytes=5-2` gives the whole file): they are never sent. */
+function assertRange(worker: Worker, request: RangeRequest): void {
+  const { offset, lengthBytes, version, path } = request;
+  const sound =
+    Number.isSafeInteger(offset) &&
+    Number.isSafeInteger(offset + lengthBytes) &&
+    offset >= 0 &&
+    lengthBytes > 0 &&
+    (version === undefined || offset + lengthBytes <= version.lengthBytes);
+  if (!sound) {
+    throw new ClusterError(
+      'protocol',
+      `A range of ${lengthBytes} bytes at ${offset} is not asked`,
+      {
+        worker: worker.id,
+        path,
+      },
+    );
+  }
+}
+
+function notADirectory(worker: Worker, path: ByteString): ClusterError {
+  return new ClusterError('not-a-directory', 'The path is a file', { worker: worker.id, path });
+}
+
+const explanations: Readonly<Record<InexpressibleReason, string>> = {
+  'question-mark': 'open-source workers take the "?" in a name for the start of a query',
+  backslash: 'open-source workers take the "\\" in a name for a "/"',
+  'invalid-utf8': 'open-source workers know only names in UTF-8',
+  'root-file': 'the S3 port of open-source workers has no files directly under the root',
+  other: 'no port of this worker can carry the name',
+};
+
+function inexpressible(
+  worker: Worker,
+  path: ByteString,
+  reason: InexpressibleReason,
+): ClusterError {
+  return new ClusterError(
+    'inexpressible',
+    `This name cannot be asked for: ${explanations[reason]}. ` +
+      'A reachable under store would serve it.',
+    { worker: worker.id, path },
+  );
+}
