@@ -72,6 +72,16 @@ flag, \`-o\`, \`--property\`, environment, YAML file (\`--config\`), \`alluxio-s
   was given, what is allowed.
 `;
 
+const COMMAND_LINE = `## Only on the command line
+
+- \`-f\`, \`--foreground\`: stay until the mount is unmounted.
+- \`-o OPTIONS\`: options as in fstab, may be repeated.
+- \`--property NAME=VALUE\`: a property of Alluxio, may be repeated.
+- \`--print-config\`, and with it \`--json\`: show every value and where it came from, and do not mount.
+
+Of two arguments, the first is the under store (a URI, as \`--ufs\`) or a name for df (as \`--fsname\`).
+`;
+
 export function optionsMarkdown(): string {
   const groups = OPTION_GROUPS.map((group) => {
     const members = optionList.filter(({ row }) => row.group === group).map(section);
@@ -84,5 +94,5 @@ export function optionsMarkdown(): string {
 - Accepted and ignored, because mount(8), systemd or libfuse act on them or because they make no difference
   here: ${list(ignoredMountOptions)}.
 `;
-  return [INTRODUCTION, ...groups, words].join('\n');
+  return [INTRODUCTION, COMMAND_LINE, ...groups, words].join('\n');
 }
