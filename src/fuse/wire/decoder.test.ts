@@ -6,6 +6,7 @@ import {
   Errno,
   OFFSET_MAX,
   Opcode,
+  requestBufferSize,
   RequestDecoder,
   WireError,
   type WireErrorCode,
@@ -127,6 +128,18 @@ describe('the header', () => {
       requestBytes(Opcode.LOOKUP, [raw('abc'), raw('d\0\0\0\0\0\0\0')], { extensionUnits: 1 }),
       'missing-nul',
     );
+  });
+});
+
+describe('the request buffer', () => {
+  it('has room for the biggest WRITE', () => {
+    assert.equal(requestBufferSize(4096), 8192);
+    const biggest = requestBytes(Opcode.WRITE, [
+      [u64(1), u64(0), u32(0x10_0000), u32(0), u64(0), u64(0), raw('x'.repeat(0x10_0000))],
+    ]);
+    assert.equal(requestBufferSize(0x10_0000), biggest.length);
+    const request = decode(biggest);
+    assert.ok(request.op === 'write' && request.data.length === 0x10_0000);
   });
 });
 

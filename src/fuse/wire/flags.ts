@@ -7,8 +7,6 @@ export const PROTOCOL_MINOR = 45;
 export const PROTOCOL_MINOR_OLDEST = 31;
 
 export const ROOT_NODE_ID = 1;
-/** Smallest buffer that /dev/fuse may be read with; a READ of it otherwise fails with EINVAL. */
-export const MIN_READ_BUFFER = 8192;
 /** In `uid`/`gid` of a request header on an idmapped mount: the caller has no mapping. */
 export const INVALID_ID = 0xffffffff;
 

@@ -34,3 +34,16 @@ export interface ReplyAddress {
 
 export const IN_HEADER_SIZE = 40;
 export const OUT_HEADER_SIZE = 16;
+
+/** Smallest buffer that the kernel accepts a read into, whatever was negotiated. */
+const MIN_READ_BUFFER = 8192;
+/** The fixed part of a WRITE, header included. */
+const WRITE_HEADER_SIZE = 80;
+
+/**
+ * What /dev/fuse must be read with: room for the biggest WRITE. The kernel fails every shorter read with
+ * EINVAL, from the reply to INIT on.
+ */
+export function requestBufferSize(maxWrite: number): number {
+  return Math.max(MIN_READ_BUFFER, WRITE_HEADER_SIZE + maxWrite);
+}

@@ -16,6 +16,7 @@ export * from './flags.ts';
 export {
   IN_HEADER_SIZE,
   OUT_HEADER_SIZE,
+  requestBufferSize,
   type ReplyAddress,
   type RequestHeader,
 } from './header.ts';

@@ -377,7 +377,7 @@ function constantChecks(): string {
     ['FUSE_EXPIRE_ONLY', wire.InvalEntryFlag.EXPIRE_ONLY],
     ['FUSE_OPEN_KILL_SUIDGID', wire.OpenRequestFlag.KILL_SUIDGID],
     ['FUSE_ROOT_ID', wire.ROOT_NODE_ID],
-    ['FUSE_MIN_READ_BUFFER', wire.MIN_READ_BUFFER],
+    ['FUSE_MIN_READ_BUFFER', wire.requestBufferSize(0)],
     ['FUSE_KERNEL_VERSION', wire.PROTOCOL_MAJOR],
   ];
   // Enumerators cannot be asked for, so those that came after 7.37 are left out.
