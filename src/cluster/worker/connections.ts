@@ -3,6 +3,7 @@
  * that it is known of every request whether its socket had been used before. Requests beyond the
  * bound wait in order, under their own deadline.
  */
+import { setMaxListeners } from 'node:events';
 import { Client } from 'undici';
 import { ClusterError, type CallContext } from '../types.ts';
 import { directConnector } from './direct-socket.ts';
@@ -119,6 +120,7 @@ export class Connections {
         waiter.fail(endOfCall(context, request));
       };
       const timer = setTimeout(giveUp, Math.max(0, remaining(context)));
+      setMaxListeners(0, context.signal);
       context.signal.addEventListener('abort', giveUp, { once: true });
       this.#waiting.add(waiter);
       if (context.signal.aborted) giveUp();

@@ -2,6 +2,7 @@
  * One HTTP exchange on one undici client: the head is judged before any byte is believed, the body
  * goes to the reader chunk by chunk, and every way it can end is one of a few named failures.
  */
+import { setMaxListeners } from 'node:events';
 import type { Client, Dispatcher } from 'undici';
 import { ClusterError, type CallContext } from '../types.ts';
 
@@ -121,6 +122,8 @@ class Exchange<T> implements Dispatcher.DispatchHandler {
     this.#onAbort = () => {
       this.#abort(endOfCall(this.#context, this.#request));
     };
+    // One signal may bound many calls at once; that is no leak.
+    setMaxListeners(0, signal);
     signal.addEventListener('abort', this.#onAbort, { once: true });
     try {
       this.#connection.client.dispatch(

@@ -78,7 +78,10 @@ export class HttpPort {
     // Ends the exchange when the consumer leaves early.
     const leave = new AbortController();
     const batches = new Batches<Entry | Dropped>();
-    const bounded = { ...context, signal: AbortSignal.any([context.signal, leave.signal]) };
+    const onAbort = (): void => leave.abort();
+    context.signal.addEventListener('abort', onAbort, { once: true });
+    if (context.signal.aborted) leave.abort();
+    const bounded = { ...context, signal: leave.signal };
     const reader = (): ResponseReader<SmallAnswer | 'listed'> => listReader(batches);
     const done = this.#ask(worker, `/v1/files?path=${encodedPath}`, path, reader, bounded, true);
     // Settled below, after the batches; until then a failure only ends them.
@@ -92,6 +95,7 @@ export class HttpPort {
       if (result === undefined) yield undefined;
       else if (result !== 'listed') throw errorOfStatus(result, { workerId: worker.id, path });
     } finally {
+      context.signal.removeEventListener('abort', onAbort);
       leave.abort();
     }
   }

@@ -1,4 +1,5 @@
 /** Which of the two kinds of worker each worker is: probed once, remembered, asked again when it failed. */
+import { setMaxListeners } from 'node:events';
 import { ClusterError, type CallContext, type Worker } from '../types.ts';
 import type { Personality } from '../worker-client.ts';
 import { endOfCall, remaining } from './exchange.ts';
@@ -88,6 +89,7 @@ function until<T>(shared: Promise<T>, worker: Worker, context: CallContext): Pro
   return new Promise<T>((resolve, reject) => {
     const giveUp = (): void => reject(endOfCall(context, { workerId: worker.id }));
     const timer = setTimeout(giveUp, Math.max(0, remaining(context)));
+    setMaxListeners(0, context.signal);
     context.signal.addEventListener('abort', giveUp, { once: true });
     if (context.signal.aborted) giveUp();
     const settle = (): void => {

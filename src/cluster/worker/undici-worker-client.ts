@@ -209,9 +209,14 @@ export class UndiciWorkerClient implements WorkerClient {
       }
     }
     if (!listed) {
-      for await (const batch of this.#listOverS3(worker, path, personality, context)) {
-        empty = false;
-        yield batch;
+      try {
+        for await (const batch of this.#listOverS3(worker, path, personality, context)) {
+          empty = false;
+          yield batch;
+        }
+      } catch (error) {
+        // A file directly under the root is no bucket either: the status below tells.
+        if (!(error instanceof ClusterError) || error.code !== 'not-found') throw error;
       }
     }
     // Nothing is the answer for an empty directory, a missing one, and (over S3) for a file.
