@@ -1,0 +1,147 @@
+/**
+ * What one worker knows of the name space: statuses and listings, read from the under store once
+ * and never revalidated, as the real worker does by default. A missing path is not remembered.
+ * Listings do not feed statuses, and a change through a worker drops the parent's listing only in
+ * the worker that owns the changed file: other workers' listings stay as old as they are.
+ */
+import { opendir, stat } from 'node:fs/promises';
+import { LRUCache } from 'lru-cache';
+import type { AlluxioPath } from './alluxio-uri.ts';
+import { lastPartOf, parentOf, parseAlluxioPath, ufsUriOf } from './alluxio-uri.ts';
+
+export interface Entry {
+  readonly type: 'file' | 'directory';
+  readonly name: string;
+  /** Alluxio path, normalised. */
+  readonly path: string;
+  readonly ufsPath: string;
+  readonly lengthBytes: number;
+  readonly mtimeMs: number;
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+}
+
+/** A directory that Alluxio cannot list because of one of its entries; the message is that path. */
+export class UnlistableError extends Error {}
+
+/** Far above any test tree; the entries are small. */
+const STATUSES_MAX = 1_000_000;
+/** Entries in all cached listings together; the real worker's bound for one. */
+const LISTED_ENTRIES_MAX = 1_000_000;
+const STAT_BATCH = 64;
+
+export class Metadata {
+  readonly ufsDir: string;
+  readonly #statuses = new LRUCache<string, Entry>({ max: STATUSES_MAX });
+  readonly #lists = new LRUCache<string, readonly Entry[]>({
+    maxSize: LISTED_ENTRIES_MAX,
+    sizeCalculation: (entries) => entries.length + 1,
+  });
+  /** Paths being written; they count as not found, and a cut upload leaves its path here. */
+  readonly #writing = new Set<string>();
+
+  constructor(ufsDir: string) {
+    this.ufsDir = ufsDir;
+  }
+
+  async status(path: AlluxioPath): Promise<Entry | undefined> {
+    if (this.#writing.has(path.text)) return undefined;
+    const cached = this.#statuses.get(path.text);
+    if (cached !== undefined) return cached;
+    const entry = await readEntry(path, this.ufsDir);
+    if (entry !== undefined) this.#statuses.set(path.text, entry);
+    return entry;
+  }
+
+  async list(path: AlluxioPath): Promise<readonly Entry[] | undefined> {
+    const cached = this.#lists.get(path.text);
+    if (cached !== undefined) return cached;
+    const entries = await readList(path, this.ufsDir);
+    if (entries !== undefined) this.#lists.set(path.text, entries);
+    return entries;
+  }
+
+  beginWrite(text: string): void {
+    this.#writing.add(text);
+  }
+
+  changed(text: string): void {
+    this.#writing.delete(text);
+    this.#statuses.delete(text);
+    this.#lists.delete(text);
+    this.#lists.delete(parentOf(text));
+  }
+}
+
+export function filePathOf(path: string, ufsDir: string): string {
+  return path === '/' ? ufsDir : (ufsDir === '/' ? '' : ufsDir) + path;
+}
+
+export async function readEntry(path: AlluxioPath, ufsDir: string): Promise<Entry | undefined> {
+  if (path.path.includes('\0')) return undefined;
+  try {
+    return await entryOf(path, filePathOf(path.path, ufsDir), ufsDir);
+  } catch (error) {
+    if (isMissing(error)) return undefined;
+    throw error;
+  }
+}
+
+export async function readList(
+  path: AlluxioPath,
+  ufsDir: string,
+): Promise<readonly Entry[] | undefined> {
+  const own = await readEntry(path, ufsDir);
+  if (own === undefined || own.type === 'file') return own && [own];
+  const dirPath = filePathOf(path.path, ufsDir);
+  const names: string[] = [];
+  // In the order of the file system, as the real worker gives them. Node's types know `buffer`
+  // names for readdir only, and readdir sorts.
+  const dir = await opendir(dirPath, { encoding: 'latin1' as BufferEncoding });
+  for await (const item of dir) {
+    const bytes = Buffer.from(item.name, 'latin1');
+    const name = bytes.toString('utf8');
+    if (!Buffer.from(name, 'utf8').equals(bytes)) throw new UnlistableError(`${dirPath}/${name}`);
+    // The entry's path would lose what follows the `?`: the real worker leaves it out.
+    if (!name.includes('?')) names.push(name);
+  }
+  const entries: Entry[] = [];
+  for (let i = 0; i < names.length; i += STAT_BATCH) {
+    const batch = names.slice(i, i + STAT_BATCH).map(async (name) => {
+      const filePath = `${dirPath}/${name}`;
+      const child = parseAlluxioPath(`${path.path}/${name}`);
+      if (child === undefined) throw new UnlistableError(filePath);
+      try {
+        const ufsPath = `${ufsUriOf(path.path, ufsDir)}/${name}`;
+        return { ...(await entryOf(child, filePath, ufsDir)), ufsPath };
+      } catch {
+        // A dangling link makes the whole directory unlistable.
+        throw new UnlistableError(filePath);
+      }
+    });
+    entries.push(...(await Promise.all(batch)));
+  }
+  return entries;
+}
+
+async function entryOf(path: AlluxioPath, filePath: string, ufsDir: string): Promise<Entry> {
+  const stats = await stat(filePath);
+  const isDirectory = stats.isDirectory();
+  return {
+    type: isDirectory ? 'directory' : 'file',
+    name: path.path === '/' ? lastPartOf(ufsDir) : lastPartOf(path.path),
+    path: path.path,
+    ufsPath: ufsUriOf(path.text, ufsDir),
+    lengthBytes: isDirectory ? 0 : stats.size,
+    mtimeMs: Math.floor(stats.mtimeMs),
+    mode: stats.mode & 0o7777,
+    uid: stats.uid,
+    gid: stats.gid,
+  };
+}
+
+function isMissing(error: unknown): boolean {
+  const code = (error as NodeJS.ErrnoException).code;
+  return code === 'ENOENT' || code === 'ENOTDIR' || code === 'ENAMETOOLONG' || code === 'ELOOP';
+}

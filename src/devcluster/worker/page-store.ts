@@ -1,0 +1,117 @@
+/** The page cache of a worker: pages by file id and index, in memory, bounded by bytes. */
+import { open } from 'node:fs/promises';
+import { LRUCache } from 'lru-cache';
+
+export interface PagedFile {
+  readonly fileId: string;
+  /** Path on the machine's file system. */
+  readonly filePath: string;
+  readonly lengthBytes: number;
+}
+
+/** The under store no longer has the bytes that the cached metadata promise. */
+export class UnderStoreMismatch extends Error {}
+
+export class PageStore {
+  readonly pageSizeBytes: number;
+  readonly #pages: LRUCache<string, Buffer>;
+  /** So that one file's pages can be dropped without a scan of all. */
+  readonly #indexesOfFile = new Map<string, Set<number>>();
+  #pagesLoaded = 0;
+
+  constructor(options: { pageSizeBytes: number; cacheBytes: number }) {
+    this.pageSizeBytes = options.pageSizeBytes;
+    this.#pages = new LRUCache({
+      maxSize: options.cacheBytes,
+      // An empty page still costs its entry.
+      sizeCalculation: (page) => page.length + 256,
+      dispose: (_page, key, reason) => {
+        if (reason !== 'set') this.#forget(key);
+      },
+    });
+  }
+
+  get pagesCached(): number {
+    return this.#pages.size;
+  }
+
+  get bytesCached(): number {
+    return this.#pages.calculatedSize;
+  }
+
+  get pagesLoaded(): number {
+    return this.#pagesLoaded;
+  }
+
+  get(fileId: string, index: number): Buffer | undefined {
+    return this.#pages.get(`${fileId}/${index}`);
+  }
+
+  put(fileId: string, index: number, page: Buffer): void {
+    this.#pages.set(`${fileId}/${index}`, page);
+    const indexes = this.#indexesOfFile.get(fileId);
+    if (indexes === undefined) this.#indexesOfFile.set(fileId, new Set([index]));
+    else indexes.add(index);
+  }
+
+  drop(fileId: string): void {
+    for (const index of this.#indexesOfFile.get(fileId) ?? []) {
+      this.#pages.delete(`${fileId}/${index}`);
+    }
+  }
+
+  /** Whether a read of this range would need the under store. */
+  holds(file: PagedFile, offset: number, lengthBytes: number): boolean {
+    const last = Math.floor((offset + Math.max(1, lengthBytes) - 1) / this.pageSizeBytes);
+    for (let i = Math.floor(offset / this.pageSizeBytes); i <= last; i += 1) {
+      if (this.get(file.fileId, i) === undefined) return false;
+    }
+    return true;
+  }
+
+  /** The bytes of a range inside the file; missing pages are read through and kept. */
+  async *read(
+    file: PagedFile,
+    offset: number,
+    lengthBytes: number,
+  ): AsyncGenerator<Buffer, void, undefined> {
+    const end = offset + lengthBytes;
+    let position = offset;
+    while (position < end) {
+      const index = Math.floor(position / this.pageSizeBytes);
+      const pageStart = index * this.pageSizeBytes;
+      const page = this.get(file.fileId, index) ?? (await this.#load(file, index));
+      const part = page.subarray(position - pageStart, end - pageStart);
+      if (part.length === 0) throw new UnderStoreMismatch(`No bytes at ${position}`);
+      yield part;
+      position += part.length;
+    }
+  }
+
+  async #load(file: PagedFile, index: number): Promise<Buffer> {
+    const start = index * this.pageSizeBytes;
+    const page = Buffer.allocUnsafeSlow(Math.min(this.pageSizeBytes, file.lengthBytes - start));
+    const handle = await open(file.filePath, 'r');
+    try {
+      let filled = 0;
+      while (filled < page.length) {
+        const { bytesRead } = await handle.read(page, filled, page.length - filled, start + filled);
+        if (bytesRead === 0) throw new UnderStoreMismatch(`File ends at ${start + filled}`);
+        filled += bytesRead;
+      }
+    } finally {
+      await handle.close();
+    }
+    this.#pagesLoaded += 1;
+    this.put(file.fileId, index, page);
+    return page;
+  }
+
+  #forget(key: string): void {
+    const slash = key.lastIndexOf('/');
+    const fileId = key.slice(0, slash);
+    const indexes = this.#indexesOfFile.get(fileId);
+    indexes?.delete(Number(key.slice(slash + 1)));
+    if (indexes?.size === 0) this.#indexesOfFile.delete(fileId);
+  }
+}
