@@ -45,10 +45,14 @@ export class EtcdServer {
     const child = spawn(
       'etcd',
       [
-        ...['--data-dir', join(this.#directory, 'data'), '--log-level', 'error'],
-        ...['--listen-client-urls', this.url, '--advertise-client-urls', this.url],
-        ...['--listen-peer-urls', peer, '--initial-advertise-peer-urls', peer],
-        ...['--initial-cluster', `default=${peer}`, '--unsafe-no-fsync'],
+        '--log-level=error',
+        '--unsafe-no-fsync',
+        `--data-dir=${join(this.#directory, 'data')}`,
+        `--listen-client-urls=${this.url}`,
+        `--advertise-client-urls=${this.url}`,
+        `--listen-peer-urls=${peer}`,
+        `--initial-advertise-peer-urls=${peer}`,
+        `--initial-cluster=default=${peer}`,
       ],
       { stdio: 'ignore' },
     );

@@ -1,0 +1,128 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { byteStringOfText } from '../base/byte-string.ts';
+import { ManualClock } from '../base/clock.ts';
+import { silentLogger } from '../base/logger.ts';
+import { ignoredEvents } from './cluster-events.ts';
+import { Ring } from './ring.ts';
+import type { Worker } from './types.ts';
+import { VirtualNodes } from './virtual-nodes.ts';
+import { identifierOfHost, workerIdText } from './worker-identity.ts';
+
+function workersOf(count: number): Worker[] {
+  return Array.from({ length: count }, (_, i) => {
+    const identifier = identifierOfHost(`w${i}`);
+    const id = workerIdText(1, identifier);
+    return { id, identifier, version: 1, host: `w${i}`, httpPort: 28080, s3Port: 29998 };
+  });
+}
+
+const workers = workersOf(5);
+const truth = new Ring(workers, { virtualNodes: 5 });
+
+function key(i: number): ReturnType<typeof byteStringOfText> {
+  return byteStringOfText(`file:///data/f${i}`);
+}
+
+function setUp(virtualNodes: number | 'auto'): {
+  nodes: VirtualNodes;
+  clock: ManualClock;
+  switches: string[];
+  warnings: string[];
+  contradictions: () => number;
+} {
+  const clock = new ManualClock();
+  const switches: string[] = [];
+  const warnings: string[] = [];
+  let contradictions = 0;
+  const nodes = new VirtualNodes({
+    virtualNodes,
+    clock,
+    logger: { ...silentLogger, warn: (_fields, message) => void warnings.push(message) },
+    events: {
+      ...ignoredEvents,
+      virtualNodesSwitched: (from, to) => void switches.push(`${from}>${to}`),
+      virtualNodesContradicted: () => void (contradictions += 1),
+    },
+  });
+  nodes.setView({ workers, generation: 1 });
+  return { nodes, clock, switches, warnings, contradictions: () => contradictions };
+}
+
+/** What workers with 5 virtual nodes say about the first files. */
+function redirect(nodes: VirtualNodes, count: number, ring = truth): void {
+  for (let i = 0; i < count; i += 1) nodes.noteRedirect(key(i), ring.ownerOf(key(i))?.host ?? '');
+}
+
+test('auto switches once the redirects show the other setting', () => {
+  const { nodes, switches } = setUp('auto');
+  assert.equal(nodes.current, 2000);
+  redirect(nodes, 5);
+  assert.deepEqual(switches, [], 'five files are not enough');
+  redirect(nodes, 10);
+  assert.deepEqual(switches, ['2000>5']);
+  assert.equal(nodes.current, 5);
+  assert.equal(nodes.from, 'learned');
+  assert.equal(nodes.ring().ownerOf(key(77)), truth.ownerOf(key(77)));
+});
+
+test('the same file over and over is one piece of evidence', () => {
+  const { nodes, switches } = setUp('auto');
+  for (let i = 0; i < 50; i += 1) redirect(nodes, 1);
+  assert.deepEqual(switches, []);
+});
+
+test('redirects that the current setting explains change nothing', () => {
+  const { nodes, switches, contradictions } = setUp('auto');
+  redirect(nodes, 20, new Ring(workers, { virtualNodes: 2000 }));
+  assert.deepEqual(switches, []);
+  assert.equal(contradictions(), 0);
+  assert.equal(nodes.from, 'default');
+});
+
+test('redirects that nothing explains are warned about once', () => {
+  const { nodes, switches, warnings } = setUp('auto');
+  redirect(nodes, 16, new Ring(workers, { virtualNodes: 77 }));
+  redirect(nodes, 16, new Ring(workers, { virtualNodes: 77 }));
+  assert.deepEqual(switches, []);
+  assert.equal(warnings.length, 1);
+});
+
+test('a pinned number stays, contradictions are counted and warned about once', () => {
+  const { nodes, switches, warnings, contradictions } = setUp(2000);
+  redirect(nodes, 16);
+  assert.equal(nodes.current, 2000);
+  assert.equal(nodes.from, 'pinned');
+  assert.deepEqual(switches, []);
+  assert.equal(warnings.length, 1);
+  assert.ok(contradictions() > 3);
+});
+
+test('a worker that serves a file itself speaks against a candidate', () => {
+  const { nodes, switches } = setUp('auto');
+  nodes.noteRedirect(key(0), truth.ownerOf(key(0))?.host ?? '');
+  const other = new Ring(workers, { virtualNodes: 77 });
+  for (let i = 1; i < 9; i += 1) nodes.noteServed(key(i), other.ownerOf(key(i))?.host ?? '');
+  redirect(nodes, 1);
+  assert.deepEqual(switches, []);
+});
+
+test('what is said while membership settles is not believed', () => {
+  const { nodes, clock, switches } = setUp('auto');
+  nodes.setView({ workers, generation: 2 });
+  redirect(nodes, 16);
+  assert.deepEqual(switches, []);
+  clock.advance(130_000);
+  redirect(nodes, 16);
+  assert.deepEqual(switches, ['2000>5']);
+});
+
+test('a view change forgets the evidence, and unknown hosts are none', () => {
+  const { nodes, clock, switches } = setUp('auto');
+  redirect(nodes, 5);
+  nodes.setView({ workers, generation: 2 });
+  clock.advance(130_000);
+  redirect(nodes, 5);
+  for (let i = 0; i < 9; i += 1) nodes.noteRedirect(key(i), 'stranger');
+  assert.deepEqual(switches, []);
+});
