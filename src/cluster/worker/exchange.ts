@@ -3,7 +3,7 @@
  * goes to the reader chunk by chunk, and every way it can end is one of a few named failures.
  */
 import { setMaxListeners } from 'node:events';
-import type { Client, Dispatcher } from 'undici';
+import { errors, type Client, type Dispatcher } from 'undici';
 import { ClusterError, type CallContext } from '../types.ts';
 
 export interface ResponseHead {
@@ -167,7 +167,7 @@ class Exchange<T> implements Dispatcher.DispatchHandler {
       if (decision === 'stop') {
         const value = this.#reader.onEnd();
         this.#succeed(value);
-        controller.abort(new Error('The rest of the answer is not wanted'));
+        this.#drop(controller, new Error('The rest of the answer is not wanted'));
       }
     } catch (error) {
       this.#abort(error);
@@ -201,10 +201,17 @@ class Exchange<T> implements Dispatcher.DispatchHandler {
   #abort(error: unknown): void {
     if (this.#settled) return;
     this.#fail(error);
-    const reason = new Error('The exchange was given up', { cause: error });
-    // Without a controller the request still waits for a connection: only the client can drop it.
-    if (this.#controller === undefined) void this.#connection.client.destroy(reason);
-    else this.#controller.abort(reason);
+    this.#drop(this.#controller, new Error('The exchange was given up', { cause: error }));
+  }
+
+  /**
+   * The client goes with the connection: undici would connect again for an aborted request, only to
+   * find that there is nothing to send. (Without a controller the request still waits for a
+   * connection, and only the client can drop it.)
+   */
+  #drop(controller: Dispatcher.DispatchController | undefined, reason: Error): void {
+    controller?.abort(reason);
+    void this.#connection.client.destroy(reason);
   }
 
   #succeed(value: T): void {
@@ -241,7 +248,7 @@ class Exchange<T> implements Dispatcher.DispatchHandler {
     if (code === 'UND_ERR_HEADERS_TIMEOUT' || code === 'UND_ERR_BODY_TIMEOUT') {
       return new ClusterError('unavailable', 'The worker has stopped sending', details);
     }
-    if (code.startsWith('HPE_') || protocolCodes.has(code)) {
+    if (error instanceof errors.HTTPParserError || protocolCodes.has(code)) {
       return new ClusterError(
         'protocol',
         `The answer is not valid HTTP: ${error.message}`,
