@@ -1,0 +1,114 @@
+/** Builds the cluster layer from the configuration: membership, worker client, routing, fallback. */
+import { readFileSync } from 'node:fs';
+import { systemClock } from '../base/clock.ts';
+import type { Logger } from '../base/logger.ts';
+import {
+  createWorkerClient,
+  EtcdMembership,
+  parseUfsRoot,
+  RoutedClient,
+  StaticMembership,
+} from '../cluster/index.ts';
+import type { ClusterClient, ClusterEvents, Membership } from '../cluster/index.ts';
+import type { MountConfig } from '../config/index.ts';
+import { FileUnderStore } from '../ufs/index.ts';
+
+/**
+ * How long a start waits for the first answer of etcd. A mount that comes up without knowing a
+ * single worker would only answer errors; the one who mounts can do something about it now.
+ */
+const FIRST_VIEW_TIMEOUT_MS = 20_000;
+
+export interface ClusterSide {
+  readonly client: ClusterClient;
+  close(): Promise<void>;
+}
+
+export async function startClusterSide(
+  config: MountConfig,
+  logger: Logger,
+  events: ClusterEvents,
+): Promise<ClusterSide> {
+  const membership = await startMembership(config, logger, events);
+  const workerClient = createWorkerClient({
+    pageSizeBytes: config.pageSizeBytes,
+    timeouts: { connectMs: config.connectTimeoutMs },
+    logger,
+    events,
+  });
+  const ufsRoot = parseUfsRoot(config.ufs);
+  const underStore =
+    config.underStoreFallback === 'auto' && ufsRoot.localPath !== undefined
+      ? new FileUnderStore({ root: config.ufs })
+      : undefined;
+  const client = new RoutedClient({
+    workerClient,
+    membership,
+    ...(underStore === undefined ? {} : { underStore }),
+    ufsRoot,
+    pageSizeBytes: config.pageSizeBytes,
+    virtualNodes: config.virtualNodes,
+    underStoreOpsPerSecond: config.underStoreFallbackRate,
+    clock: systemClock,
+    logger,
+    events,
+  });
+  return {
+    client,
+    close: async () => {
+      await client.close();
+    },
+  };
+}
+
+async function startMembership(
+  config: MountConfig,
+  logger: Logger,
+  events: ClusterEvents,
+): Promise<Membership> {
+  if (config.membershipSource === 'static') {
+    return new StaticMembership({
+      hosts: config.workerHosts,
+      httpPort: config.workerHttpPort,
+      s3Port: config.workerS3Port,
+      clock: systemClock,
+    });
+  }
+  const { etcdUsername, etcdPassword, etcdCaFile, etcdCertFile, etcdKeyFile } = config;
+  const membership = new EtcdMembership({
+    endpoints: config.etcdHosts,
+    clusterName: config.clusterName,
+    s3Port: config.workerS3Port,
+    refreshMs: config.membershipRefreshMs,
+    clock: systemClock,
+    logger,
+    events,
+    ...(etcdUsername === undefined || etcdPassword === undefined
+      ? {}
+      : { auth: { username: etcdUsername, password: etcdPassword } }),
+    ...(etcdCaFile === undefined
+      ? {}
+      : {
+          tls: {
+            ca: readFileSync(etcdCaFile),
+            ...(etcdCertFile === undefined ? {} : { cert: readFileSync(etcdCertFile) }),
+            ...(etcdKeyFile === undefined ? {} : { key: readFileSync(etcdKeyFile) }),
+          },
+        }),
+  });
+  try {
+    await membership.ready({
+      signal: new AbortController().signal,
+      deadlineMs: performance.now() + FIRST_VIEW_TIMEOUT_MS,
+    });
+  } catch (error) {
+    const last = membership.lastError();
+    await membership.close();
+    throw new Error(
+      `No answer from ${membership.source} within ${FIRST_VIEW_TIMEOUT_MS / 1000} s` +
+        `${last === undefined ? '' : `: ${last}`}; check --etcd-hosts and --cluster-name`,
+      { cause: error },
+    );
+  }
+  return membership;
+}

@@ -1,0 +1,34 @@
+/** The core's share of the configuration. */
+import { textOfByteString } from '../base/byte-string.ts';
+import type { ByteString } from '../base/byte-string.ts';
+import type { MountConfig } from '../config/index.ts';
+import type { CoreOptions } from '../vfs/index.ts';
+
+/**
+ * The cluster layer gives up by itself and says why; the core's own deadline is the net below it,
+ * for whatever never comes back.
+ */
+const GRACE_MS = 5_000;
+/** Some 500 bytes each; ten times what a program may have open by default (1,048,576). */
+const HANDLES_MAX = 1_048_576;
+/** Some 200 bytes each. */
+const LISTING_ENTRIES_MAX = 1_000_000;
+
+export function coreOptionsOf(config: MountConfig, incarnation: number): CoreOptions {
+  return {
+    incarnation,
+    attrTimeoutMs: config.attrTimeoutMs,
+    entryTimeoutMs: config.entryTimeoutMs,
+    negativeTimeoutMs: config.negativeTimeoutMs,
+    requestTimeoutMs: config.requestTimeoutMs + GRACE_MS,
+    readAheadBytes: config.maxReadAheadBytes,
+    handlesMax: HANDLES_MAX,
+    listingEntriesMax: LISTING_ENTRIES_MAX,
+    isListable,
+  };
+}
+
+/** Open-source workers leave such names out of listings without a word. */
+function isListable(name: ByteString): boolean {
+  return !name.includes('?') && !name.includes('\\') && textOfByteString(name) !== undefined;
+}

@@ -1,0 +1,253 @@
+/** One life of the daemon: joins the kernel thread, the cluster layer, telemetry and the admin socket. */
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { systemClock } from '../base/clock.ts';
+import { Slab, slabGeometry } from '../cache/index.ts';
+import type { MountConfig } from '../config/index.ts';
+import type { Negotiated } from '../fuse/device/index.ts';
+import {
+  clusterEventsFor,
+  createLogger,
+  HeartbeatWatch,
+  LimitedLogger,
+  Metrics,
+  registerClusterStatus,
+  registerKernelFigures,
+  startTelemetryServer,
+} from '../telemetry/index.ts';
+import type { HealthReport, ProcessLogger, TelemetryServer } from '../telemetry/index.ts';
+import { Counters, LATENCY_BUCKETS_MS, OPERATIONS } from '../vfs/index.ts';
+import type { JobResult } from '../vfs/index.ts';
+import { startAdminServer } from './admin-server.ts';
+import { startClusterSide } from './cluster-side.ts';
+import type { ClusterSide } from './cluster-side.ts';
+import { ErrorLog } from './error-log.ts';
+import type { FromDaemon, StartDaemon } from './ipc.ts';
+import { JobRunner } from './job-runner.ts';
+import { KernelHost } from './kernel-host.ts';
+import type { KernelHostParts } from './kernel-host.ts';
+import { startNativeHost } from './native-host.ts';
+import { adminSocketPath, mountDirectory } from './state-dir.ts';
+
+/** A kernel thread that does not turn for so long is stuck: its longest work is milliseconds. */
+const HEARTBEAT_AGE_MAX_MS = 10_000;
+/** How long the answers of jobs under way are waited for at the end. */
+const CLOSE_TIMEOUT_MS = 3_000;
+
+/** Either driver's side of the kernel, as the daemon drives it. */
+export interface KernelSide {
+  deliver(result: JobResult): void;
+  stop(): void;
+  ping(): void;
+}
+
+export type KernelSideParts = Omit<KernelHostParts, 'fuseFd'>;
+
+export class Daemon {
+  readonly #start: StartDaemon;
+  readonly #config: MountConfig;
+  readonly #send: (message: FromDaemon) => void;
+  readonly #logger: ProcessLogger;
+  readonly #metrics = new Metrics();
+  readonly #counters = new Counters();
+  readonly #errors: ErrorLog;
+  readonly #heartbeat: HeartbeatWatch;
+  #negotiated: Negotiated | undefined;
+  #cluster: ClusterSide | undefined;
+  #kernel: KernelSide | undefined;
+  #telemetry: TelemetryServer | undefined;
+  #runner: JobRunner | undefined;
+  #isEnding = false;
+
+  constructor(start: StartDaemon, send: (message: FromDaemon) => void) {
+    this.#start = start;
+    this.#config = start.config;
+    this.#negotiated = start.negotiated;
+    this.#send = send;
+    const { config } = start;
+    this.#logger = createLogger({
+      level: config.logLevel,
+      file: config.logFile,
+      base: { mountpoint: config.mountpoint },
+      secrets: config.etcdPassword === undefined ? [] : [config.etcdPassword],
+    });
+    this.#errors = new ErrorLog(
+      new LimitedLogger({
+        logger: this.#logger,
+        clock: systemClock,
+        onSuppressed: () => this.#metrics.count('logLinesSuppressed', {}),
+      }),
+    );
+    this.#heartbeat = new HeartbeatWatch({
+      read: () => this.#counters.get('heartbeats'),
+      clock: systemClock,
+      maxAgeMs: HEARTBEAT_AGE_MAX_MS,
+    });
+  }
+
+  get logger(): ProcessLogger {
+    return this.#logger;
+  }
+
+  /** Resolves once the kernel is being answered; throws with the reason why not. */
+  async start(): Promise<void> {
+    const config = this.#config;
+    mkdirSync(mountDirectory(config.stateDir, config.mountpoint), { recursive: true, mode: 0o700 });
+    this.#cluster = await startClusterSide(config, this.#logger, clusterEventsFor(this.#metrics));
+    const { client } = this.#cluster;
+    registerClusterStatus(this.#metrics, () => client.status());
+    registerKernelFigures(this.#metrics, {
+      operations: OPERATIONS,
+      bucketsMs: LATENCY_BUCKETS_MS,
+      operation: (name, outcome) => this.#counters.operation(name, outcome),
+      get: (name) => this.#counters.get(name),
+    });
+    const slab = this.#createSlab();
+    const runner = new JobRunner({
+      client,
+      slab,
+      pageSizeBytes: config.pageSizeBytes,
+      requestTimeoutMs: config.requestTimeoutMs,
+      deliver: (result) => this.#kernel?.deliver(result),
+    });
+    this.#runner = runner;
+    this.#kernel = await this.#startKernelSide(slab, runner);
+    await this.#startServers();
+    this.#logger.info(
+      {
+        driver: this.#start.driver,
+        incarnation: this.#start.incarnation,
+        workers: client.status().view.workers.length,
+      },
+      'Serving the mount',
+    );
+    this.#send({ kind: 'serving' });
+  }
+
+  #createSlab(): Slab {
+    try {
+      return new Slab(slabGeometry(this.#config.memoryLimitBytes));
+    } catch (error) {
+      throw new Error('This machine cannot hold --memory-limit; choose a smaller one', {
+        cause: error,
+      });
+    }
+  }
+
+  async #startKernelSide(slab: Slab, runner: JobRunner): Promise<KernelSide> {
+    const parts: KernelSideParts = {
+      config: this.#config,
+      slab,
+      counters: this.#counters,
+      incarnation: this.#start.incarnation,
+      negotiated: this.#start.negotiated,
+      onJob: (job) => runner.run(job),
+      onNegotiated: (negotiated) => {
+        this.#negotiated = negotiated;
+        this.#send({ kind: 'negotiated', negotiated });
+      },
+      onFailure: (failure) => this.#errors.add(failure),
+      onInternalError: (message, stack) => this.#logger.error({ stack }, message),
+      onNotificationFailed: (error) =>
+        this.#logger.warn({ error }, 'The kernel did not take a notification'),
+      onEnded: (reason) => void this.#ended(reason),
+    };
+    if (this.#start.driver === 'fuse-native') return await startNativeHost(parts);
+    return new KernelHost({ ...parts, fuseFd: this.#start.fuseFd as number });
+  }
+
+  async #startServers(): Promise<void> {
+    const config = this.#config;
+    if (config.metricsPort !== 0) {
+      this.#telemetry = await startTelemetryServer({
+        host: config.metricsHost,
+        port: config.metricsPort,
+        metrics: this.#metrics,
+        health: () => this.#health(),
+        ready: () => this.#ready(),
+        logger: this.#logger,
+      });
+    }
+    const path = adminSocketPath(config.stateDir, config.mountpoint);
+    try {
+      await startAdminServer(path, () => this.#status());
+    } catch (error) {
+      // The mount is worth more than its status page.
+      this.#logger.warn({ error, path }, 'No status socket; "status" will not reach this mount');
+    }
+  }
+
+  #health(): HealthReport {
+    this.#kernel?.ping();
+    return this.#heartbeat.report();
+  }
+
+  #ready(): HealthReport {
+    const health = this.#health();
+    const status = this.#cluster?.client.status();
+    const workers = status?.view.workers.length ?? 0;
+    const canServe = workers > 0 || status?.underStoreFallback === 'available';
+    return {
+      ok: health.ok && canServe && !this.#isEnding,
+      detail: { ...health.detail, workers, underStore: status?.underStoreFallback },
+    };
+  }
+
+  #status(): object {
+    const figures = this.#counters;
+    let requestsTotal = 0;
+    for (const name of OPERATIONS) {
+      requestsTotal += figures.operation(name, 'success').count;
+      requestsTotal += figures.operation(name, 'failure').count;
+    }
+    const geometry = slabGeometry(this.#config.memoryLimitBytes);
+    return {
+      daemonPid: process.pid,
+      uptimeMs: Date.now() - this.#start.startedAtMs,
+      cluster: this.#cluster?.client.status(),
+      cache: {
+        memoryLimitBytes: this.#config.memoryLimitBytes,
+        slotBytes: geometry.slotBytes,
+        slotsTotal: geometry.slotCount,
+        slotsUsed: figures.get('slotsReady') + figures.get('slotsFilling'),
+        hits: figures.get('pageHits'),
+        misses: figures.get('pageMisses'),
+        readAheadBytes: figures.get('readAheadBytes'),
+        wastedBytes: figures.get('wastedBytes'),
+      },
+      inodes: {
+        known: figures.get('inodes'),
+        openHandles: figures.get('openFiles') + figures.get('openDirectories'),
+      },
+      fuse: {
+        protocol: this.#negotiated === undefined ? '' : `7.${this.#negotiated.minor}`,
+        maxWriteBytes: this.#negotiated?.maxWriteBytes ?? 0,
+        requestsTotal,
+      },
+      lastErrors: this.#errors.list(),
+    };
+  }
+
+  stop(): void {
+    this.#kernel?.stop();
+  }
+
+  async #ended(reason: 'unmounted' | 'stopped' | Error): Promise<void> {
+    if (this.#isEnding) return;
+    this.#isEnding = true;
+    const isClean = !(reason instanceof Error);
+    if (isClean) this.#logger.info({ reason }, 'The mount has ended');
+    else this.#logger.error({ error: reason }, 'The kernel thread crashed');
+    if (reason === 'unmounted') this.#send({ kind: 'unmounted' });
+    this.#runner?.close();
+    const closing = Promise.allSettled([this.#telemetry?.close(), this.#cluster?.close()]);
+    const late = new Promise((resolve) => setTimeout(resolve, CLOSE_TIMEOUT_MS).unref());
+    await Promise.race([closing, late]);
+    this.#logger.flush();
+    process.exit(isClean ? 0 : 1);
+  }
+}
+
+export function defaultLogFile(config: MountConfig): string {
+  return join(config.stateDir, `${config.mountpoint.replaceAll('/', '-').slice(1) || 'root'}.log`);
+}

@@ -1,0 +1,272 @@
+/**
+ * Runs the core's jobs against the cluster, on the cluster thread. Every job ends with exactly one
+ * final result, whatever happens; every job has a deadline.
+ */
+import type { ByteString } from '../base/byte-string.ts';
+import type { Slab } from '../cache/index.ts';
+import { ClusterError } from '../cluster/index.ts';
+import type {
+  CallContext,
+  ClusterClient,
+  ClusterErrorCode,
+  FileStatus,
+  FileVersion,
+} from '../cluster/index.ts';
+import type { FsErrorCode, Job, JobId, JobResult, StatusMessage } from '../vfs/index.ts';
+
+/**
+ * Fetches under way at once. Each is up to 4 MiB on a connection of its own; a worker serves small
+ * files best at about 16 connections.
+ */
+const FETCHES_MAX = 24;
+/** Single questions and listings are small and must not wait behind fetches. */
+const QUESTIONS_MAX = 64;
+/** Entries of one message to the core: some milliseconds of its time. */
+const BATCH_ENTRIES_MAX = 1000;
+/** Linux NAME_MAX. */
+const NAME_BYTES_MAX = 255;
+
+export interface JobRunnerParts {
+  readonly client: ClusterClient;
+  readonly slab: Slab;
+  readonly pageSizeBytes: number;
+  readonly requestTimeoutMs: number;
+  readonly deliver: (result: JobResult) => void;
+}
+
+type FetchJob = Extract<Job, { kind: 'fetch' }>;
+type RunnableJob = Exclude<Job, { kind: 'cancel' }>;
+
+/** A bounded number of jobs under way; those that somebody waits for go first. */
+class Lane {
+  readonly #limit: number;
+  readonly #urgent: (() => Promise<void>)[] = [];
+  readonly #ahead: (() => Promise<void>)[] = [];
+  #running = 0;
+
+  constructor(limit: number) {
+    this.#limit = limit;
+  }
+
+  add(run: () => Promise<void>, isAhead: boolean): void {
+    (isAhead ? this.#ahead : this.#urgent).push(run);
+    this.#next();
+  }
+
+  #next(): void {
+    while (this.#running < this.#limit) {
+      const run = this.#urgent.shift() ?? this.#ahead.shift();
+      if (run === undefined) return;
+      this.#running++;
+      void run().finally(() => {
+        this.#running--;
+        this.#next();
+      });
+    }
+  }
+}
+
+export class JobRunner {
+  readonly #parts: JobRunnerParts;
+  readonly #fetches = new Lane(FETCHES_MAX);
+  readonly #questions = new Lane(QUESTIONS_MAX);
+  readonly #controllers = new Map<JobId, AbortController>();
+  #isClosed = false;
+
+  constructor(parts: JobRunnerParts) {
+    this.#parts = parts;
+  }
+
+  get runningCount(): number {
+    return this.#controllers.size;
+  }
+
+  run(job: Job): void {
+    if (job.kind === 'cancel') {
+      this.#controllers.get(job.id)?.abort();
+      return;
+    }
+    const controller = new AbortController();
+    this.#controllers.set(job.id, controller);
+    if (this.#isClosed) controller.abort();
+    // The deadline counts from here: time in the queue is time that somebody waits.
+    const deadlineMs = performance.now() + this.#parts.requestTimeoutMs;
+    const isFetch = job.kind === 'fetch';
+    const lane = isFetch ? this.#fetches : this.#questions;
+    lane.add(
+      async () => await this.#runToEnd(job, { signal: controller.signal, deadlineMs }),
+      isFetch && job.isAhead,
+    );
+  }
+
+  /** Ends everything under way; results still come. */
+  close(): void {
+    this.#isClosed = true;
+    for (const controller of this.#controllers.values()) controller.abort();
+  }
+
+  async #runToEnd(job: RunnableJob, context: CallContext): Promise<void> {
+    try {
+      if (context.signal.aborted) throw new ClusterError('cancelled', 'The job was cancelled');
+      await this.#runOne(job, context);
+    } catch (error) {
+      this.#parts.deliver({ kind: 'failed', id: job.id, ...failureOf(error) });
+    } finally {
+      this.#controllers.delete(job.id);
+    }
+  }
+
+  async #runOne(job: RunnableJob, context: CallContext): Promise<void> {
+    const { client, deliver } = this.#parts;
+    switch (job.kind) {
+      case 'stat': {
+        const status = await client.stat(job.path, context);
+        deliver({ kind: 'status', id: job.id, status: statusMessage(status) });
+        return;
+      }
+      case 'list':
+        await this.#list(job.id, job.path, context);
+        return;
+      case 'fetch':
+        await this.#fetch(job, context);
+        return;
+      case 'locate': {
+        const location = client.locate(job.path, 1);
+        deliver({ kind: 'located', id: job.id, ...location });
+        return;
+      }
+    }
+  }
+
+  async #list(id: JobId, path: ByteString, context: CallContext): Promise<void> {
+    const { client, deliver } = this.#parts;
+    let pending: FileStatus[] = [];
+    const send = (isLast: boolean): void => {
+      const batch = {
+        names: pending.map((status) => status.name),
+        statuses: pending.map(statusMessage),
+      };
+      deliver({ kind: 'listed', id, batch, isLast });
+      pending = [];
+    };
+    for await (const statuses of client.list(path, context)) {
+      for (const status of statuses) {
+        if (!isName(status.name)) continue;
+        pending.push(status);
+        if (pending.length >= BATCH_ENTRIES_MAX) send(false);
+      }
+      // What has arrived is shown while the rest is on its way.
+      if (pending.length > 0) send(false);
+    }
+    send(true);
+  }
+
+  async #fetch(job: FetchJob, context: CallContext): Promise<void> {
+    const { client, pageSizeBytes, deliver } = this.#parts;
+    const lengthBytes = job.pages.reduce((sum, page) => sum + page.lengthBytes, 0);
+    let handedOver = 0;
+    let arrivedEnd = 0;
+    const handOver = (): void => {
+      deliver({ kind: 'page', id: job.id, pageIndex: job.firstPage + handedOver });
+      handedOver++;
+    };
+    await client.read(
+      {
+        path: job.path,
+        offset: job.firstPage * pageSizeBytes,
+        lengthBytes,
+        version: versionOf(job),
+      },
+      (chunk, offsetInRange) => {
+        this.#store(job, chunk, offsetInRange, handedOver * pageSizeBytes);
+        // Chunks of one attempt come in order; a new attempt begins before the end reached so far.
+        const end = offsetInRange + chunk.length;
+        if (offsetInRange <= arrivedEnd) arrivedEnd = Math.max(arrivedEnd, end);
+        // The last page waits until the whole read is known to be good.
+        while (
+          handedOver < job.pages.length - 1 &&
+          (handedOver + 1) * pageSizeBytes <= arrivedEnd
+        ) {
+          handOver();
+        }
+      },
+      context,
+    );
+    while (handedOver < job.pages.length) handOver();
+  }
+
+  /**
+   * Copies a chunk into the pages it covers, from `minOffset` on: pages that were handed over belong
+   * to the core, a repeated delivery must not touch them (their slots may hold something else).
+   */
+  #store(job: FetchJob, chunk: Uint8Array, offsetInRange: number, minOffset: number): void {
+    const { slab, pageSizeBytes } = this.#parts;
+    const end = offsetInRange + chunk.length;
+    let at = Math.max(offsetInRange, minOffset);
+    while (at < end) {
+      const index = Math.floor(at / pageSizeBytes);
+      const page = job.pages[index];
+      const pageStart = index * pageSizeBytes;
+      if (page === undefined || at >= pageStart + page.lengthBytes) {
+        throw new ClusterError('protocol', 'More bytes came than were asked for');
+      }
+      const take = Math.min(end, pageStart + page.lengthBytes) - at;
+      const from = at - offsetInRange;
+      slab.writeToPage(page.slots, at - pageStart, chunk.subarray(from, from + take));
+      at += take;
+    }
+  }
+}
+
+function statusMessage(status: FileStatus): StatusMessage {
+  return {
+    kind: status.type,
+    lengthBytes: status.lengthBytes,
+    mtimeMs: status.mtimeMs,
+    mode: status.mode,
+    contentHash: status.contentHash,
+  };
+}
+
+function versionOf(job: FetchJob): FileVersion {
+  const { lengthBytes, mtimeMs, contentHash } = job.version;
+  return { lengthBytes, mtimeMs, ...(contentHash === undefined ? {} : { contentHash }) };
+}
+
+/** Whether the kernel takes it as a name; it fails a whole listing for one that it does not. */
+function isName(name: ByteString): boolean {
+  if (name === '' || name === '.' || name === '..') return false;
+  return name.length <= NAME_BYTES_MAX && !name.includes('/') && !name.includes('\0');
+}
+
+function failureOf(error: unknown): { readonly code: FsErrorCode; readonly reason: string } {
+  if (!(error instanceof ClusterError)) {
+    const reason = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    return { code: 'io', reason };
+  }
+  return { code: fsCodeOf(error.code), reason: error.message };
+}
+
+function fsCodeOf(code: ClusterErrorCode): FsErrorCode {
+  switch (code) {
+    case 'not-found':
+    case 'not-a-directory':
+    case 'is-a-directory':
+    case 'permission':
+    case 'inexpressible':
+    case 'unavailable':
+    case 'timeout':
+    case 'unsupported':
+      return code;
+    case 'version-changed':
+      return 'stale';
+    case 'cancelled':
+      return 'interrupted';
+    case 'protocol':
+      return 'io';
+    default: {
+      const unknown: never = code;
+      throw new Error(`No error of the core for ${String(unknown)}`);
+    }
+  }
+}

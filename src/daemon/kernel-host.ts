@@ -1,0 +1,153 @@
+/** The cluster thread's end of the kernel thread: starts it, feeds it, writes its notifications. */
+import { writeSync } from 'node:fs';
+import { MessageChannel, Worker } from 'node:worker_threads';
+import type { MessagePort } from 'node:worker_threads';
+import type { Slab } from '../cache/index.ts';
+import type { MountConfig } from '../config/index.ts';
+import { canIncreaseEpoch, canResend, NotificationQueue } from '../fuse/device/index.ts';
+import type { Negotiated } from '../fuse/device/index.ts';
+import {
+  encodeIncEpoch,
+  encodeInvalEntry,
+  encodeInvalInode,
+  encodeResend,
+} from '../fuse/wire/index.ts';
+import { createEventfd } from '../sys/index.ts';
+import type { Counters, FailureReport, Job, JobResult } from '../vfs/index.ts';
+import type { FromKernelThread, KernelThreadData, ToKernelThread } from './messages.ts';
+
+/** Each up to 400 bytes. Past it the kernel learns of changes by its own TTLs. */
+const NOTIFICATIONS_MAX = 10_000;
+const NOTIFICATION_BYTES_MAX = 512;
+
+export interface KernelHostParts {
+  readonly config: MountConfig;
+  readonly fuseFd: number;
+  readonly slab: Slab;
+  readonly counters: Counters;
+  readonly incarnation: number;
+  /** Known when an earlier life of the daemon did INIT over this descriptor. */
+  readonly negotiated: Negotiated | undefined;
+  readonly onJob: (job: Job) => void;
+  readonly onNegotiated: (negotiated: Negotiated) => void;
+  readonly onFailure: (failure: FailureReport) => void;
+  readonly onInternalError: (message: string, stack: string) => void;
+  readonly onNotificationFailed: (error: string) => void;
+  /** The kernel thread is over: 'unmounted', 'stopped', or it crashed. */
+  readonly onEnded: (reason: 'unmounted' | 'stopped' | Error) => void;
+}
+
+export class KernelHost {
+  readonly #parts: KernelHostParts;
+  readonly #port: MessagePort;
+  readonly #worker: Worker;
+  readonly #wakeFd: number;
+  readonly #wakeFlag: Int32Array;
+  readonly #wakeMessage = Buffer.alloc(8);
+  readonly #notifications: NotificationQueue;
+  #hasEnded = false;
+
+  constructor(parts: KernelHostParts) {
+    this.#parts = parts;
+    this.#wakeFd = createEventfd();
+    this.#wakeMessage.writeBigUInt64LE(1n);
+    const wakeFlag = new SharedArrayBuffer(4);
+    this.#wakeFlag = new Int32Array(wakeFlag);
+    this.#notifications = new NotificationQueue(parts.fuseFd, NOTIFICATIONS_MAX, (error) => {
+      if (error !== undefined) parts.onNotificationFailed(error);
+    });
+    const { port1, port2 } = new MessageChannel();
+    this.#port = port1;
+    this.#port.on('message', (message: FromKernelThread) => this.#receive(message));
+    const workerData: KernelThreadData = {
+      fuseFd: parts.fuseFd,
+      wakeFd: this.#wakeFd,
+      wakeFlag,
+      port: port2,
+      slab: parts.slab.buffer,
+      slabGeometry: parts.slab.geometry,
+      counters: parts.counters.buffer,
+      config: parts.config,
+      incarnation: parts.incarnation,
+    };
+    // A takeover asks for what the last life left unanswered; the kernel queues it for our reads.
+    if (parts.negotiated !== undefined) this.#takeOver(parts.negotiated);
+    this.#worker = new Worker(new URL('./kernel-thread.js', import.meta.url), {
+      workerData,
+      transferList: [port2],
+    });
+    this.#worker.on('error', (error) => this.#end(error));
+    this.#worker.on('exit', () => this.#end(new Error('The kernel thread ended without a word')));
+  }
+
+  #takeOver(negotiated: Negotiated): void {
+    if (canResend(negotiated)) this.#notify((out) => encodeResend(out, 0));
+    // Names that the kernel believes lead to inode numbers of the last life.
+    if (canIncreaseEpoch(negotiated)) this.#notify((out) => encodeIncEpoch(out, 0));
+  }
+
+  deliver(result: JobResult): void {
+    this.#send({ kind: 'result', result });
+  }
+
+  /** Answers what waits and ends the loop; `onEnded` follows. */
+  stop(): void {
+    this.#send({ kind: 'stop' });
+  }
+
+  /** Makes the kernel thread turn once, so that its heartbeat can be seen. */
+  ping(): void {
+    if (!this.#hasEnded) this.#wake();
+  }
+
+  #send(message: ToKernelThread): void {
+    if (this.#hasEnded) return;
+    this.#port.postMessage(message);
+    this.#wake();
+  }
+
+  #wake(): void {
+    if (Atomics.exchange(this.#wakeFlag, 0, 1) === 0) writeSync(this.#wakeFd, this.#wakeMessage);
+  }
+
+  #notify(encode: (out: Buffer) => number): void {
+    const out = Buffer.alloc(NOTIFICATION_BYTES_MAX);
+    this.#parts.counters.add('notifications');
+    if (!this.#notifications.push(out.subarray(0, encode(out)))) {
+      this.#parts.onNotificationFailed('The queue of notifications is full');
+    }
+  }
+
+  #receive(message: FromKernelThread): void {
+    switch (message.kind) {
+      case 'job':
+        this.#parts.onJob(message.job);
+        return;
+      case 'negotiated':
+        this.#parts.onNegotiated(message.negotiated);
+        return;
+      case 'invalidate-inode':
+        this.#notify((out) => encodeInvalInode(out, 0, message.ino, 0, 0));
+        return;
+      case 'invalidate-entry':
+        this.#notify((out) => encodeInvalEntry(out, 0, message.parent, message.name, false));
+        return;
+      case 'failure':
+        this.#parts.onFailure(message.failure);
+        return;
+      case 'internal-error':
+        this.#parts.onInternalError(message.message, message.stack);
+        return;
+      case 'ended':
+        this.#end(message.reason);
+        return;
+    }
+  }
+
+  #end(reason: 'unmounted' | 'stopped' | Error): void {
+    if (this.#hasEnded) return;
+    this.#hasEnded = true;
+    this.#port.close();
+    this.#parts.onEnded(reason);
+  }
+}

@@ -1,0 +1,397 @@
+/**
+ * Between the FUSE wire and the core: decoded requests become calls of the core, its answers become
+ * replies. Knows errno values and attributes' presentation (owner, mode); decides nothing else.
+ *
+ * INVARIANT: a request is in `#inFlight` exactly while it is unanswered and not the current one.
+ */
+import type { Clock } from '../base/clock.ts';
+import type { MountConfig } from '../config/index.ts';
+import { MINOR_OLDEST, negotiate } from '../fuse/device/index.ts';
+import type { FuseChannel, Negotiated } from '../fuse/device/index.ts';
+import {
+  DirentPlusWriter,
+  DirentWriter,
+  encodeAttrReply,
+  encodeDataHeader,
+  encodeEmptyReply,
+  encodeEntryReply,
+  encodeErrorReply,
+  encodeInitReply,
+  encodeLseekReply,
+  encodeNegativeEntryReply,
+  encodeOpenReply,
+  encodeStatfsReply,
+  encodeStatxReply,
+  encodeXattrSizeReply,
+  Errno,
+  opcodeWantsReply,
+  OpenReplyFlag,
+  OUT_HEADER_SIZE,
+  REPLY_MAX_SIZE,
+  RequestDecoder,
+  WireError,
+} from '../fuse/wire/index.ts';
+import type { FuseRequest, RequestHeader } from '../fuse/wire/index.ts';
+import type {
+  Attributes,
+  Core,
+  CoreReplies,
+  Counters,
+  EntrySink,
+  FsErrorCode,
+  HandleId,
+  InodeId,
+  OperationName,
+  RequestId,
+} from '../vfs/index.ts';
+import { errnoOf } from './errno-table.ts';
+import { fileAttrOf, fileTypeBits, STATFS } from './presentation.ts';
+
+/** Largest READDIR that the kernel sends is one request; the header goes in front. */
+const ENTRIES_BYTES_MAX = 1024 * 1024;
+const O_ACCMODE = 3;
+const W_OK = 2;
+const SEEK_DATA = 3;
+const SEEK_HOLE = 4;
+
+interface InFlight {
+  readonly header: RequestHeader;
+  readonly op: FuseRequest['op'];
+  readonly startedMs: number;
+}
+
+const OPERATION_OF: Partial<Record<FuseRequest['op'], OperationName>> = {
+  lookup: 'Lookup',
+  getattr: 'Getattr',
+  statx: 'Getattr',
+  open: 'Open',
+  read: 'Read',
+  release: 'Release',
+  opendir: 'Opendir',
+  readdir: 'Readdir',
+  readdirplus: 'Readdir',
+  releasedir: 'Releasedir',
+  statfs: 'Statfs',
+  getxattr: 'Getxattr',
+  listxattr: 'Listxattr',
+  access: 'Access',
+  lseek: 'Lseek',
+  forget: 'Forget',
+  'batch-forget': 'Forget',
+  interrupt: 'Interrupt',
+  init: 'Init',
+  destroy: 'Destroy',
+};
+
+export interface KernelSessionParts {
+  readonly channel: FuseChannel;
+  readonly config: MountConfig;
+  readonly counters: Counters;
+  readonly clock: Clock;
+  readonly onNegotiated: (negotiated: Negotiated) => void;
+  readonly onInternalError: (error: unknown) => void;
+}
+
+export class KernelSession implements CoreReplies {
+  readonly #parts: KernelSessionParts;
+  readonly #decoder = new RequestDecoder();
+  readonly #out = Buffer.alloc(REPLY_MAX_SIZE);
+  readonly #entriesOut = Buffer.alloc(OUT_HEADER_SIZE + ENTRIES_BYTES_MAX);
+  readonly #direntWriter = new DirentWriter();
+  readonly #direntPlusWriter = new DirentPlusWriter();
+  readonly #inFlight = new Map<RequestId, InFlight>();
+  #current: InFlight | undefined;
+  #core: Core | undefined;
+
+  constructor(parts: KernelSessionParts) {
+    this.#parts = parts;
+  }
+
+  /** The core needs its replies first, so it comes second. */
+  attach(core: Core): void {
+    this.#core = core;
+  }
+
+  /** One message from the kernel. A mistake of ours fails this request only. */
+  handle(buffer: Buffer, length: number): void {
+    let request: FuseRequest;
+    try {
+      request = this.#decoder.decode(buffer, length);
+    } catch (error) {
+      this.#refuse(error);
+      return;
+    }
+    const startedMs = this.#parts.clock.nowMs();
+    const current: InFlight = { header: request.header, op: request.op, startedMs };
+    this.#current = current;
+    try {
+      this.#dispatch(request);
+    } catch (error) {
+      this.#parts.counters.add('internalErrors');
+      this.#parts.onInternalError(error);
+      if (this.#current === current) this.#errno(idOf(request.header), Errno.EIO);
+    }
+    if (this.#current === current) {
+      this.#current = undefined;
+      this.#inFlight.set(idOf(request.header), current);
+    }
+  }
+
+  /** Answers what cannot be decoded, as far as its header can be believed. */
+  #refuse(error: unknown): void {
+    if (!(error instanceof WireError)) throw error;
+    this.#parts.counters.add('internalErrors');
+    this.#parts.onInternalError(error);
+    const { header, errno } = error;
+    if (header === undefined || !opcodeWantsReply(header.opcode)) return;
+    this.#parts.channel.write(this.#out, encodeErrorReply(this.#out, 0, header, errno));
+  }
+
+  #dispatch(request: FuseRequest): void {
+    const core = this.#core as Core;
+    const id = idOf(request.header);
+    const ino = request.header.nodeId as InodeId;
+    switch (request.op) {
+      case 'init':
+        this.#init(id, request);
+        return;
+      case 'lookup':
+        core.lookup(id, ino, request.name);
+        return;
+      case 'forget':
+        this.#done(id);
+        core.forget(ino, request.lookups);
+        return;
+      case 'batch-forget':
+        this.#done(id);
+        for (const entry of request.entries) core.forget(entry.nodeId as InodeId, entry.lookups);
+        return;
+      case 'getattr':
+      case 'statx':
+        core.getattr(id, ino);
+        return;
+      case 'access':
+        core.access(id, ino, (request.mask & W_OK) !== 0);
+        return;
+      case 'open':
+        core.open(id, ino, (request.flags & O_ACCMODE) !== 0);
+        return;
+      case 'read':
+        core.read(id, request.fh as HandleId, request.offset, request.size);
+        return;
+      case 'release':
+      case 'releasedir':
+        core.release(id, request.fh as HandleId);
+        return;
+      case 'opendir':
+        core.opendir(id, ino);
+        return;
+      case 'readdir':
+      case 'readdirplus':
+        core.readdir(id, request.fh as HandleId, {
+          offset: request.offset,
+          sizeBytes: Math.min(request.size, ENTRIES_BYTES_MAX),
+          isPlus: request.op === 'readdirplus',
+        });
+        return;
+      case 'statfs':
+        this.#reply(id, (out, header) => encodeStatfsReply(out, 0, header, STATFS));
+        return;
+      case 'lseek':
+        if (request.whence !== SEEK_DATA && request.whence !== SEEK_HOLE) {
+          this.error(id, 'invalid');
+        } else {
+          const whence = request.whence === SEEK_DATA ? 'data' : 'hole';
+          core.lseek(id, request.fh as HandleId, request.offset, whence);
+        }
+        return;
+      case 'getxattr':
+        core.getxattr(id, ino, request.name, request.size);
+        return;
+      case 'listxattr':
+        core.listxattr(id, ino, request.size);
+        return;
+      case 'interrupt':
+        this.#done(id);
+        core.interrupt(request.targetUnique as RequestId);
+        return;
+      case 'destroy':
+      case 'fsync':
+      case 'fsyncdir':
+        this.ok(id);
+        return;
+      case 'readlink':
+        this.error(id, 'invalid');
+        return;
+      case 'ioctl':
+        this.#errno(id, Errno.ENOTTY);
+        return;
+      case 'notify-reply':
+        this.#done(id);
+        return;
+      // Nothing is buffered for a reader: the kernel may stop to tell us of every close(2).
+      case 'flush':
+      // Answered by the kernel itself once it knows that we do not.
+      case 'poll':
+      case 'bmap':
+      case 'syncfs':
+      case 'getlk':
+      case 'setlk':
+      case 'setlkw':
+      case 'copy-file-range':
+        this.#errno(id, Errno.ENOSYS);
+        return;
+      default:
+        // What is left would change something.
+        this.error(id, 'read-only');
+    }
+  }
+
+  #init(id: RequestId, request: Extract<FuseRequest, { op: 'init' }>): void {
+    if (request.major !== 7 || request.minor < MINOR_OLDEST) {
+      this.#errno(id, Errno.EPROTO);
+      return;
+    }
+    const { reply, negotiated } = negotiate(request, {
+      maxBackground: this.#parts.config.maxBackground,
+    });
+    this.#reply(id, (out, header) => encodeInitReply(out, 0, header, reply));
+    this.#parts.onNegotiated(negotiated);
+  }
+
+  // Replies of the core.
+
+  error(id: RequestId, code: FsErrorCode): void {
+    this.#errno(id, errnoOf(code));
+  }
+
+  entry(id: RequestId, attributes: Attributes, attrTtlMs: number, entryTtlMs: number): void {
+    this.#reply(id, (out, header) =>
+      encodeEntryReply(out, 0, header, this.#entryOf(attributes, attrTtlMs, entryTtlMs)),
+    );
+  }
+
+  negativeEntry(id: RequestId, ttlMs: number): void {
+    this.#reply(id, (out, header) => encodeNegativeEntryReply(out, 0, header, ttlMs));
+  }
+
+  attributes(id: RequestId, attributes: Attributes, ttlMs: number): void {
+    const attr = fileAttrOf(attributes, this.#parts.config);
+    this.#reply(id, (out, header, op) =>
+      op === 'statx'
+        ? encodeStatxReply(out, 0, header, ttlMs, attr)
+        : encodeAttrReply(out, 0, header, ttlMs, attr),
+    );
+  }
+
+  opened(id: RequestId, handle: HandleId, keepCache: boolean): void {
+    const openFlags = keepCache ? OpenReplyFlag.KEEP_CACHE : 0;
+    this.#reply(id, (out, header) =>
+      encodeOpenReply(out, 0, header, { fh: handle, openFlags, backingId: 0 }),
+    );
+  }
+
+  openedDirectory(id: RequestId, handle: HandleId): void {
+    this.#reply(id, (out, header) =>
+      encodeOpenReply(out, 0, header, { fh: handle, openFlags: 0, backingId: 0 }),
+    );
+  }
+
+  data(id: RequestId, segments: readonly Uint8Array[], lengthBytes: number): void {
+    const request = this.#take(id, false);
+    if (request === undefined) return;
+    const length = encodeDataHeader(this.#out, 0, request.header, lengthBytes);
+    if (lengthBytes === 0) this.#parts.channel.write(this.#out, length);
+    else this.#parts.channel.writev([this.#out.subarray(0, length), ...segments]);
+  }
+
+  entries(id: RequestId, sizeBytes: number, fill: (sink: EntrySink) => void): void {
+    const request = this.#take(id, false);
+    if (request === undefined) return;
+    const isPlus = request.op === 'readdirplus';
+    const writer = isPlus ? this.#direntPlusWriter : this.#direntWriter;
+    writer.begin(this.#entriesOut, OUT_HEADER_SIZE, Math.min(sizeBytes, ENTRIES_BYTES_MAX));
+    fill({
+      add: (name, ino, kind, nextOffset) =>
+        isPlus
+          ? this.#direntPlusWriter.append(name, null, ino, fileTypeBits(kind), nextOffset)
+          : this.#direntWriter.append(name, ino, fileTypeBits(kind), nextOffset),
+      addPlus: (name, attributes, attrTtlMs, entryTtlMs, nextOffset) =>
+        this.#direntPlusWriter.append(
+          name,
+          this.#entryOf(attributes, attrTtlMs, entryTtlMs),
+          attributes.ino,
+          fileTypeBits(attributes.kind),
+          nextOffset,
+        ),
+    });
+    const length = writer.length;
+    encodeDataHeader(this.#entriesOut, 0, request.header, length);
+    this.#parts.channel.write(this.#entriesOut, OUT_HEADER_SIZE + length);
+  }
+
+  attributeValue(id: RequestId, value: Uint8Array, sizeBytes: number): void {
+    if (sizeBytes > 0) this.data(id, [value], value.length);
+    else this.#reply(id, (out, header) => encodeXattrSizeReply(out, 0, header, value.length));
+  }
+
+  offset(id: RequestId, offset: number): void {
+    this.#reply(id, (out, header) => encodeLseekReply(out, 0, header, offset));
+  }
+
+  ok(id: RequestId): void {
+    this.#reply(id, (out, header) => encodeEmptyReply(out, 0, header));
+  }
+
+  #entryOf(attributes: Attributes, attrTtlMs: number, entryTtlMs: number) {
+    return {
+      nodeId: attributes.ino,
+      generation: 0,
+      entryValidMs: entryTtlMs,
+      attrValidMs: attrTtlMs,
+      attr: fileAttrOf(attributes, this.#parts.config),
+    };
+  }
+
+  #errno(id: RequestId, errno: number): void {
+    const request = this.#take(id, true);
+    if (request === undefined) return;
+    this.#parts.channel.write(this.#out, encodeErrorReply(this.#out, 0, request.header, errno));
+  }
+
+  #reply(
+    id: RequestId,
+    encode: (out: Buffer, header: RequestHeader, op: FuseRequest['op']) => number,
+  ): void {
+    const request = this.#take(id, false);
+    if (request === undefined) return;
+    const length = encode(this.#out, request.header, request.op);
+    this.#parts.channel.write(this.#out, length);
+  }
+
+  /** For messages that take no reply. */
+  #done(id: RequestId): void {
+    this.#take(id, false);
+  }
+
+  #take(id: RequestId, isError: boolean): InFlight | undefined {
+    let request = this.#current;
+    if (request !== undefined && idOf(request.header) === id) this.#current = undefined;
+    else {
+      request = this.#inFlight.get(id);
+      if (request === undefined) {
+        this.#parts.counters.add('internalErrors');
+        this.#parts.onInternalError(new Error(`Answer to a request that is not in flight: ${id}`));
+        return undefined;
+      }
+      this.#inFlight.delete(id);
+    }
+    const latencyMs = this.#parts.clock.nowMs() - request.startedMs;
+    this.#parts.counters.observe(OPERATION_OF[request.op] ?? 'Other', latencyMs, isError);
+    return request;
+  }
+}
+
+function idOf(header: RequestHeader): RequestId {
+  return header.unique as RequestId;
+}

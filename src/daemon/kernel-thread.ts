@@ -1,0 +1,92 @@
+/**
+ * The kernel thread: hosts the core, answers the kernel, never waits for network or disk. Its event
+ * loop does not turn while the mount is up; messages of the cluster thread are taken from the port
+ * when the wake-up descriptor says so.
+ */
+import { receiveMessageOnPort, workerData } from 'node:worker_threads';
+import { systemClock } from '../base/clock.ts';
+import { MemoryTier, Slab } from '../cache/index.ts';
+import { FuseChannel, runLoop } from '../fuse/device/index.ts';
+import { Core, Counters } from '../vfs/index.ts';
+import { coreOptionsOf } from './core-options.ts';
+import { KernelSession } from './kernel-session.ts';
+import type { FromKernelThread, KernelThreadData, ToKernelThread } from './messages.ts';
+
+/** While requests wait their deadlines are looked at this often. */
+const TICK_PENDING_MS = 250;
+/** An idle mount need not wake up at all; the heartbeat asks by itself. */
+const TICK_IDLE_MS = 60_000;
+
+function main(data: KernelThreadData): void {
+  const { port, config } = data;
+  const send = (message: FromKernelThread): void => port.postMessage(message);
+  const counters = new Counters(data.counters);
+  const slab = new Slab(data.slabGeometry, data.slab);
+  const wakeFlag = new Int32Array(data.wakeFlag);
+  const channel = new FuseChannel(data.fuseFd);
+  let isStopped = false;
+
+  const reportInternal = (error: unknown): void => {
+    const { message, stack } = error instanceof Error ? error : new Error(String(error));
+    send({ kind: 'internal-error', message, stack: stack ?? '' });
+  };
+  const session = new KernelSession({
+    channel,
+    config,
+    counters,
+    clock: systemClock,
+    onNegotiated: (negotiated) => send({ kind: 'negotiated', negotiated }),
+    onInternalError: reportInternal,
+  });
+  const core = new Core({
+    options: coreOptionsOf(config, data.incarnation),
+    clock: systemClock,
+    wallMs: Date.now(),
+    counters,
+    tier: new MemoryTier(slab, config.pageSizeBytes),
+    replies: session,
+    effects: {
+      submit: (job) => send({ kind: 'job', job }),
+      invalidateInode: (ino) => send({ kind: 'invalidate-inode', ino }),
+      invalidateEntry: (parent, name) => send({ kind: 'invalidate-entry', parent, name }),
+      report: (failure) => send({ kind: 'failure', failure }),
+    },
+  });
+  session.attach(core);
+  core.publish();
+
+  const handle = (message: ToKernelThread): void => {
+    if (message.kind === 'result') core.deliver(message.result);
+    else {
+      isStopped = true;
+      core.shutdown();
+    }
+  };
+  runLoop(channel, data.wakeFd, {
+    request: (buffer, length) => session.handle(buffer, length),
+    wake: () => {
+      counters.add('heartbeats');
+      // Cleared first: what arrives from here on rings again.
+      Atomics.store(wakeFlag, 0, 0);
+      for (;;) {
+        const received = receiveMessageOnPort(port) as { message: ToKernelThread } | undefined;
+        if (received === undefined) return;
+        try {
+          handle(received.message);
+        } catch (error) {
+          counters.add('internalErrors');
+          reportInternal(error);
+        }
+      }
+    },
+    tick: () => {
+      core.tick();
+      return core.hasPending ? TICK_PENDING_MS : TICK_IDLE_MS;
+    },
+    isStopped: () => isStopped,
+  });
+  send({ kind: 'ended', reason: isStopped ? 'stopped' : 'unmounted' });
+  port.close();
+}
+
+main(workerData as KernelThreadData);

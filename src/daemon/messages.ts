@@ -1,0 +1,36 @@
+/** What the kernel thread and the cluster thread tell each other. Plain data. */
+import type { MountConfig } from '../config/index.ts';
+import type { ByteString } from '../base/byte-string.ts';
+import type { Negotiated } from '../fuse/device/index.ts';
+import type { FailureReport, InodeId, Job, JobResult } from '../vfs/index.ts';
+import type { SlabGeometry } from '../cache/index.ts';
+import type { MessagePort } from 'node:worker_threads';
+
+export type ToKernelThread =
+  | { readonly kind: 'result'; readonly result: JobResult }
+  /** Answer all that wait and end. */
+  | { readonly kind: 'stop' };
+
+export type FromKernelThread =
+  | { readonly kind: 'job'; readonly job: Job }
+  | { readonly kind: 'negotiated'; readonly negotiated: Negotiated }
+  | { readonly kind: 'invalidate-inode'; readonly ino: InodeId }
+  | { readonly kind: 'invalidate-entry'; readonly parent: InodeId; readonly name: ByteString }
+  | { readonly kind: 'failure'; readonly failure: FailureReport }
+  /** A mistake of ours: logged once per message, the mount goes on. */
+  | { readonly kind: 'internal-error'; readonly message: string; readonly stack: string }
+  /** The loop ended. */
+  | { readonly kind: 'ended'; readonly reason: 'unmounted' | 'stopped' };
+
+export interface KernelThreadData {
+  readonly fuseFd: number;
+  readonly wakeFd: number;
+  /** Int32: 1 while a wake-up is on its way, so that a burst of results costs one. */
+  readonly wakeFlag: SharedArrayBuffer;
+  readonly port: MessagePort;
+  readonly slab: SharedArrayBuffer;
+  readonly slabGeometry: SlabGeometry;
+  readonly counters: SharedArrayBuffer;
+  readonly config: MountConfig;
+  readonly incarnation: number;
+}

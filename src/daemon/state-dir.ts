@@ -1,0 +1,82 @@
+/**
+ * What mounts leave for `status` and `umount` to find: one private directory per mount point, with a
+ * description and the daemon's admin socket. It is of no use after the supervisor has ended.
+ */
+import { createHash } from 'node:crypto';
+import { mkdirSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+export interface MountState {
+  readonly mountpoint: string;
+  readonly supervisorPid: number;
+  readonly daemonPid: number | undefined;
+  readonly driver: string;
+  readonly startedAtMs: number;
+  readonly restarts: number;
+  readonly state: 'starting' | 'serving' | 'restarting' | 'unmounting';
+  readonly readAheadKb: number | undefined;
+}
+
+const STATE_FILE = 'state.json';
+
+export function mountDirectory(stateDir: string, mountpoint: string): string {
+  const id = createHash('sha256').update(mountpoint).digest('hex').slice(0, 16);
+  return join(stateDir, id);
+}
+
+export function adminSocketPath(stateDir: string, mountpoint: string): string {
+  return join(mountDirectory(stateDir, mountpoint), 'admin.sock');
+}
+
+export function writeState(stateDir: string, state: MountState): void {
+  const directory = mountDirectory(stateDir, state.mountpoint);
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  const path = join(directory, STATE_FILE);
+  // Readers see the old state or the new one, never a half.
+  writeFileSync(`${path}.new`, JSON.stringify(state), { mode: 0o600 });
+  renameSync(`${path}.new`, path);
+}
+
+export function removeState(stateDir: string, mountpoint: string): void {
+  const directory = mountDirectory(stateDir, mountpoint);
+  rmSync(join(directory, STATE_FILE), { force: true });
+  rmSync(join(directory, 'admin.sock'), { force: true });
+  rmSync(directory, { recursive: true, force: true });
+}
+
+function readState(path: string): MountState | undefined {
+  try {
+    const state = JSON.parse(readFileSync(path, 'utf8')) as MountState;
+    return typeof state.mountpoint === 'string' && Number.isInteger(state.supervisorPid)
+      ? state
+      : undefined;
+  } catch {
+    // Not there, or of another program: not a mount of ours.
+    return undefined;
+  }
+}
+
+export function findState(stateDir: string, mountpoint: string): MountState | undefined {
+  return readState(join(mountDirectory(stateDir, mountpoint), STATE_FILE));
+}
+
+export function allStates(stateDir: string): MountState[] {
+  let names: string[];
+  try {
+    names = readdirSync(stateDir);
+  } catch {
+    return [];
+  }
+  return names
+    .map((name) => readState(join(stateDir, name, STATE_FILE)))
+    .filter((state) => state !== undefined);
+}
+
+export function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+}
