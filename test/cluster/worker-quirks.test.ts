@@ -235,8 +235,8 @@ describe('the HTTP port of an open-source worker', () => {
     const missing = await setUp(closed, (_, socket) => respond(socket, '404 Not Found'));
     await rejectsWith(missing.client.stat(missing.worker, path('/b/k'), context()), 'not-found');
     assert.deepEqual(
-      missing.s3.requests.map((request) => request.target),
-      ['/b/k/', '/b/k'],
+      new Set(missing.s3.requests.map((request) => request.target)),
+      new Set(['/b/k/', '/b/k']),
     );
     const failed = await setUp(closed, (_, socket) =>
       respond(socket, '200 OK', '', { 'last-modified': 'Sun, 22 Nov 2026 20:55:50 GMT' }),

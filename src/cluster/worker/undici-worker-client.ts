@@ -135,13 +135,14 @@ export class UndiciWorkerClient implements WorkerClient {
         });
       }
     }
-    return this.#statForCertain(worker, path, context);
+    return this.#statForCertain(worker, path, encoded !== undefined, context);
   }
 
   /** Open source says neither "not found" nor "failed" over HTTP: it closes. This says which. */
   async #statForCertain(
     worker: Worker,
     path: ByteString,
+    closed: boolean,
     context: CallContext,
   ): Promise<FileStatus> {
     const reason = ossInexpressible(path);
@@ -153,7 +154,7 @@ export class UndiciWorkerClient implements WorkerClient {
       if (listed !== undefined) return listed;
     }
     try {
-      const head = await this.#s3.head(worker, path, true, context);
+      const head = await this.#s3.head(worker, path, true, closed, context);
       if (head !== undefined) return { ...head.status, name: baseName(path) };
     } catch (error) {
       if (!(error instanceof ClusterError) || error.code !== 'unavailable') throw error;
