@@ -1,0 +1,24 @@
+/** A devcluster for one test or one suite, stopped at its end. */
+import type { Devcluster, DevclusterOptions } from '../../src/devcluster/index.ts';
+import { startDevcluster } from '../../src/devcluster/index.ts';
+import type { Cleanup } from './temp-dir.ts';
+import { makeTempDir } from './temp-dir.ts';
+
+/** Small, so that files of a few hundred KiB have many pages. */
+export const TEST_PAGE_SIZE_BYTES = 64 * 1024;
+
+export async function startTestDevcluster(
+  cleanup: Cleanup,
+  options: Partial<DevclusterOptions> = {},
+): Promise<Devcluster> {
+  const dataDir = options.dataDir ?? (await makeTempDir(cleanup, 'ufs'));
+  const cluster = await startDevcluster({
+    workers: 3,
+    pageSizeBytes: TEST_PAGE_SIZE_BYTES,
+    personality: 'oss',
+    ...options,
+    dataDir,
+  });
+  cleanup(() => cluster.stop());
+  return cluster;
+}
