@@ -1,6 +1,5 @@
 /** One life of the daemon: joins the kernel thread, the cluster layer, telemetry and the admin socket. */
 import { mkdirSync } from 'node:fs';
-import { join } from 'node:path';
 import { systemClock } from '../base/clock.ts';
 import { Slab, slabGeometry } from '../cache/index.ts';
 import type { MountConfig } from '../config/index.ts';
@@ -26,7 +25,6 @@ import type { FromDaemon, StartDaemon } from './ipc.ts';
 import { JobRunner } from './job-runner.ts';
 import { KernelHost } from './kernel-host.ts';
 import type { KernelHostParts } from './kernel-host.ts';
-import { startNativeHost } from './native-host.ts';
 import { adminSocketPath, mountDirectory } from './state-dir.ts';
 
 /** A kernel thread that does not turn for so long is stuck: its longest work is milliseconds. */
@@ -152,7 +150,11 @@ export class Daemon {
         this.#logger.warn({ error }, 'The kernel did not take a notification'),
       onEnded: (reason) => void this.#ended(reason),
     };
-    if (this.#start.driver === 'fuse-native') return await startNativeHost(parts);
+    if (this.#start.driver === 'fuse-native') {
+      // Loaded only here: the package brings libfuse with it.
+      const { startNativeHost } = await import('./native-host.ts');
+      return await startNativeHost(parts);
+    }
     return new KernelHost({ ...parts, fuseFd: this.#start.fuseFd as number });
   }
 
@@ -246,8 +248,4 @@ export class Daemon {
     this.#logger.flush();
     process.exit(isClean ? 0 : 1);
   }
-}
-
-export function defaultLogFile(config: MountConfig): string {
-  return join(config.stateDir, `${config.mountpoint.replaceAll('/', '-').slice(1) || 'root'}.log`);
 }

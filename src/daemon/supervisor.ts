@@ -1,0 +1,318 @@
+/**
+ * Holds the open /dev/fuse and the mount; starts, watches and replaces the daemon; never serves a
+ * request. As long as it lives a daemon that dies is replaced over the same descriptor, and programs
+ * on the mount wait instead of failing.
+ */
+import { spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { closeSync } from 'node:fs';
+import type { Logger } from '../base/logger.ts';
+import type { Driver, MountConfig } from '../config/index.ts';
+import {
+  canResend,
+  findMount,
+  mountDevice,
+  openFuseDevice,
+  raiseReadAhead,
+  unmount,
+} from '../fuse/device/index.ts';
+import type { Negotiated } from '../fuse/device/index.ts';
+import type { FromDaemon, StartDaemon } from './ipc.ts';
+import { probeMount } from './probe-mount.ts';
+import { removeState, writeState } from './state-dir.ts';
+import type { MountState } from './state-dir.ts';
+
+/** Descriptor 3 in the daemon: the first after standard error. */
+const DAEMON_FUSE_FD = 3;
+/** Longer than the daemon itself waits for the first answer of etcd. */
+const START_TIMEOUT_MS = 40_000;
+const PROBE_TIMEOUT_MS = 10_000;
+/** A daemon that cannot live for a minute in this many tries has a fault that restarting keeps. */
+const CRASHES_MAX = 5;
+const CRASH_WINDOW_MS = 60_000;
+const RESTART_DELAY_MS = 200;
+/** After an unmount, and after a request to stop: then the daemon is killed. */
+const END_TIMEOUT_MS = 10_000;
+/** Requests of 1 MiB take part in read-ahead only where it is at least as large. */
+const READ_AHEAD_KB = 1024;
+
+export class Supervisor {
+  readonly #config: MountConfig;
+  readonly #logger: Logger;
+  readonly #startedAtMs = Date.now();
+  #driver: Driver;
+  #fuseFd: number | undefined;
+  #daemon: ChildProcess | undefined;
+  #negotiated: Negotiated | undefined;
+  #incarnation = 0;
+  #restarts = 0;
+  #crashTimesMs: number[] = [];
+  #state: MountState['state'] = 'starting';
+  #readAheadKb: number | undefined;
+  #isEnding = false;
+  #resolveEnded: (failure: string | undefined) => void = () => undefined;
+  /** Resolves when it is all over: undefined, or why it ended other than by an unmount. */
+  readonly ended: Promise<string | undefined>;
+
+  constructor(config: MountConfig, logger: Logger) {
+    this.#config = config;
+    this.#logger = logger;
+    this.#driver = config.driver;
+    this.ended = new Promise((resolve) => {
+      this.#resolveEnded = resolve;
+    });
+  }
+
+  get driver(): Driver {
+    return this.#driver;
+  }
+
+  /** Resolves when the mount answers; throws with the reason why it does not, leaving nothing. */
+  async start(): Promise<void> {
+    try {
+      await this.#mount();
+      await this.#startDaemon();
+      await this.#tune();
+      await probeMount(this.#config.mountpoint, PROBE_TIMEOUT_MS);
+    } catch (error) {
+      await this.#cleanUp();
+      throw error;
+    }
+    this.#state = 'serving';
+    this.#publish();
+  }
+
+  async #mount(): Promise<void> {
+    const config = this.#config;
+    const existing = await findMount(config.mountpoint);
+    if (existing !== undefined && existing.type.startsWith('fuse')) {
+      throw new Error(
+        `"${config.mountpoint}" already has a mount of type ${existing.type}; unmount it first ` +
+          `(alluxio-fuse umount ${config.mountpoint}, or umount -l if it is dead)`,
+      );
+    }
+    if (this.#driver !== 'device') return;
+    try {
+      this.#fuseFd = openFuseDevice();
+      await mountDevice(this.#fuseFd, {
+        mountpoint: config.mountpoint,
+        fsName: config.fsName,
+        uid: config.uid,
+        gid: config.gid,
+        allowOther: config.allowOther,
+        defaultPermissions: config.defaultPermissions,
+        isReadOnly: config.readOnly,
+        flags: config.mountFlags,
+      });
+    } catch (error) {
+      this.#closeDevice();
+      this.#logger.warn(
+        { error },
+        'The device driver cannot mount here; falling back to --driver fuse-native',
+      );
+      this.#driver = 'fuse-native';
+    }
+  }
+
+  #closeDevice(): void {
+    if (this.#fuseFd !== undefined) closeSync(this.#fuseFd);
+    this.#fuseFd = undefined;
+    this.#negotiated = undefined;
+  }
+
+  /** Starts a life of the daemon and waits until it serves. */
+  async #startDaemon(): Promise<void> {
+    this.#incarnation++;
+    const fds = this.#fuseFd === undefined ? [] : [this.#fuseFd];
+    const script = new URL('./daemon-main.js', import.meta.url).pathname;
+    const daemon = spawn(process.execPath, [script], {
+      stdio: ['ignore', 'inherit', 'inherit', ...fds, 'ipc'],
+    });
+    this.#daemon = daemon;
+    this.#publish();
+    const message: StartDaemon = {
+      kind: 'start',
+      config: this.#config,
+      driver: this.#driver,
+      fuseFd: this.#fuseFd === undefined ? undefined : DAEMON_FUSE_FD,
+      incarnation: this.#incarnation,
+      negotiated: this.#negotiated,
+      startedAtMs: this.#startedAtMs,
+    };
+    let hasServed = false;
+    await new Promise<void>((resolve, reject) => {
+      const timer = setTimeout(() => {
+        daemon.kill('SIGKILL');
+        reject(new Error(`The daemon did not start within ${START_TIMEOUT_MS / 1000} s`));
+      }, START_TIMEOUT_MS);
+      daemon.on('message', (answer: FromDaemon) => {
+        if (answer.kind === 'negotiated') this.#negotiated = answer.negotiated;
+        else if (answer.kind === 'unmounted') this.#isEnding = true;
+        else if (answer.kind === 'failed') reject(new Error(answer.reason));
+        else {
+          hasServed = true;
+          resolve();
+        }
+      });
+      daemon.once('error', reject);
+      daemon.once('exit', (code, signal) => {
+        clearTimeout(timer);
+        reject(new Error(`The daemon ended with ${signal ?? `exit code ${code}`}`));
+        if (hasServed) void this.#daemonDied(daemon, code, signal);
+      });
+      daemon.send(message, (error) => {
+        if (error !== null) reject(error);
+      });
+      daemon.once('message', () => clearTimeout(timer));
+    });
+  }
+
+  async #tune(): Promise<void> {
+    const entry = await findMount(this.#config.mountpoint);
+    if (entry === undefined || this.#driver !== 'device') return;
+    this.#readAheadKb = await raiseReadAhead(entry, READ_AHEAD_KB);
+    if (this.#readAheadKb !== READ_AHEAD_KB) {
+      this.#logger.info(
+        { readAheadKb: this.#readAheadKb },
+        'Read-ahead of the mount could not be raised; reads go in smaller requests',
+      );
+    }
+  }
+
+  async #daemonDied(
+    daemon: ChildProcess,
+    code: number | null,
+    signal: NodeJS.Signals | null,
+  ): Promise<void> {
+    if (this.#daemon !== daemon) return;
+    this.#daemon = undefined;
+    if (this.#isEnding || (await findMount(this.#config.mountpoint)) === undefined) {
+      await this.#finish(undefined);
+      return;
+    }
+    this.#logger.error({ code, signal, restarts: this.#restarts }, 'The daemon died; replacing it');
+    await this.#replace();
+  }
+
+  async #replace(): Promise<void> {
+    const nowMs = performance.now();
+    this.#crashTimesMs = this.#crashTimesMs.filter((time) => time > nowMs - CRASH_WINDOW_MS);
+    this.#crashTimesMs.push(nowMs);
+    if (this.#crashTimesMs.length > CRASHES_MAX) {
+      await this.#finish(`The daemon died ${CRASHES_MAX + 1} times within a minute; giving up`);
+      return;
+    }
+    this.#restarts++;
+    this.#state = 'restarting';
+    this.#publish();
+    try {
+      if (!this.#canTakeOver()) await this.#remount();
+      await this.#startDaemon();
+      this.#state = 'serving';
+      this.#publish();
+    } catch (error) {
+      if (this.#isEnding) {
+        await this.#finish(undefined);
+        return;
+      }
+      this.#logger.error({ error }, 'The replacement of the daemon did not start');
+      this.#daemon?.removeAllListeners('exit');
+      this.#daemon?.kill('SIGKILL');
+      this.#daemon = undefined;
+      const delayMs = RESTART_DELAY_MS * 2 ** this.#crashTimesMs.length;
+      setTimeout(() => void this.#replace(), delayMs);
+    }
+  }
+
+  /**
+   * A new daemon can only go on where the kernel sends again what the old one left unanswered
+   * (Linux 6.9); before that, programs would wait for those answers for ever.
+   */
+  #canTakeOver(): boolean {
+    return (
+      this.#fuseFd !== undefined && this.#negotiated !== undefined && canResend(this.#negotiated)
+    );
+  }
+
+  async #remount(): Promise<void> {
+    if ((await findMount(this.#config.mountpoint)) !== undefined) {
+      await unmount(this.#config.mountpoint, true);
+    }
+    // Closing the last descriptor aborts the old connection: whoever waits gets an error.
+    this.#closeDevice();
+    await this.#mount();
+  }
+
+  /** Unmounts and ends; `isLazy` also while programs have files open. */
+  async stop(isLazy: boolean): Promise<void> {
+    if (this.#state === 'unmounting') return;
+    const before = this.#state;
+    this.#state = 'unmounting';
+    try {
+      this.#isEnding = true;
+      if ((await findMount(this.#config.mountpoint)) !== undefined) {
+        await unmount(this.#config.mountpoint, isLazy);
+      }
+      this.#send({ kind: 'stop' });
+      this.#killLater();
+    } catch (error) {
+      this.#isEnding = false;
+      this.#state = before;
+      throw error;
+    }
+  }
+
+  reopenLog(): void {
+    this.#send({ kind: 'reopen-log' });
+  }
+
+  #send(message: { readonly kind: 'stop' } | { readonly kind: 'reopen-log' }): void {
+    if (this.#daemon?.connected === true) this.#daemon.send(message, () => undefined);
+  }
+
+  #killLater(): void {
+    const daemon = this.#daemon;
+    if (daemon === undefined) void this.#finish(undefined);
+    else setTimeout(() => daemon.kill('SIGKILL'), END_TIMEOUT_MS).unref();
+  }
+
+  async #finish(failure: string | undefined): Promise<void> {
+    await this.#cleanUp();
+    this.#resolveEnded(failure);
+  }
+
+  async #cleanUp(): Promise<void> {
+    this.#isEnding = true;
+    const daemon = this.#daemon;
+    this.#daemon = undefined;
+    if (daemon !== undefined && daemon.exitCode === null && daemon.signalCode === null) {
+      const gone = new Promise((resolve) => daemon.once('exit', resolve));
+      daemon.kill('SIGKILL');
+      await gone;
+    }
+    const isOurs = this.#fuseFd !== undefined || this.#driver === 'fuse-native';
+    const left = await findMount(this.#config.mountpoint);
+    if (isOurs && left?.type.startsWith('fuse') === true) {
+      try {
+        await unmount(this.#config.mountpoint, true);
+      } catch (error) {
+        this.#logger.error({ error }, 'The mount could not be taken away');
+      }
+    }
+    this.#closeDevice();
+    removeState(this.#config.stateDir, this.#config.mountpoint);
+  }
+
+  #publish(): void {
+    writeState(this.#config.stateDir, {
+      mountpoint: this.#config.mountpoint,
+      supervisorPid: process.pid,
+      daemonPid: this.#daemon?.pid,
+      driver: this.#driver,
+      startedAtMs: this.#startedAtMs,
+      restarts: this.#restarts,
+      state: this.#state,
+      readAheadKb: this.#readAheadKb,
+    });
+  }
+}
