@@ -1,0 +1,91 @@
+/** One attempt of a call: a share of the caller's time, and an end that nobody can overrun. */
+import type { Clock } from '../base/clock.ts';
+import type { ByteSink, CallContext } from './types.ts';
+import { ClusterError } from './types.ts';
+
+/** The time left to a call; throws `cancelled` or `timeout` when there is none. */
+export function remainingMs(context: CallContext, clock: Clock): number {
+  if (context.signal.aborted) throw new ClusterError('cancelled', 'The call was cancelled');
+  const left = context.deadlineMs - clock.nowMs();
+  if (left <= 0) {
+    throw new ClusterError('timeout', 'The deadline of the call ran out', { retryable: true });
+  }
+  return left;
+}
+
+/**
+ * Runs one attempt under its own timeout. Ends when the attempt does, when its time is up (error
+ * `timeout`) or when the caller gives up (`cancelled`), even if the attempt ignores its signal.
+ */
+export async function runAttempt<T>(
+  options: { readonly context: CallContext; readonly clock: Clock; readonly timeoutMs: number },
+  attempt: (context: CallContext) => Promise<T>,
+): Promise<T> {
+  const { context, clock } = options;
+  const timeoutMs = Math.min(options.timeoutMs, remainingMs(context, clock));
+  const controller = new AbortController();
+  let end: (error: ClusterError) => void = () => undefined;
+  const ended = new Promise<never>((_resolve, reject) => {
+    end = (error) => {
+      reject(error);
+      controller.abort(error);
+    };
+  });
+  ended.catch(() => undefined);
+  const onAbort = (): void => end(new ClusterError('cancelled', 'The call was cancelled'));
+  const timer = setTimeout(() => {
+    const message = `No complete answer within ${Math.round(timeoutMs)} ms`;
+    end(new ClusterError('timeout', message, { retryable: true }));
+  }, timeoutMs);
+  context.signal.addEventListener('abort', onAbort, { once: true });
+  const running = attempt({
+    signal: controller.signal,
+    deadlineMs: clock.nowMs() + timeoutMs,
+  });
+  // Its late failure, after the race is lost, is nobody's business any more.
+  running.catch(() => undefined);
+  try {
+    return await Promise.race([running, ended]);
+  } finally {
+    clearTimeout(timer);
+    context.signal.removeEventListener('abort', onAbort);
+  }
+}
+
+/**
+ * A sink for one attempt: refuses bytes outside of the range, counts them, and lets nothing through
+ * once the attempt is over, when the memory behind the real sink may already have another owner.
+ */
+export class AttemptSink {
+  readonly #sink: ByteSink;
+  readonly #lengthBytes: number;
+  #receivedBytes = 0;
+  #isOver = false;
+
+  constructor(sink: ByteSink, lengthBytes: number) {
+    this.#sink = sink;
+    this.#lengthBytes = lengthBytes;
+  }
+
+  get receivedBytes(): number {
+    return this.#receivedBytes;
+  }
+
+  /** The sink for a part of the range that begins at `offset` in it. */
+  part(offset: number, lengthBytes: number): ByteSink {
+    return (chunk, offsetInPart) => {
+      if (this.#isOver) return;
+      const isInside =
+        offsetInPart >= 0 &&
+        offsetInPart + chunk.length <= lengthBytes &&
+        offset + lengthBytes <= this.#lengthBytes;
+      if (!isInside) throw new ClusterError('protocol', 'More bytes came than were asked for');
+      this.#receivedBytes += chunk.length;
+      this.#sink(chunk, offset + offsetInPart);
+    };
+  }
+
+  end(): void {
+    this.#isOver = true;
+  }
+}

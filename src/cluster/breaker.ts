@@ -1,0 +1,141 @@
+/**
+ * A circuit breaker per worker: a worker that keeps failing is left alone for a while, and readers
+ * go elsewhere at once instead of waiting for it. Readers never pay for finding out whether it is
+ * back: a health probe does that beside them.
+ */
+import type { Clock } from '../base/clock.ts';
+import type { BreakerState, ClusterEvents } from './cluster-events.ts';
+import type { ClusterErrorCode, Worker } from './types.ts';
+
+export interface BreakersOptions {
+  readonly clock: Clock;
+  readonly events: ClusterEvents;
+  readonly random: () => number;
+  /** Whether the worker says that it is well; must not throw and must have a deadline. */
+  readonly probe: (worker: Worker) => Promise<boolean>;
+}
+
+interface Breaker {
+  state: BreakerState;
+  consecutiveFailures: number;
+  /** Times opened without a success between: the exponent of the backoff. */
+  openings: number;
+  probeAtMs: number;
+  isProbing: boolean;
+  lastError: string | undefined;
+}
+
+/** One failure may be the file's fault, two a coincidence. */
+const FAILURES_MAX = 3;
+/** A restarted worker is back within seconds … */
+const BACKOFF_MS_MIN = 1_000;
+/** … and one that stays away costs a probe every half minute. */
+const BACKOFF_MS_MAX = 30_000;
+
+export class Breakers {
+  readonly #options: BreakersOptions;
+  /** By worker id; bounded by `retain` to the workers of the view. */
+  readonly #breakers = new Map<string, Breaker>();
+
+  constructor(options: BreakersOptions) {
+    this.#options = options;
+  }
+
+  /** False while open. Starts the probe when the backoff has passed. */
+  isAvailable(worker: Worker): boolean {
+    const breaker = this.#breakers.get(worker.id);
+    if (breaker === undefined || breaker.state === 'closed') return true;
+    if (breaker.state === 'open' && this.#options.clock.nowMs() >= breaker.probeAtMs) {
+      this.#set(worker, breaker, 'half-open');
+      void this.#probe(worker, breaker);
+    }
+    return false;
+  }
+
+  stateOf(worker: Worker): BreakerState {
+    return this.#breakers.get(worker.id)?.state ?? 'closed';
+  }
+
+  lastErrorOf(worker: Worker): string | undefined {
+    return this.#breakers.get(worker.id)?.lastError;
+  }
+
+  noteSuccess(worker: Worker): void {
+    const breaker = this.#breakers.get(worker.id);
+    if (breaker === undefined) return;
+    breaker.consecutiveFailures = 0;
+    if (breaker.state !== 'closed') this.#close(worker, breaker);
+  }
+
+  noteFailure(worker: Worker, code: ClusterErrorCode, message: string): void {
+    const breaker = this.#breakerOf(worker);
+    breaker.lastError = message;
+    breaker.consecutiveFailures += 1;
+    if (breaker.state !== 'closed' || breaker.consecutiveFailures < FAILURES_MAX) return;
+    // A worker that hangs on data may well answer a health probe; its readers hang all the same.
+    if (code === 'timeout') this.#open(worker, breaker);
+    else void this.#probe(worker, breaker);
+  }
+
+  /** Forgets workers that left; one that came back at another address starts afresh. */
+  retain(workers: readonly Worker[], isSameAddress: (worker: Worker) => boolean): void {
+    const kept = new Set(workers.filter(isSameAddress).map((worker) => worker.id));
+    for (const id of this.#breakers.keys()) {
+      if (!kept.has(id)) this.#breakers.delete(id);
+    }
+  }
+
+  /** Failures that a healthy worker explains (a file or directory it trips over) do not open. */
+  async #probe(worker: Worker, breaker: Breaker): Promise<void> {
+    if (breaker.isProbing) return;
+    breaker.isProbing = true;
+    const isWell = await this.#options.probe(worker);
+    breaker.isProbing = false;
+    if (this.#breakers.get(worker.id) !== breaker) return;
+    if (!isWell) this.#open(worker, breaker);
+    else {
+      breaker.consecutiveFailures = 0;
+      if (breaker.state !== 'closed') this.#close(worker, breaker);
+    }
+  }
+
+  #open(worker: Worker, breaker: Breaker): void {
+    const backoffMs = Math.min(
+      BACKOFF_MS_MAX,
+      BACKOFF_MS_MIN * 2 ** Math.min(breaker.openings, 10),
+    );
+    breaker.openings += 1;
+    // Half of it jittered, so that a thousand mounts do not probe a returning worker together.
+    const jitteredMs = backoffMs * (0.5 + this.#options.random() / 2);
+    breaker.probeAtMs = this.#options.clock.nowMs() + jitteredMs;
+    this.#set(worker, breaker, 'open');
+  }
+
+  #close(worker: Worker, breaker: Breaker): void {
+    breaker.openings = 0;
+    breaker.consecutiveFailures = 0;
+    this.#set(worker, breaker, 'closed');
+  }
+
+  #set(worker: Worker, breaker: Breaker, state: BreakerState): void {
+    if (breaker.state === state) return;
+    breaker.state = state;
+    this.#options.events.breaker(worker.id, state);
+  }
+
+  #breakerOf(worker: Worker): Breaker {
+    let breaker = this.#breakers.get(worker.id);
+    if (breaker === undefined) {
+      breaker = {
+        state: 'closed',
+        consecutiveFailures: 0,
+        openings: 0,
+        probeAtMs: 0,
+        isProbing: false,
+        lastError: undefined,
+      };
+      this.#breakers.set(worker.id, breaker);
+    }
+    return breaker;
+  }
+}

@@ -1,0 +1,172 @@
+/**
+ * Lists a directory at whichever worker answers, and adds what workers lose: open source leaves
+ * names with `?` out, garbles `\`, and fails for a directory that holds a name of invalid UTF-8.
+ */
+import type { ByteString } from '../base/byte-string.ts';
+import { displayByteString } from '../base/byte-string.ts';
+import type { Clock } from '../base/clock.ts';
+import { remainingMs } from './attempt.ts';
+import type { ClusterEvents, FallbackReason } from './cluster-events.ts';
+import type { NoAnswer } from './failover.ts';
+import { noAnswer } from './failover.ts';
+import type { Placement } from './placement.ts';
+import type { CallContext, FileStatus, Worker } from './types.ts';
+import { ClusterError } from './types.ts';
+import type { UnderStoreFallback } from './under-store-fallback.ts';
+import type { WorkerCalls } from './worker-calls.ts';
+import { isAnswer, toClusterError } from './worker-calls.ts';
+import type { Personality, WorkerClient } from './worker-client.ts';
+
+export interface ListingRouterParts {
+  readonly client: WorkerClient;
+  readonly calls: WorkerCalls;
+  readonly placement: Placement;
+  readonly fallback: UnderStoreFallback;
+  readonly personalityOf: (worker: Worker, context: CallContext) => Promise<Personality>;
+  readonly clock: Clock;
+  readonly events: ClusterEvents;
+  readonly noteInexpressible: (error: ClusterError, about: { path: ByteString }) => void;
+}
+
+/** A worker that is quiet for this long within a listing is left for the next one. */
+const BATCH_MS_MAX = 20_000;
+
+export class ListingRouter {
+  readonly #parts: ListingRouterParts;
+
+  constructor(parts: ListingRouterParts) {
+    this.#parts = parts;
+  }
+
+  async *list(
+    path: ByteString,
+    ufsPath: ByteString,
+    context: CallContext,
+  ): AsyncGenerator<FileStatus[], void, undefined> {
+    const { placement, fallback, events, clock } = this.#parts;
+    // After a failure half way the next worker begins again: names already given are left out.
+    const listed = new Set<ByteString>();
+    let last: ClusterError | undefined;
+    for (const worker of placement.candidates(ufsPath, !fallback.isConfigured)) {
+      remainingMs(context, clock);
+      try {
+        yield* fresh(this.#listAt(worker, path, context), listed);
+        yield* this.#supplement(worker, path, listed, context);
+        return;
+      } catch (error) {
+        last = toClusterError(error, worker);
+        if (isAnswer(last) || context.signal.aborted) throw last;
+        if (last.code === 'inexpressible') break;
+        events.retry('list', last.code);
+      }
+    }
+    const { reason, error } = whyNot(path, last);
+    yield* fresh(this.#fromUnderStore(path, reason, error, context), listed);
+  }
+
+  /** One call for the breaker and the counters, though its answer comes in pieces. */
+  async *#listAt(
+    worker: Worker,
+    path: ByteString,
+    context: CallContext,
+  ): AsyncGenerator<FileStatus[], void, undefined> {
+    const { client, calls, clock } = this.#parts;
+    const leave = new AbortController();
+    const limited: CallContext = {
+      signal: AbortSignal.any([context.signal, leave.signal]),
+      deadlineMs: context.deadlineMs,
+    };
+    const batches = client.list(worker, path, limited)[Symbol.asyncIterator]();
+    try {
+      // The first batch decides whether the worker answers at all; the rest may take its time, as
+      // long as it keeps coming.
+      for (let isFirst = true; ; isFirst = false) {
+        const leftMs = remainingMs(context, clock);
+        const waitMs = Math.min(BATCH_MS_MAX, isFirst ? leftMs / 2 : leftMs);
+        const next = (): Promise<IteratorResult<FileStatus[]>> =>
+          withTimeout(batches.next(), waitMs, context.signal);
+        const batch = isFirst ? await calls.call('list', worker, limited, next) : await next();
+        if (batch.done === true) return;
+        yield batch.value;
+      }
+    } finally {
+      leave.abort(new ClusterError('cancelled', 'The listing was left'));
+      // Not awaited: a generator stuck in a call cannot return before that call ends.
+      void batches.return?.()?.catch(() => undefined);
+    }
+  }
+
+  async *#supplement(
+    worker: Worker,
+    path: ByteString,
+    listed: ReadonlySet<ByteString>,
+    context: CallContext,
+  ): AsyncGenerator<FileStatus[], void, undefined> {
+    const { fallback, personalityOf } = this.#parts;
+    const store = await fallback.reachable();
+    if (store === undefined) return;
+    // Its kind is only not known where the worker died right after its listing.
+    const personality = await personalityOf(worker, context).catch(() => 'oss' as const);
+    if (personality === 'enterprise') return;
+    const added = await fallback.supplement(store, path, listed, context);
+    if (added.length > 0) yield added;
+  }
+
+  async *#fromUnderStore(
+    path: ByteString,
+    reason: FallbackReason,
+    error: ClusterError,
+    context: CallContext,
+  ): AsyncGenerator<FileStatus[], void, undefined> {
+    const { fallback, noteInexpressible, clock } = this.#parts;
+    if (reason === 'inexpressible') noteInexpressible(error, { path });
+    remainingMs(context, clock);
+    const store = await fallback.reachable();
+    if (store === undefined) throw error;
+    yield* fallback.list(store, path, reason, context);
+  }
+}
+
+async function* fresh(
+  batches: AsyncIterable<FileStatus[]>,
+  listed: Set<ByteString>,
+): AsyncGenerator<FileStatus[], void, undefined> {
+  for await (const batch of batches) {
+    const news = batch.filter((entry) => !listed.has(entry.name));
+    for (const entry of news) listed.add(entry.name);
+    if (news.length > 0) yield news;
+  }
+}
+
+function whyNot(path: ByteString, last: ClusterError | undefined): NoAnswer {
+  if (last?.code === 'inexpressible') return { reason: 'inexpressible', error: last };
+  if (last === undefined) return noAnswer(last);
+  const message =
+    `No worker could list "${displayByteString(path)}"; the last said: ${last.message}. ` +
+    'Open-source workers fail for a directory that holds a name which is not valid UTF-8; with ' +
+    '--ufs set to a file:// under store on this machine it would be listed from there';
+  const code = last.code === 'timeout' ? 'timeout' : 'unavailable';
+  const details = { path, worker: last.worker, retryable: true, cause: last };
+  return { reason: 'workers-failed', error: new ClusterError(code, message, details) };
+}
+
+async function withTimeout<T>(step: Promise<T>, waitMs: number, signal: AbortSignal): Promise<T> {
+  step.catch(() => undefined);
+  let onAbort: () => void = () => undefined;
+  let timer: NodeJS.Timeout | undefined;
+  const ended = new Promise<never>((_resolve, reject) => {
+    onAbort = () => reject(new ClusterError('cancelled', 'The call was cancelled'));
+    timer = setTimeout(() => {
+      const message = `No entries came within ${Math.round(waitMs)} ms`;
+      reject(new ClusterError('timeout', message, { retryable: true }));
+    }, waitMs);
+    signal.addEventListener('abort', onAbort, { once: true });
+    if (signal.aborted) onAbort();
+  });
+  try {
+    return await Promise.race([step, ended]);
+  } finally {
+    clearTimeout(timer);
+    signal.removeEventListener('abort', onAbort);
+  }
+}

@@ -1,0 +1,119 @@
+/**
+ * Whether a worker's pages are as long as ours. The API never says, and with another page size the
+ * page endpoint answers wrong bytes for every page but the first. So nothing beyond page 0 is
+ * believed before a proof: on a file longer than our page, byte `pageSize` of page 0 is exactly its
+ * end (200 with no bytes) if and only if the page held there is as long as ours. Longer, a byte
+ * comes; shorter, the worker closes, though byte 0 is there.
+ */
+import type { ByteString } from '../base/byte-string.ts';
+import type { Clock } from '../base/clock.ts';
+import type { Logger } from '../base/logger.ts';
+import type { ClusterEvents } from './cluster-events.ts';
+import type { CallContext, Worker } from './types.ts';
+import { ClusterError } from './types.ts';
+
+/** Asks for one byte of page 0: bytes that came, or undefined for a miss. */
+export type ByteProbe = (offsetInPage: number) => Promise<number | undefined>;
+
+export interface PageTrustOptions {
+  readonly pageSizeBytes: number;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly events: ClusterEvents;
+}
+
+/** Page sizes that clusters are set to; one that is none of them is told without its value. */
+const KNOWN_SIZES = Array.from({ length: 16 }, (_, i) => 4096 * 2 ** i);
+/** A proof that found no page 0 is tried again on a later file, not on every read of a cold one. */
+const RETRY_MS = 500;
+
+export class PageTrust {
+  readonly #options: PageTrustOptions;
+  /** Worker ids; bounded by `retain`. */
+  readonly #proven = new Set<string>();
+  readonly #retryAtMs = new Map<string, number>();
+  #mismatch: string | undefined;
+
+  constructor(options: PageTrustOptions) {
+    this.#options = options;
+  }
+
+  /** Why pages are off, once they are. */
+  get mismatch(): string | undefined {
+    return this.#mismatch;
+  }
+
+  isProven(worker: Worker): boolean {
+    return this.#mismatch === undefined && this.#proven.has(worker.id);
+  }
+
+  /** The worker has just read a first page through: the next proof will find it. */
+  allowRetry(worker: Worker): void {
+    this.#retryAtMs.delete(worker.id);
+  }
+
+  /** A worker that left may come back with another configuration. */
+  retain(ids: ReadonlySet<string>): void {
+    for (const id of this.#proven) if (!ids.has(id)) this.#proven.delete(id);
+    for (const id of this.#retryAtMs.keys()) if (!ids.has(id)) this.#retryAtMs.delete(id);
+  }
+
+  /** Tries to prove the page size on a file longer than a page. True: pages may be believed. */
+  async prove(
+    worker: Worker,
+    file: { readonly path: ByteString; readonly lengthBytes: number },
+    probe: ByteProbe,
+    context: CallContext,
+  ): Promise<boolean> {
+    const { pageSizeBytes, clock } = this.#options;
+    if (this.isProven(worker)) return true;
+    if (this.#mismatch !== undefined || file.lengthBytes <= pageSizeBytes) return false;
+    if (clock.nowMs() < (this.#retryAtMs.get(worker.id) ?? -Infinity)) return false;
+    this.#retryAtMs.set(worker.id, clock.nowMs() + RETRY_MS);
+    const atEnd = await probe(pageSizeBytes);
+    if (atEnd === 0) {
+      this.#proven.add(worker.id);
+      return true;
+    }
+    const isLonger = atEnd !== undefined;
+    // A miss: either page 0 is not held, or it ends before that byte.
+    if (!isLonger && (await probe(0)) !== 1) return false;
+    const size = await this.#sizeOfPage(isLonger, file.lengthBytes, probe, context);
+    // A short page of no usual size may be left from an older, shorter content of the file.
+    if (size === undefined && !isLonger) return false;
+    this.#declareMismatch(worker, size, isLonger);
+    return false;
+  }
+
+  async #sizeOfPage(
+    isLonger: boolean,
+    fileLengthBytes: number,
+    probe: ByteProbe,
+    context: CallContext,
+  ): Promise<number | undefined> {
+    const ours = this.#options.pageSizeBytes;
+    for (const size of KNOWN_SIZES) {
+      const isCandidate = size < fileLengthBytes && (isLonger ? size > ours : size < ours);
+      if (!isCandidate) continue;
+      if (context.signal.aborted) throw new ClusterError('cancelled', 'The call was cancelled');
+      // Only the very end of the page answers with no bytes.
+      if ((await probe(size)) === 0) return size;
+    }
+    return undefined;
+  }
+
+  #declareMismatch(worker: Worker, size: number | undefined, isLonger: boolean): void {
+    if (this.#mismatch !== undefined) return;
+    const ours = this.#options.pageSizeBytes;
+    const theirs = size === undefined ? (isLonger ? 'longer' : 'shorter') : `${size} bytes long`;
+    const advice = size === undefined ? "the cluster's page size" : String(size);
+    this.#mismatch =
+      `Pages of ${worker.id} (${worker.host}) are ${theirs}, ours ${ours} bytes; ` +
+      `set --page-size (alluxio.worker.page.store.page.size) to ${advice}`;
+    this.#options.logger.error(
+      { worker: worker.id, ours, theirs: size },
+      `${this.#mismatch}. Reading goes on over the slower S3 port, with correct bytes`,
+    );
+    this.#options.events.pageSizeMismatch(this.#mismatch);
+  }
+}

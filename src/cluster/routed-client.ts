@@ -1,0 +1,251 @@
+/**
+ * The cluster as one: puts placement, retries, breakers, data path choice and the under store
+ * around single-worker calls. The parts are put together here and nowhere else.
+ */
+import { LRUCache } from 'lru-cache';
+import type { ByteString } from '../base/byte-string.ts';
+import { displayByteString } from '../base/byte-string.ts';
+import type { Clock } from '../base/clock.ts';
+import type { Logger } from '../base/logger.ts';
+import { remainingMs, runAttempt } from './attempt.ts';
+import { Breakers } from './breaker.ts';
+import type {
+  ClusterClient,
+  ClusterStatus,
+  PathLocation,
+  ReadRequest,
+  ReadResult,
+  WorkerStatus,
+} from './cluster-client.ts';
+import type { ClusterEvents } from './cluster-events.ts';
+import { firstAnswer } from './failover.ts';
+import { reasonFor } from './inexpressible.ts';
+import { ListingRouter } from './listing-router.ts';
+import type { Membership } from './membership/index.ts';
+import { OssReader } from './oss-reader.ts';
+import { PageTrust } from './page-trust.ts';
+import { PathChoice } from './path-choice.ts';
+import { Placement } from './placement.ts';
+import { RangeRouter } from './range-router.ts';
+import type { ByteSink, CallContext, FileStatus, MembershipView, Worker } from './types.ts';
+import type { UfsRoot } from './ufs-path.ts';
+import { normaliseAlluxioPath, ufsPathOf } from './ufs-path.ts';
+import type { UnderStore } from './under-store.ts';
+import { UnderStoreFallback } from './under-store-fallback.ts';
+import type { FallbackLimits } from './under-store-gate.ts';
+import { DEFAULT_FALLBACK_LIMITS, UnderStoreGate } from './under-store-gate.ts';
+import { VirtualNodes } from './virtual-nodes.ts';
+import { WorkerCalls } from './worker-calls.ts';
+import type { Personality, WorkerClient } from './worker-client.ts';
+
+export interface RoutedClientOptions {
+  readonly client: WorkerClient;
+  readonly membership: Membership;
+  readonly ufsRoot: UfsRoot;
+  readonly pageSizeBytes: number;
+  readonly virtualNodes: number | 'auto';
+  readonly underStore?: UnderStore | undefined;
+  readonly fallbackLimits?: FallbackLimits;
+  /** Must run like `performance.now()`, the clock of every deadline. */
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly events: ClusterEvents;
+  readonly random?: () => number;
+}
+
+/** A health probe is one small answer; a worker that takes longer is not well. */
+const PROBE_MS = 2_000;
+/** Paths whose refusal was logged; past this many, the log has made its point. */
+const LOGGED_PATHS_MAX = 1_000;
+
+export class RoutedClient implements ClusterClient {
+  readonly #options: RoutedClientOptions;
+  readonly #breakers: Breakers;
+  readonly #calls: WorkerCalls;
+  readonly #virtualNodes: VirtualNodes;
+  readonly #placement: Placement;
+  readonly #trust: PageTrust;
+  readonly #fallback: UnderStoreFallback;
+  readonly #ranges: RangeRouter;
+  readonly #listings: ListingRouter;
+  readonly #loggedPaths = new LRUCache<ByteString, true>({ max: LOGGED_PATHS_MAX });
+  /** By worker id, for as long as its view lasts: a restarted worker may be of another kind. */
+  readonly #personalities = new Map<string, Personality>();
+  readonly #stopListening: () => void;
+
+  /** Takes over client, membership and under store: `close` closes them. */
+  constructor(options: RoutedClientOptions) {
+    this.#options = options;
+    const { client, membership, clock, events, logger, pageSizeBytes } = options;
+    const personalityOf = this.#personalityOf.bind(this);
+    const choice = new PathChoice();
+    this.#breakers = new Breakers({
+      clock,
+      events,
+      random: options.random ?? Math.random,
+      probe: (worker) => this.#isWell(worker),
+    });
+    const breakers = this.#breakers;
+    this.#calls = new WorkerCalls({ clock, events, breakers });
+    const calls = this.#calls;
+    const { virtualNodes } = options;
+    this.#virtualNodes = new VirtualNodes({ virtualNodes, clock, logger, events });
+    this.#placement = new Placement({ virtualNodes: this.#virtualNodes, breakers, choice });
+    const placement = this.#placement;
+    this.#trust = new PageTrust({ pageSizeBytes, clock, logger, events });
+    const trust = this.#trust;
+    const limits = options.fallbackLimits ?? DEFAULT_FALLBACK_LIMITS;
+    this.#fallback = new UnderStoreFallback({
+      store: options.underStore,
+      gate: new UnderStoreGate({ limits, clock, events }),
+      clock,
+      events,
+      logger,
+    });
+    const fallback = this.#fallback;
+    const oss = new OssReader({ client, calls, trust, choice, pageSizeBytes });
+    const noteInexpressible = (error: Error, { path }: { path: ByteString }): void =>
+      this.#noteInexpressible(path, error.message);
+    const shared = { client, calls, placement, fallback, personalityOf, clock, events };
+    this.#ranges = new RangeRouter({ ...shared, breakers, choice, oss, noteInexpressible });
+    this.#listings = new ListingRouter({ ...shared, noteInexpressible });
+    this.#stopListening = membership.onChange((view) => this.#setView(view));
+    this.#setView(membership.view());
+  }
+
+  async stat(path: ByteString, context: CallContext): Promise<FileStatus> {
+    const { client, clock, events } = this.#options;
+    const normal = normaliseAlluxioPath(path);
+    const hasFallback = this.#fallback.isConfigured;
+    const workers = this.#placement.candidates(this.#ufsPath(normal), !hasFallback);
+    const result = await firstAnswer(
+      workers,
+      { method: 'stat', context, clock, events, hasFallback },
+      (worker, limited) =>
+        this.#calls.call('stat', worker, limited, () => client.stat(worker, normal, limited)),
+    );
+    if ('answer' in result) return result.answer;
+    if (result.reason === 'inexpressible') this.#noteInexpressible(normal, result.error.message);
+    remainingMs(context, clock);
+    const store = await this.#fallback.reachable();
+    if (store === undefined) throw result.error;
+    return this.#fallback.stat(store, normal, result.reason, context);
+  }
+
+  list(path: ByteString, context: CallContext): AsyncIterable<FileStatus[]> {
+    const normal = normaliseAlluxioPath(path);
+    return this.#listings.list(normal, this.#ufsPath(normal), context);
+  }
+
+  /** What lies past the end of the version is not asked for: the sink gets what there is. */
+  async read(request: ReadRequest, sink: ByteSink, context: CallContext): Promise<ReadResult> {
+    const { offset, version } = request;
+    const isRange = Number.isSafeInteger(offset) && offset >= 0 && request.lengthBytes >= 0;
+    if (!isRange || !Number.isSafeInteger(offset + request.lengthBytes)) {
+      throw new RangeError(`Not a range: ${offset}+${request.lengthBytes}`);
+    }
+    const lengthBytes = Math.min(request.lengthBytes, version.lengthBytes - offset);
+    if (lengthBytes <= 0) return { source: 's3', worker: undefined };
+    const path = normaliseAlluxioPath(request.path);
+    const job = { path, ufsPath: this.#ufsPath(path), offset, lengthBytes, version };
+    return this.#ranges.read(job, sink, context);
+  }
+
+  locate(path: ByteString, count: number): PathLocation {
+    const ufsPath = this.#ufsPath(normaliseAlluxioPath(path));
+    const workers = this.#placement.owners(ufsPath, count).map((worker) => worker.id);
+    return { ufsPath, workers };
+  }
+
+  status(): ClusterStatus {
+    const { membership, clock, pageSizeBytes } = this.#options;
+    const lastGoodAtMs = membership.lastGoodAtMs();
+    const view = this.#placement.view;
+    return {
+      source: membership.source,
+      view,
+      viewAgeMs: lastGoodAtMs === undefined ? Infinity : clock.nowMs() - lastGoodAtMs,
+      virtualNodes: this.#virtualNodes.current,
+      virtualNodesFrom: this.#virtualNodes.from,
+      pageSizeBytes,
+      pageSizeMismatch: this.#trust.mismatch,
+      underStoreFallback: this.#fallback.status,
+      workers: view.workers.map((worker) => this.#workerStatus(worker)),
+    };
+  }
+
+  async close(): Promise<void> {
+    this.#stopListening();
+    await this.#options.membership.close();
+    await this.#options.client.close();
+    await this.#fallback.close();
+  }
+
+  #workerStatus(worker: Worker): WorkerStatus {
+    const { id, host, httpPort, s3Port } = worker;
+    return {
+      id,
+      host,
+      httpPort,
+      s3Port,
+      personality: this.#personalities.get(id),
+      breaker: this.#breakers.stateOf(worker),
+      lastError: this.#breakers.lastErrorOf(worker),
+    };
+  }
+
+  #setView(view: MembershipView): void {
+    const ids = new Set(view.workers.map((worker) => worker.id));
+    this.#placement.setView(view);
+    this.#trust.retain(ids);
+    this.#ranges.retain(ids);
+    this.#personalities.clear();
+  }
+
+  #ufsPath(normal: ByteString): ByteString {
+    return ufsPathOf(this.#options.ufsRoot, normal);
+  }
+
+  async #personalityOf(worker: Worker, context: CallContext): Promise<Personality> {
+    const known = this.#personalities.get(worker.id);
+    if (known !== undefined) return known;
+    const { client } = this.#options;
+    const personality = await this.#calls.call('personality', worker, context, () =>
+      client.personality(worker, context),
+    );
+    this.#personalities.set(worker.id, personality);
+    return personality;
+  }
+
+  async #isWell(worker: Worker): Promise<boolean> {
+    const { client, clock, events } = this.#options;
+    const startMs = clock.nowMs();
+    const context = {
+      signal: new AbortController().signal,
+      deadlineMs: startMs + PROBE_MS,
+    };
+    // Not through WorkerCalls: the breaker that asks must not be told of its own question.
+    const outcome = await runAttempt({ context, clock, timeoutMs: PROBE_MS }, (limited) =>
+      client.health(worker, limited),
+    ).then(
+      () => 'ok',
+      () => 'unavailable',
+    );
+    const success = outcome === 'ok';
+    const latencyMs = clock.nowMs() - startMs;
+    const event = { method: 'health', worker: worker.id, success, latencyMs, bytes: 0 } as const;
+    events.workerCall({ ...event, outcome });
+    return success;
+  }
+
+  #noteInexpressible(path: ByteString, message: string): void {
+    const { events, logger } = this.#options;
+    const reason = reasonFor(path);
+    events.inexpressible(reason);
+    if (this.#loggedPaths.has(path)) return;
+    this.#loggedPaths.set(path, true);
+    const then = this.#fallback.isConfigured ? 'asking the under store' : 'failing with EIO';
+    const fields = { path: displayByteString(path), reason, message };
+    logger.warn(fields, `No worker of this cluster can be asked for this name; ${then}`);
+  }
+}

@@ -1,0 +1,195 @@
+/**
+ * The under store as the last resort: asked within its rate limit, believed only when what it has
+ * is what was opened.
+ */
+import type { Logger } from '../base/logger.ts';
+import type { ByteString } from '../base/byte-string.ts';
+import { displayByteString } from '../base/byte-string.ts';
+import type { Clock } from '../base/clock.ts';
+import { AttemptSink, remainingMs, runAttempt } from './attempt.ts';
+import type { ClusterEvents, FallbackReason } from './cluster-events.ts';
+import { lostName } from './inexpressible.ts';
+import type { RangeJob } from './oss-reader.ts';
+import type { ByteSink, CallContext, FileStatus } from './types.ts';
+import { ClusterError } from './types.ts';
+import type { UnderStore } from './under-store.ts';
+import type { UnderStoreGate } from './under-store-gate.ts';
+import { toClusterError } from './worker-calls.ts';
+
+export interface UnderStoreFallbackParts {
+  readonly store: UnderStore | undefined;
+  readonly gate: UnderStoreGate;
+  readonly clock: Clock;
+  readonly events: ClusterEvents;
+  readonly logger: Logger;
+}
+
+/** An answer about reachability holds this long, so that a burst of failures asks once. */
+const REACHABLE_MS = 1_000;
+/** A local mount that hangs (a dead NFS server, say) is as good as away. */
+const REACHABLE_TIMEOUT_MS = 2_000;
+/** Stats of names that listings leave out; such names are rare. */
+const SUPPLEMENT_STATS_AT_ONCE = 8;
+
+export class UnderStoreFallback {
+  readonly #parts: UnderStoreFallbackParts;
+  #isReachable = false;
+  #checkedAtMs = -Infinity;
+  #check: Promise<boolean> | undefined;
+
+  constructor(parts: UnderStoreFallbackParts) {
+    this.#parts = parts;
+    // So that the status is right before the first fallback.
+    void this.#recheck();
+  }
+
+  get isConfigured(): boolean {
+    return this.#parts.store !== undefined;
+  }
+
+  get status(): 'available' | 'off' | 'unreachable' {
+    if (this.#parts.store === undefined) return 'off';
+    return this.#isReachable ? 'available' : 'unreachable';
+  }
+
+  /** The store, when there is one that answers. */
+  async reachable(): Promise<UnderStore | undefined> {
+    const { store, clock } = this.#parts;
+    if (store === undefined) return undefined;
+    const isFresh = clock.nowMs() - this.#checkedAtMs < REACHABLE_MS;
+    const answer = isFresh && this.#check === undefined ? this.#isReachable : await this.#recheck();
+    return answer ? store : undefined;
+  }
+
+  async stat(
+    store: UnderStore,
+    path: ByteString,
+    reason: FallbackReason,
+    context: CallContext,
+  ): Promise<FileStatus> {
+    this.#parts.events.fallback(reason);
+    return this.#run(0, context, (attempt) => store.stat(path, attempt));
+  }
+
+  async *list(
+    store: UnderStore,
+    path: ByteString,
+    reason: FallbackReason,
+    context: CallContext,
+  ): AsyncGenerator<FileStatus[], void, undefined> {
+    this.#parts.events.fallback(reason);
+    await this.#parts.gate.enter(0, context);
+    try {
+      yield* store.list(path, context);
+    } catch (error) {
+      throw toClusterError(error);
+    }
+  }
+
+  async read(
+    store: UnderStore,
+    job: RangeJob,
+    reason: FallbackReason,
+    sink: ByteSink,
+    context: CallContext,
+  ): Promise<void> {
+    const { events } = this.#parts;
+    const { path, offset, lengthBytes, version } = job;
+    events.fallback(reason);
+    const guarded = new AttemptSink(sink, lengthBytes);
+    try {
+      const answer = await this.#run(lengthBytes, context, (attempt) =>
+        store.read({ path, offset, lengthBytes }, guarded.part(0, lengthBytes), attempt),
+      );
+      const isSame =
+        answer.version.lengthBytes === version.lengthBytes &&
+        Math.trunc(answer.version.mtimeMs) === Math.trunc(version.mtimeMs);
+      if (!isSame) {
+        const message = 'The under store has another version of the file than the one opened';
+        throw new ClusterError('version-changed', message, { path });
+      }
+      if (answer.lengthBytes !== lengthBytes || guarded.receivedBytes !== lengthBytes) {
+        const message = `The under store gave ${answer.lengthBytes} of ${lengthBytes} bytes`;
+        throw new ClusterError('protocol', message, { path, retryable: true });
+      }
+      events.bytesRead('under-store', lengthBytes);
+    } finally {
+      guarded.end();
+    }
+  }
+
+  /**
+   * Entries of a directory that worker listings leave out or garble because of their names. Never
+   * fails: what the workers listed is worth having without them.
+   */
+  async supplement(
+    store: UnderStore,
+    path: ByteString,
+    listed: ReadonlySet<ByteString>,
+    context: CallContext,
+  ): Promise<FileStatus[]> {
+    const found: FileStatus[] = [];
+    try {
+      await this.#parts.gate.enter(0, context);
+      const lost: ByteString[] = [];
+      for await (const batch of store.names(path, context)) {
+        for (const name of batch) {
+          if (lostName(name) !== undefined && !listed.has(name)) lost.push(name);
+        }
+      }
+      if (lost.length === 0) return found;
+      this.#parts.events.fallback('list-supplement');
+      const parent = path === '/' ? '' : path;
+      let next = 0;
+      const work = async (): Promise<void> => {
+        for (let name = lost[next]; name !== undefined; name = lost[next]) {
+          next += 1;
+          const child = `${parent}/${name}` as ByteString;
+          // Gone since it was listed, or not to be looked at: as if it had not been there.
+          const status = await store.stat(child, context).catch(() => undefined);
+          if (status !== undefined) found.push({ ...status, name });
+        }
+      };
+      await Promise.all(Array.from({ length: SUPPLEMENT_STATS_AT_ONCE }, work));
+    } catch (error) {
+      remainingMs(context, this.#parts.clock);
+      const fields = { path: displayByteString(path), error: toClusterError(error).message };
+      this.#parts.logger.debug(fields, 'Could not ask the under store for names workers lose');
+    }
+    return found;
+  }
+
+  async close(): Promise<void> {
+    await this.#parts.store?.close();
+  }
+
+  async #run<T>(
+    bytes: number,
+    context: CallContext,
+    run: (context: CallContext) => Promise<T>,
+  ): Promise<T> {
+    await this.#parts.gate.enter(bytes, context);
+    const { clock } = this.#parts;
+    try {
+      return await runAttempt({ context, clock, timeoutMs: remainingMs(context, clock) }, run);
+    } catch (error) {
+      throw toClusterError(error);
+    }
+  }
+
+  #recheck(): Promise<boolean> {
+    const { store, clock } = this.#parts;
+    if (store === undefined) return Promise.resolve(false);
+    this.#check ??= (async () => {
+      const signal = new AbortController().signal;
+      const context = { signal, deadlineMs: clock.nowMs() + REACHABLE_TIMEOUT_MS };
+      const limits = { context, clock, timeoutMs: REACHABLE_TIMEOUT_MS };
+      const ask = (attempt: CallContext): Promise<boolean> => store.isReachable(attempt);
+      this.#isReachable = await runAttempt(limits, ask).catch(() => false);
+      this.#checkedAtMs = clock.nowMs();
+      this.#check = undefined;
+      return this.#isReachable;
+    })();
+    return this.#check;
+  }
+}
