@@ -94,7 +94,7 @@ function httpFacts(contract: () => Contract): void {
       ['GET', `/v1/info?path=${c.path('%66')}`],
       ['GET', `/v1/files?path=${c.path('sub')}&x`],
       ['GET', '/v1/info?path=/../etc'],
-      ['GET', '/v1/file/abc/page/0'],
+      ['GET', `/v1/file/${c.bucket}/page/0`],
       ['GET', '/v1/file/abc/page/x'],
       ['HEAD', '/v1/health'],
       ['DELETE', `/v1/info?path=${c.path('f')}`],
@@ -130,9 +130,9 @@ function httpFacts(contract: () => Contract): void {
 
   test('HTTP files lists children, the file itself, or nothing', async () => {
     const c = contract();
-    const names = async (path: string): Promise<unknown[]> =>
+    const names = async (path: string): Promise<string[]> =>
       json((await c.http(`/v1/files?path=${path}`))?.body)
-        .map((entry) => entry['mName'])
+        .map((entry) => String(entry['mName']))
         .sort();
     assert.deepEqual(await names(c.path('')), ['empty', 'empty-dir', 'f', 'sub']);
     assert.deepEqual(await names(c.path('f')), ['f']);
@@ -177,12 +177,16 @@ function pageFacts(contract: () => Contract): void {
       (await c.s3(c.key('paged'), { headers: range }, owner)).body.length,
       pageSize + 11,
     );
-    // The pages touched are cached whole, at the owner alone.
+    // A page is cached from its start to the end of the range: short in the middle of the file.
     assert.deepEqual(await page('0'), content.subarray(0, pageSize));
-    assert.deepEqual(await page('1'), content.subarray(pageSize, 2 * pageSize));
+    assert.deepEqual(await page('1'), content.subarray(pageSize, pageSize + 11));
+    const inside = [`Range: bytes=${pageSize + 20}-${pageSize + 29}`];
+    await c.s3(c.key('paged'), { headers: inside }, owner);
+    assert.deepEqual(await page('1'), content.subarray(pageSize, pageSize + 30));
     assert.equal(await page('2'), undefined);
     assert.equal(await page('0', (owner + 1) % c.target.info.workers.length), undefined);
     await c.s3(c.key('paged'), {}, owner);
+    assert.deepEqual(await page('1'), content.subarray(pageSize, 2 * pageSize));
     assert.deepEqual(await page('2'), content.subarray(2 * pageSize));
     assert.equal(await page('3'), undefined);
     // Ranges inside a page.
@@ -324,11 +328,13 @@ function objectFacts(contract: () => Contract): void {
     const c = contract();
     const response = await c.s3(c.key('missing'));
     assert.equal(response.header('content-type'), 'application/xml');
-    assert.equal(
-      response.body.toString(),
-      `<Error><Resource>${c.bucket}/missing</Resource><Message>Path "${c.ufs('missing')}" does ` +
-        'not exist.</Message><RequestId></RequestId><Code>NoSuchKey</Code></Error>',
-    );
+    const xml = response.body.toString();
+    assert.match(xml, /^<Error>.*<\/Error>$/);
+    const message = `<Message>Path "${c.ufs('missing')}" does not exist.</Message>`;
+    for (const element of [message, `<Resource>${c.bucket}/missing</Resource>`]) {
+      assert.ok(xml.includes(element), xml);
+    }
+    assert.ok(xml.includes('<Code>NoSuchKey</Code>'));
   });
 
   test('S3 has no files directly under the root; HTTP has', async (t) => {
@@ -431,18 +437,26 @@ function listFacts(contract: () => Contract): void {
   test('S3 lists keys and prefixes with exact sizes and times', async () => {
     const c = contract();
     await mkdir(`${c.dir}/list/sub dir`, { recursive: true });
-    await writeFile(`${c.dir}/list/a<&>é\r`, '12345');
-    const time = new Date(mtimeMs(`${c.dir}/list/a<&>é\r`)).toISOString();
+    await writeFile(`${c.dir}/list/a<&é\r`, '12345');
+    const time = new Date(mtimeMs(`${c.dir}/list/a<&é\r`)).toISOString();
     for (let i = 0; i < c.target.info.workers.length; i += 1) {
       const list = await c.s3(`/${c.bucket}?list-type=2&delimiter=%2F&prefix=list%2F`, {}, i);
-      assert.equal(
-        list.body.toString(),
-        '<ListBucketResult><version2>true</version2><MaxKeys>1000</MaxKeys><KeyCount>2</KeyCount>' +
-          '<IsTruncated>false</IsTruncated><CommonPrefixes><Prefix>list/sub dir/</Prefix>' +
-          `</CommonPrefixes><Name>${c.bucket}</Name><Contents>` +
-          `<Key>list/a&lt;&amp;&gt;é&#xd;</Key><Size>5</Size><LastModified>${time}</LastModified>` +
-          '</Contents><Prefix>list/</Prefix><Delimiter>/</Delimiter></ListBucketResult>',
-      );
+      const xml = list.body.toString();
+      assert.match(xml, /^<ListBucketResult>.*<\/ListBucketResult>$/);
+      // The order of the elements differs from one JVM to the next.
+      const elements = [
+        '<version2>true</version2><',
+        '<MaxKeys>1000</MaxKeys><',
+        '<KeyCount>2</KeyCount><',
+        '<IsTruncated>false</IsTruncated><',
+        '<CommonPrefixes><Prefix>list/sub dir/</Prefix></CommonPrefixes><',
+        `<Name>${c.bucket}</Name><`,
+        `<Contents><Key>list/a&lt;&amp;é&#xd;</Key><Size>5</Size><LastModified>${time}` +
+          '</LastModified></Contents><',
+        '<Prefix>list/</Prefix><',
+        '<Delimiter>/</Delimiter><',
+      ];
+      for (const element of elements) assert.ok(xml.includes(element), `${element} in ${xml}`);
     }
   });
 
@@ -466,16 +480,18 @@ function listFacts(contract: () => Contract): void {
     }
     const target = `/${c.bucket}?list-type=2&delimiter=/&prefix=many/`;
     const first = (await c.s3(target)).body.toString();
-    assert.ok(first.includes('<KeyCount>1000</KeyCount><IsTruncated>true</IsTruncated>'));
+    assert.ok(first.includes('<KeyCount>1000</KeyCount>'));
+    assert.ok(first.includes('<IsTruncated>true</IsTruncated>'));
     const token = /<NextContinuationToken>([^<]+)</.exec(first)?.[1] ?? '';
     const hex = Buffer.from('many/f0998').toString('hex');
     assert.equal(token, `${hex}-${createHash('sha256').update(hex).digest('hex')}`);
     const second = (await c.s3(`${target}&continuation-token=${token}`, {}, 1)).body.toString();
-    assert.ok(second.includes('<KeyCount>6</KeyCount><IsTruncated>false</IsTruncated>'));
+    assert.ok(second.includes('<KeyCount>6</KeyCount>'));
+    assert.ok(second.includes('<IsTruncated>false</IsTruncated>'));
     assert.ok(second.includes('<Key>many/f0999</Key>'));
     assert.equal((await c.s3(`${target}&continuation-token=x`)).status, '400 Bad Request');
-    const after = (await c.s3(`${target}&start-after=many/f1003`)).body.toString();
-    assert.ok(after.includes('<KeyCount>1</KeyCount>') && after.includes('many/f1004'));
+    const rest = (await c.s3(`${target}&start-after=many/f1003`)).body.toString();
+    assert.ok(rest.includes('<KeyCount>1</KeyCount>') && rest.includes('many/f1004'));
   });
 }
 
@@ -613,7 +629,7 @@ function writeFacts(contract: () => Contract): void {
     await c.s3(c.key(`renew/${elsewhere}`), put('1'));
     assert.deepEqual(await list(), []);
     await c.s3(c.key(`renew/${same}`), put('1'));
-    assert.deepEqual((await list()).sort(), [elsewhere, same].sort());
+    assert.deepEqual(new Set(await list()), new Set([elsewhere, same]));
   });
 }
 

@@ -51,16 +51,16 @@ export async function startRealAlluxio(
   // Clean-ups run in the order in which they were registered here, workers before what they use.
   const undo: (() => Promise<void>)[] = [];
   cleanup(async () => {
-    for (const step of undo.reverse()) await step();
+    for (const step of undo) await step();
   });
   await takeTurn();
-  undo.push(() => rm(LOCK, { force: true }));
+  undo.unshift(() => rm(LOCK, { force: true }));
   await checkPorts(options.workers);
-  const dir = await makeTempDir((work) => undo.push(work), 'real');
+  const dir = await makeTempDir((work) => undo.unshift(work), 'real');
   const etcd = await EtcdProcess.start();
-  undo.push(() => etcd.stop());
+  undo.unshift(() => etcd.stop());
   const cluster = new RunningRealAlluxio(options, dir, etcd);
-  undo.push(() => cluster.stop());
+  undo.unshift(() => cluster.stop());
   await cluster.start();
   return cluster;
 }
@@ -130,14 +130,19 @@ class RunningRealAlluxio implements RealAlluxio {
 
   #spawn(index: number): void {
     const { ufsDir, pageSizeBytes, virtualNodes, properties } = this.#options;
-    const script = [
-      realAlluxioScript(),
-      'worker',
-      ...['--dir', join(this.#dir, `worker-${index}`), '--index', String(index)],
-      ...['--ufs', `file://${ufsDir}`, '--etcd', `http://${this.etcd.host}:${this.etcd.port}`],
-      ...['--page-size', String(pageSizeBytes), '--virtual-nodes', String(virtualNodes ?? 5)],
-      ...(properties ?? []).map((property) => `-D${property}`),
-    ];
+    const flags = [
+      `--dir=${join(this.#dir, `worker-${index}`)}`,
+      `--index=${index}`,
+      `--ufs=file://${ufsDir}`,
+      `--etcd=http://${this.etcd.host}:${this.etcd.port}`,
+      `--page-size=${pageSizeBytes}`,
+      `--virtual-nodes=${virtualNodes ?? 5}`,
+    ].flatMap((flag) => {
+      const equals = flag.indexOf('=');
+      return [flag.slice(0, equals), flag.slice(equals + 1)];
+    });
+    const defines = (properties ?? []).map((property) => `-D${property}`);
+    const script = [realAlluxioScript(), 'worker', ...flags, ...defines];
     // The script ends in `exec java`, so the signal at the parent's death is java's.
     const command = existsSync(SETPRIV) ? [SETPRIV, '--pdeathsig', 'KILL', ...script] : script;
     const child = spawn(command[0] ?? '', command.slice(1), {

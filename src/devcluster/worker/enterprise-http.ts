@@ -229,7 +229,7 @@ function range(call: Call, path: AlluxioPath, entry: Entry, offset: number, leng
     ['content-length', String(count)],
   ] as const;
   const file = call.names.pagedFile(path, entry);
-  const body = count === 0 ? Buffer.alloc(0) : call.pages.read(file, start, count);
+  const body = count === 0 ? Buffer.alloc(0) : call.pages.read(file, start, count, 'whole');
   return { status: '200 OK', headers, body, after: 'keep' } as const;
 }
 

@@ -60,27 +60,29 @@ export class PageStore {
     }
   }
 
-  /** Whether a read of this range would need the under store. */
-  holds(file: PagedFile, offset: number, lengthBytes: number): boolean {
-    const last = Math.floor((offset + Math.max(1, lengthBytes) - 1) / this.pageSizeBytes);
-    for (let i = Math.floor(offset / this.pageSizeBytes); i <= last; i += 1) {
-      if (this.get(file.fileId, i) === undefined) return false;
-    }
-    return true;
-  }
-
-  /** The bytes of a range inside the file; missing pages are read through and kept. */
+  /**
+   * The bytes of a range inside the file; what is missing is read through and kept. Open source
+   * (`prefix`) reads a page from its start only as far as the range goes and keeps that: a page in
+   * the middle of a file may then be short.
+   */
   async *read(
     file: PagedFile,
     offset: number,
     lengthBytes: number,
+    fill: 'whole' | 'prefix',
   ): AsyncGenerator<Buffer, void, undefined> {
     const end = offset + lengthBytes;
     let position = offset;
     while (position < end) {
       const index = Math.floor(position / this.pageSizeBytes);
       const pageStart = index * this.pageSizeBytes;
-      const page = this.get(file.fileId, index) ?? (await this.#load(file, index));
+      const pageEnd = Math.min(pageStart + this.pageSizeBytes, file.lengthBytes);
+      const neededEnd = Math.min(end, pageEnd);
+      let page = this.get(file.fileId, index);
+      if (page === undefined || page.length < neededEnd - pageStart) {
+        const loadEnd = fill === 'prefix' ? neededEnd : pageEnd;
+        page = await this.#load(file, index, loadEnd - pageStart);
+      }
       const part = page.subarray(position - pageStart, end - pageStart);
       if (part.length === 0) throw new UnderStoreMismatch(`No bytes at ${position}`);
       yield part;
@@ -88,9 +90,9 @@ export class PageStore {
     }
   }
 
-  async #load(file: PagedFile, index: number): Promise<Buffer> {
+  async #load(file: PagedFile, index: number, lengthBytes: number): Promise<Buffer> {
     const start = index * this.pageSizeBytes;
-    const page = Buffer.allocUnsafeSlow(Math.min(this.pageSizeBytes, file.lengthBytes - start));
+    const page = Buffer.allocUnsafeSlow(lengthBytes);
     const handle = await open(file.filePath, 'r');
     try {
       let filled = 0;

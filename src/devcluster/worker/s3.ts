@@ -228,11 +228,12 @@ async function getObject(
   ];
   const status = range === undefined ? '200 OK' : '206 Partial Content';
   if (length === 0) return { status, headers, after: 'close' };
-  const file = { ...names.pagedFile(target.path, entry) };
+  const file = names.pagedFile(target.path, entry);
+  const fill = dependencies.personality === 'oss' ? 'prefix' : 'whole';
   return {
     status,
     headers,
-    body: content(pages, file, range?.start ?? 0, count),
+    body: content(pages, file, range?.start ?? 0, count, fill),
     after: 'keep',
   };
 }
@@ -243,9 +244,10 @@ async function* content(
   file: Parameters<PageStore['read']>[0],
   offset: number,
   count: number,
+  fill: 'whole' | 'prefix',
 ): AsyncGenerator<Buffer, void, undefined> {
   try {
-    yield* pages.read(file, offset, count);
+    yield* pages.read(file, offset, count, fill);
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code;
     if (!(error instanceof UnderStoreMismatch) && code !== 'ENOENT') throw error;
