@@ -6,7 +6,9 @@ import type { AttemptSink } from './attempt.ts';
 import { isUnderRoot, lostName } from './inexpressible.ts';
 import type { PageTrust } from './page-trust.ts';
 import type { PathChoice } from './path-choice.ts';
+import { isSameVersion } from './path-choice.ts';
 import type { ByteString } from '../base/byte-string.ts';
+import type { Clock } from '../base/clock.ts';
 import type { CallContext, DataSource, FileVersion, Worker } from './types.ts';
 import { ClusterError } from './types.ts';
 import type { WorkerCalls } from './worker-calls.ts';
@@ -32,6 +34,12 @@ interface Span {
 
 /** Enough to fill a connection pool's latency, few enough to leave room for other readers. */
 const PAGES_AT_ONCE = 4;
+/**
+ * Pages carry no version: an overwritten file of equal length would be read as a mix of two. So the
+ * version must have been told within this time, by a status or an S3 answer; an open has just asked,
+ * and a long sequential read asks once a second beside its pages.
+ */
+const VERSION_MS = 1_000;
 
 function discard(): void {
   // The bytes of a probe are not wanted.
@@ -43,6 +51,7 @@ export class OssReader {
   readonly #trust: PageTrust;
   readonly #choice: PathChoice;
   readonly #pageSizeBytes: number;
+  readonly #clock: Clock;
 
   constructor(parts: {
     readonly client: WorkerClient;
@@ -50,12 +59,14 @@ export class OssReader {
     readonly trust: PageTrust;
     readonly choice: PathChoice;
     readonly pageSizeBytes: number;
+    readonly clock: Clock;
   }) {
     this.#client = parts.client;
     this.#calls = parts.calls;
     this.#trust = parts.trust;
     this.#choice = parts.choice;
     this.#pageSizeBytes = parts.pageSizeBytes;
+    this.#clock = parts.clock;
   }
 
   /** `isOwner`: pages lie with the owner only, so nobody else is asked for them. */
@@ -72,7 +83,12 @@ export class OssReader {
     const isLost = lostName(job.path) !== undefined;
     const usesPages = isOwner && !isLost && this.#choice.choose(job) === 'page';
     if (!mustUsePages && !usesPages) return this.readThrough(worker, job, sink, context);
+    const confirming = this.#confirmVersion(worker, job, context);
+    // Looked at below; until then its failure must not count as unhandled.
+    confirming.catch(() => undefined);
     const missing = await this.#readPages(worker, job, sink, context);
+    // Where no page was used, the S3 port tells the version itself.
+    if (missing.length !== 1 || missing[0]?.lengthBytes !== job.lengthBytes) await confirming;
     if (missing.length === 0) {
       this.#choice.notePageHit(job);
       return { kind: 'data', source: 'page' };
@@ -95,6 +111,21 @@ export class OssReader {
     context: CallContext,
   ): Promise<RangeOutcome> {
     return this.#readS3(worker, job, { offset: 0, lengthBytes: job.lengthBytes }, sink, context);
+  }
+
+  async #confirmVersion(worker: Worker, job: RangeJob, context: CallContext): Promise<void> {
+    const sinceMs = this.#clock.nowMs() - VERSION_MS;
+    if (this.#choice.isConfirmed(job.ufsPath, job.version, sinceMs)) return;
+    const status = await this.#calls.call('stat', worker, context, () =>
+      this.#client.stat(worker, job.path, context),
+    );
+    if (status.type !== 'file' || !isSameVersion(status, job.version)) {
+      throw new ClusterError('version-changed', 'The file is not the one that was opened', {
+        path: job.path,
+        worker: worker.id,
+      });
+    }
+    this.#choice.noteVersion(job.ufsPath, job.version, this.#clock.nowMs());
   }
 
   /** Returns what no page gave, as spans relative to the job, in order. */
@@ -210,6 +241,9 @@ export class OssReader {
         path: job.path,
         worker: worker.id,
       });
+    }
+    if (outcome.mtimeMs !== undefined) {
+      this.#choice.noteVersion(ufsPath, version, this.#clock.nowMs());
     }
     if (offset === 0) this.#trust.allowRetry(worker);
     this.#choice.noteReadThrough({ ufsPath, offset, lengthBytes: span.lengthBytes });

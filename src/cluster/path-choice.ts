@@ -5,6 +5,7 @@
  */
 import { LRUCache } from 'lru-cache';
 import type { ByteString } from '../base/byte-string.ts';
+import type { FileVersion } from './types.ts';
 
 export interface FileRange {
   readonly ufsPath: ByteString;
@@ -20,6 +21,9 @@ interface FileState {
   /** What was read through and is therefore likely held now: [from, to). */
   readFrom: number;
   readTo: number;
+  /** The version that a worker last told, and when. */
+  version: FileVersion | undefined;
+  versionAtMs: number;
   /** The worker that was redirected to, or served, last; valid for one generation of the view. */
   ownerId: string | undefined;
   ownerGeneration: number;
@@ -79,6 +83,23 @@ export class PathChoice {
     file.readTo = touches ? Math.max(file.readTo, end) : end;
   }
 
+  /** A worker told this version just now. */
+  noteVersion(ufsPath: ByteString, version: FileVersion, nowMs: number): void {
+    const file = this.#fileOf(ufsPath);
+    file.version = { lengthBytes: version.lengthBytes, mtimeMs: version.mtimeMs };
+    file.versionAtMs = nowMs;
+  }
+
+  /** Whether a worker told this very version at or after `sinceMs`. */
+  isConfirmed(ufsPath: ByteString, version: FileVersion, sinceMs: number): boolean {
+    const file = this.#files.peek(ufsPath);
+    return (
+      file?.version !== undefined &&
+      file.versionAtMs >= sinceMs &&
+      isSameVersion(file.version, version)
+    );
+  }
+
   noteOwner(ufsPath: ByteString, ownerId: string, generation: number): void {
     const file = this.#fileOf(ufsPath);
     file.ownerId = ownerId;
@@ -102,10 +123,22 @@ export class PathChoice {
   #fileOf(ufsPath: ByteString): FileState {
     let file = this.#files.get(ufsPath);
     if (file === undefined) {
-      const nothing = { readFrom: 0, readTo: 0, ownerId: undefined, ownerGeneration: -1 };
+      const nothing = {
+        readFrom: 0,
+        readTo: 0,
+        version: undefined,
+        versionAtMs: 0,
+        ownerId: undefined,
+        ownerGeneration: -1,
+      };
       file = { pages: 'unknown', hasCounted: false, ...nothing };
       this.#files.set(ufsPath, file);
     }
     return file;
   }
+}
+
+/** Times are whole milliseconds on some paths and fractions on others. */
+export function isSameVersion(a: FileVersion, b: FileVersion): boolean {
+  return a.lengthBytes === b.lengthBytes && Math.trunc(a.mtimeMs) === Math.trunc(b.mtimeMs);
 }

@@ -11,6 +11,7 @@ import type { ClusterEvents, FallbackReason } from './cluster-events.ts';
 import { noAnswer, shareMs } from './failover.ts';
 import type { OssReader, RangeJob, RangeOutcome } from './oss-reader.ts';
 import type { PathChoice } from './path-choice.ts';
+import { isSameVersion } from './path-choice.ts';
 import type { Placement } from './placement.ts';
 import type { ByteSink, CallContext, Worker } from './types.ts';
 import { ClusterError } from './types.ts';
@@ -206,10 +207,7 @@ export class RangeRouter {
       const status = await calls.call('stat', worker, context, () =>
         client.stat(worker, path, context),
       );
-      const isSame =
-        status.type === 'file' &&
-        status.lengthBytes === version.lengthBytes &&
-        Math.trunc(status.mtimeMs) === Math.trunc(version.mtimeMs);
+      const isSame = status.type === 'file' && isSameVersion(status, version);
       if (isSame) {
         const message = `The worker tells the version that was opened but answers another: ${failure.message}`;
         return new ClusterError('protocol', message, { ...details, retryable: true });

@@ -64,6 +64,7 @@ export class RoutedClient implements ClusterClient {
   readonly #calls: WorkerCalls;
   readonly #virtualNodes: VirtualNodes;
   readonly #placement: Placement;
+  readonly #choice: PathChoice;
   readonly #trust: PageTrust;
   readonly #fallback: UnderStoreFallback;
   readonly #ranges: RangeRouter;
@@ -78,7 +79,8 @@ export class RoutedClient implements ClusterClient {
     this.#options = options;
     const { client, membership, clock, events, logger, pageSizeBytes } = options;
     const personalityOf = this.#personalityOf.bind(this);
-    const choice = new PathChoice();
+    this.#choice = new PathChoice();
+    const choice = this.#choice;
     this.#breakers = new Breakers({
       clock,
       events,
@@ -103,7 +105,7 @@ export class RoutedClient implements ClusterClient {
       logger,
     });
     const fallback = this.#fallback;
-    const oss = new OssReader({ client, calls, trust, choice, pageSizeBytes });
+    const oss = new OssReader({ client, calls, trust, choice, pageSizeBytes, clock });
     const noteInexpressible = (error: Error, { path }: { path: ByteString }): void =>
       this.#noteInexpressible(path, error.message);
     const shared = { client, calls, placement, fallback, personalityOf, clock, events };
@@ -117,14 +119,19 @@ export class RoutedClient implements ClusterClient {
     const { client, clock, events } = this.#options;
     const normal = normaliseAlluxioPath(path);
     const hasFallback = this.#fallback.isConfigured;
-    const workers = this.#placement.candidates(this.#ufsPath(normal), !hasFallback);
+    const ufsPath = this.#ufsPath(normal);
+    const workers = this.#placement.candidates(ufsPath, !hasFallback);
     const result = await firstAnswer(
       workers,
       { method: 'stat', context, clock, events, hasFallback },
       (worker, limited) =>
         this.#calls.call('stat', worker, limited, () => client.stat(worker, normal, limited)),
     );
-    if ('answer' in result) return result.answer;
+    if ('answer' in result) {
+      const { answer } = result;
+      if (answer.type === 'file') this.#choice.noteVersion(ufsPath, answer, clock.nowMs());
+      return answer;
+    }
     if (result.reason === 'inexpressible') this.#noteInexpressible(normal, result.error.message);
     remainingMs(context, clock);
     const store = await this.#fallback.reachable();

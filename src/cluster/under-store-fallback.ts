@@ -10,6 +10,7 @@ import { AttemptSink, remainingMs, runAttempt } from './attempt.ts';
 import type { ClusterEvents, FallbackReason } from './cluster-events.ts';
 import { lostName } from './inexpressible.ts';
 import type { RangeJob } from './oss-reader.ts';
+import { isSameVersion } from './path-choice.ts';
 import type { ByteSink, CallContext, FileStatus } from './types.ts';
 import { ClusterError } from './types.ts';
 import type { UnderStore } from './under-store.ts';
@@ -101,9 +102,7 @@ export class UnderStoreFallback {
       const answer = await this.#run(lengthBytes, context, (attempt) =>
         store.read({ path, offset, lengthBytes }, guarded.part(0, lengthBytes), attempt),
       );
-      const isSame =
-        answer.version.lengthBytes === version.lengthBytes &&
-        Math.trunc(answer.version.mtimeMs) === Math.trunc(version.mtimeMs);
+      const isSame = isSameVersion(answer.version, version);
       if (!isSame) {
         const message = 'The under store has another version of the file than the one opened';
         throw new ClusterError('version-changed', message, { path });

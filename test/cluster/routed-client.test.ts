@@ -299,12 +299,33 @@ for (const fault of ['short', 'overlong'] as const) {
   });
 }
 
-test('a file that changed is version-changed, after one look, and no other worker is asked', async () => {
+test('a file that changed is version-changed, after a look or two, and no other worker is asked', async () => {
   const world = build({ hasStore: true });
   world.workers.add('/d/f', 100, 2_000);
   const version = { lengthBytes: 100, mtimeMs: 1_000 };
   await assert.rejects(read(world, '/d/f', { version }), failsWith('version-changed'));
   assert.equal(world.workers.countOf('s3'), 1);
+  assert.ok(world.workers.countOf('stat') <= 2);
+});
+
+test('pages of an overwritten file of equal length are not taken for the version opened', async () => {
+  const world = build();
+  const file = world.workers.add('/d/f', 2 * PAGE, 1_000);
+  world.workers.warm('/d/f');
+  const opened = { lengthBytes: 2 * PAGE, mtimeMs: 1_000 };
+  file.mtimeMs = 2_000;
+  await assert.rejects(
+    read(world, '/d/f', { version: opened, length: PAGE }),
+    failsWith('version-changed'),
+  );
+});
+
+test('a status asked for just before spares the pages another one', async () => {
+  const world = build();
+  world.workers.add('/d/f', 4 * PAGE);
+  world.workers.warm('/d/f');
+  await world.client.stat('/d/f' as ByteString, within(500));
+  for (let i = 0; i < 4; i += 1) await read(world, '/d/f', { offset: i * PAGE, length: PAGE });
   assert.equal(world.workers.countOf('stat'), 1);
 });
 
