@@ -4,6 +4,7 @@ import { systemClock } from '../base/clock.ts';
 import type { Logger } from '../base/logger.ts';
 import {
   createWorkerClient,
+  DEFAULT_FALLBACK_LIMITS,
   EtcdMembership,
   parseUfsRoot,
   RoutedClient,
@@ -19,16 +20,12 @@ import { FileUnderStore } from '../ufs/index.ts';
  */
 const FIRST_VIEW_TIMEOUT_MS = 20_000;
 
-export interface ClusterSide {
-  readonly client: ClusterClient;
-  close(): Promise<void>;
-}
-
+/** The client owns what it was built from: closing it closes all. */
 export async function startClusterSide(
   config: MountConfig,
   logger: Logger,
   events: ClusterEvents,
-): Promise<ClusterSide> {
+): Promise<ClusterClient> {
   const membership = await startMembership(config, logger, events);
   const workerClient = createWorkerClient({
     pageSizeBytes: config.pageSizeBytes,
@@ -39,26 +36,23 @@ export async function startClusterSide(
   const ufsRoot = parseUfsRoot(config.ufs);
   const underStore =
     config.underStoreFallback === 'auto' && ufsRoot.localPath !== undefined
-      ? new FileUnderStore({ root: config.ufs })
+      ? new FileUnderStore({ root: ufsRoot.localPath })
       : undefined;
-  const client = new RoutedClient({
-    workerClient,
+  return new RoutedClient({
+    client: workerClient,
     membership,
-    ...(underStore === undefined ? {} : { underStore }),
+    underStore,
+    fallbackLimits: {
+      ...DEFAULT_FALLBACK_LIMITS,
+      operationsPerSecond: config.underStoreFallbackRate,
+    },
     ufsRoot,
     pageSizeBytes: config.pageSizeBytes,
     virtualNodes: config.virtualNodes,
-    underStoreOpsPerSecond: config.underStoreFallbackRate,
     clock: systemClock,
     logger,
     events,
   });
-  return {
-    client,
-    close: async () => {
-      await client.close();
-    },
-  };
 }
 
 async function startMembership(
@@ -91,7 +85,7 @@ async function startMembership(
       : {
           tls: {
             ca: readFileSync(etcdCaFile),
-            ...(etcdCertFile === undefined ? {} : { cert: readFileSync(etcdCertFile) }),
+            ...(etcdCertFile === undefined ? {} : { certificate: readFileSync(etcdCertFile) }),
             ...(etcdKeyFile === undefined ? {} : { key: readFileSync(etcdKeyFile) }),
           },
         }),

@@ -2,6 +2,7 @@
 import { mkdirSync } from 'node:fs';
 import { systemClock } from '../base/clock.ts';
 import { Slab, slabGeometry } from '../cache/index.ts';
+import type { ClusterClient } from '../cluster/index.ts';
 import type { MountConfig } from '../config/index.ts';
 import type { Negotiated } from '../fuse/device/index.ts';
 import {
@@ -19,7 +20,6 @@ import { Counters, LATENCY_BUCKETS_MS, OPERATIONS } from '../vfs/index.ts';
 import type { JobResult } from '../vfs/index.ts';
 import { startAdminServer } from './admin-server.ts';
 import { startClusterSide } from './cluster-side.ts';
-import type { ClusterSide } from './cluster-side.ts';
 import { ErrorLog } from './error-log.ts';
 import type { FromDaemon, StartDaemon } from './ipc.ts';
 import { JobRunner } from './job-runner.ts';
@@ -51,7 +51,7 @@ export class Daemon {
   readonly #errors: ErrorLog;
   readonly #heartbeat: HeartbeatWatch;
   #negotiated: Negotiated | undefined;
-  #cluster: ClusterSide | undefined;
+  #cluster: ClusterClient | undefined;
   #kernel: KernelSide | undefined;
   #telemetry: TelemetryServer | undefined;
   #runner: JobRunner | undefined;
@@ -91,8 +91,8 @@ export class Daemon {
   async start(): Promise<void> {
     const config = this.#config;
     mkdirSync(mountDirectory(config.stateDir, config.mountpoint), { recursive: true, mode: 0o700 });
-    this.#cluster = await startClusterSide(config, this.#logger, clusterEventsFor(this.#metrics));
-    const { client } = this.#cluster;
+    const client = await startClusterSide(config, this.#logger, clusterEventsFor(this.#metrics));
+    this.#cluster = client;
     registerClusterStatus(this.#metrics, () => client.status());
     registerKernelFigures(this.#metrics, {
       operations: OPERATIONS,
@@ -186,7 +186,7 @@ export class Daemon {
 
   #ready(): HealthReport {
     const health = this.#health();
-    const status = this.#cluster?.client.status();
+    const status = this.#cluster?.status();
     const workers = status?.view.workers.length ?? 0;
     const canServe = workers > 0 || status?.underStoreFallback === 'available';
     return {
@@ -206,7 +206,7 @@ export class Daemon {
     return {
       daemonPid: process.pid,
       uptimeMs: Date.now() - this.#start.startedAtMs,
-      cluster: this.#cluster?.client.status(),
+      cluster: this.#cluster?.status(),
       cache: {
         memoryLimitBytes: this.#config.memoryLimitBytes,
         slotBytes: geometry.slotBytes,

@@ -5,9 +5,15 @@ import { identifierOfHost, workerIdText } from '../worker-identity.ts';
 import type { Membership, MembershipStatus } from './membership.ts';
 import { ViewHolder } from './membership.ts';
 
+export interface StaticWorkerAddress {
+  readonly host: string;
+  readonly httpPort: number;
+  readonly s3Port: number;
+}
+
 export interface StaticMembershipOptions {
-  /** `host` or `host:httpPort`; an IPv6 address with a port is written `[addr]:port`. */
-  readonly hosts: readonly string[];
+  /** `host`, `host:httpPort` (an IPv6 address with a port is written `[addr]:port`), or in parts. */
+  readonly hosts: readonly (string | StaticWorkerAddress)[];
   readonly httpPort: number;
   readonly s3Port: number;
   readonly clock: Clock;
@@ -22,7 +28,9 @@ export class StaticMembership implements Membership {
   constructor(options: StaticMembershipOptions) {
     this.#clock = options.clock;
     if (options.hosts.length === 0) throw new RangeError('Worker list is empty');
-    const workers = options.hosts.map((entry) => workerOf(entry.trim(), options));
+    const workers = options.hosts.map((entry) =>
+      workerOf(typeof entry === 'string' ? addressOf(entry.trim(), options) : entry, options),
+    );
     const ids = new Set(workers.map((worker) => worker.id));
     if (ids.size < workers.length) throw new RangeError('Worker list names a worker twice');
     this.#holder.replace(workers);
@@ -54,7 +62,7 @@ export class StaticMembership implements Membership {
   }
 }
 
-function workerOf(entry: string, options: StaticMembershipOptions): Worker {
+function addressOf(entry: string, options: StaticMembershipOptions): StaticWorkerAddress {
   const match = /^(?:\[([0-9A-Fa-f:.%]+)\]|([A-Za-z0-9._-]+))(?::(\d{1,5}))?$/.exec(entry);
   // An IPv6 address without brackets can only be a host alone.
   const bare = /^[0-9A-Fa-f:.%]+$/.test(entry) && entry.split(':').length > 2;
@@ -63,16 +71,14 @@ function workerOf(entry: string, options: StaticMembershipOptions): Worker {
   if (host === undefined || httpPort < 1 || httpPort > 65_535) {
     throw new RangeError(`Worker must be like host or host:port: "${entry}"`);
   }
+  return { host, httpPort, s3Port: options.s3Port };
+}
+
+function workerOf(address: StaticWorkerAddress, options: StaticMembershipOptions): Worker {
+  const { host, httpPort, s3Port } = address;
   // Alluxio hashes the host alone. Several workers of one host cannot be told apart that way (it
   // has no such clusters), so an entry with another port than the common one is its own identity.
-  const name = httpPort === options.httpPort ? host : entry;
+  const name = httpPort === options.httpPort ? host : `${host}:${httpPort}`;
   const identifier = identifierOfHost(name);
-  return {
-    id: workerIdText(1, identifier),
-    identifier,
-    version: 1,
-    host,
-    httpPort,
-    s3Port: options.s3Port,
-  };
+  return { id: workerIdText(1, identifier), identifier, version: 1, host, httpPort, s3Port };
 }
