@@ -26,12 +26,16 @@ export interface PageTrustOptions {
 const KNOWN_SIZES = Array.from({ length: 16 }, (_, i) => 4096 * 2 ** i);
 /** A proof that found no page 0 is tried again on a later file, not on every read of a cold one. */
 const RETRY_MS = 500;
+/** Different files with first pages of the same short size before that is called the page size. */
+const SHORT_FILES_MIN = 2;
 
 export class PageTrust {
   readonly #options: PageTrustOptions;
   /** Worker ids; bounded by `retain`. */
   readonly #proven = new Set<string>();
   readonly #retryAtMs = new Map<string, number>();
+  /** By the size that page 0 had: files with so short a page. Bounded by sizes and files needed. */
+  readonly #shortFiles = new Map<number, Set<ByteString>>();
   #mismatch: string | undefined;
 
   constructor(options: PageTrustOptions) {
@@ -79,10 +83,18 @@ export class PageTrust {
     // A miss: either page 0 is not held, or it ends before that byte.
     if (!isLonger && (await probe(0)) !== 1) return false;
     const size = await this.#sizeOfPage(isLonger, file.lengthBytes, probe, context);
-    // A short page of no usual size may be left from an older, shorter content of the file.
-    if (size === undefined && !isLonger) return false;
+    // A worker caches a page only as far as a range read of another client went, so one short page
+    // proves nothing, and one of no usual size even less.
+    if (!isLonger && (size === undefined || !this.#isConfirmedShort(size, file.path))) return false;
     this.#declareMismatch(worker, size, isLonger);
     return false;
+  }
+
+  #isConfirmedShort(size: number, path: ByteString): boolean {
+    const files = this.#shortFiles.get(size) ?? new Set();
+    files.add(path);
+    this.#shortFiles.set(size, files);
+    return files.size >= SHORT_FILES_MIN;
   }
 
   async #sizeOfPage(
