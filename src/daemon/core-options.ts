@@ -23,6 +23,7 @@ export function coreOptionsOf(config: MountConfig, incarnation: number): CoreOpt
     requestTimeoutMs: config.requestTimeoutMs + GRACE_MS,
     readAheadBytes: config.maxReadAheadBytes,
     handlesMax: HANDLES_MAX,
+    inodesMax: config.maxInodes,
     listingEntriesMax: LISTING_ENTRIES_MAX,
     isListable,
   };

@@ -94,6 +94,9 @@ export class Daemon {
     const client = await startClusterSide(config, this.#logger, clusterEventsFor(this.#metrics));
     this.#cluster = client;
     registerClusterStatus(this.#metrics, () => client.status());
+    const restarts = this.#start.incarnation - 1;
+    this.#metrics.readAtScrape('daemonRestarts', () => [{ labels: {}, value: restarts }]);
+    this.#metrics.collectProcessFigures();
     registerKernelFigures(this.#metrics, {
       operations: OPERATIONS,
       bucketsMs: LATENCY_BUCKETS_MS,

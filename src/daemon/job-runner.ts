@@ -165,7 +165,8 @@ export class JobRunner {
     const { client, pageSizeBytes, deliver } = this.#parts;
     const lengthBytes = job.pages.reduce((sum, page) => sum + page.lengthBytes, 0);
     let handedOver = 0;
-    let arrivedEnd = 0;
+    /** By page: up to where its bytes have arrived in order. Several pages may arrive side by side. */
+    const arrived = job.pages.map(() => 0);
     const handOver = (): void => {
       deliver({ kind: 'page', id: job.id, pageIndex: job.firstPage + handedOver });
       handedOver++;
@@ -179,14 +180,9 @@ export class JobRunner {
       },
       (chunk, offsetInRange) => {
         this.#store(job, chunk, offsetInRange, handedOver * pageSizeBytes);
-        // Chunks of one attempt come in order; a new attempt begins before the end reached so far.
-        const end = offsetInRange + chunk.length;
-        if (offsetInRange <= arrivedEnd) arrivedEnd = Math.max(arrivedEnd, end);
+        noteArrival(arrived, pageSizeBytes, offsetInRange, offsetInRange + chunk.length);
         // The last page waits until the whole read is known to be good.
-        while (
-          handedOver < job.pages.length - 1 &&
-          (handedOver + 1) * pageSizeBytes <= arrivedEnd
-        ) {
+        while (handedOver < job.pages.length - 1 && arrived[handedOver] === pageSizeBytes) {
           handOver();
         }
       },
@@ -215,6 +211,20 @@ export class JobRunner {
       slab.writeToPage(page.slots, at - pageStart, chunk.subarray(from, from + take));
       at += take;
     }
+  }
+}
+
+/**
+ * The chunks of a page come in order; a repeated attempt begins at or before the place reached. A
+ * chunk that leaves a gap does not count: its page then waits for the end of the read.
+ */
+function noteArrival(arrived: number[], pageSizeBytes: number, start: number, end: number): void {
+  const last = Math.min(Math.floor((end - 1) / pageSizeBytes), arrived.length - 1);
+  for (let index = Math.floor(start / pageSizeBytes); index <= last; index++) {
+    const reached = arrived[index] as number;
+    const pageStart = index * pageSizeBytes;
+    if (Math.max(0, start - pageStart) > reached) continue;
+    arrived[index] = Math.max(reached, Math.min(end - pageStart, pageSizeBytes));
   }
 }
 

@@ -12,8 +12,8 @@ import { coreOptionsOf } from './core-options.ts';
 import { KernelSession } from './kernel-session.ts';
 import type { FromKernelThread, KernelThreadData, ToKernelThread } from './messages.ts';
 
-/** While requests wait their deadlines are looked at this often. */
-const TICK_PENDING_MS = 250;
+/** While requests wait (deadlines) or there are too many inodes. */
+const TICK_BUSY_MS = 250;
 /** An idle mount need not wake up at all; the heartbeat asks by itself. */
 const TICK_IDLE_MS = 60_000;
 
@@ -81,7 +81,7 @@ function main(data: KernelThreadData): void {
     },
     tick: () => {
       core.tick();
-      return core.hasPending ? TICK_PENDING_MS : TICK_IDLE_MS;
+      return core.isBusy ? TICK_BUSY_MS : TICK_IDLE_MS;
     },
     isStopped: () => isStopped,
   });

@@ -32,10 +32,14 @@ import type {
 /** Linux NAME_MAX. */
 const NAME_BYTES_MAX = 255;
 
+/** A tick's work: some milliseconds; four ticks a second keep up with any walk of a tree. */
+const TRIM_BATCH = 8192;
+
 const XATTR_WORKER = 'user.alluxio.worker' as ByteString;
 const XATTR_UFS_PATH = 'user.alluxio.ufs_path' as ByteString;
 const XATTR_CACHED = 'user.alluxio.cached' as ByteString;
-const XATTRS: readonly ByteString[] = [XATTR_WORKER, XATTR_UFS_PATH, XATTR_CACHED];
+const DIRECTORY_XATTRS: readonly ByteString[] = [XATTR_WORKER, XATTR_UFS_PATH];
+const FILE_XATTRS: readonly ByteString[] = [...DIRECTORY_XATTRS, XATTR_CACHED];
 const ACL_PREFIX = 'system.posix_acl_';
 
 export type SeekWhence = 'data' | 'hole';
@@ -48,6 +52,14 @@ export interface CoreParts {
   readonly tier: PageTier;
   readonly replies: CoreReplies;
   readonly effects: CoreEffects;
+}
+
+/** `inodes` counts the root. */
+export interface CoreCounts {
+  readonly inodes: number;
+  readonly handles: number;
+  readonly requests: number;
+  readonly jobs: number;
 }
 
 export class Core {
@@ -185,6 +197,11 @@ export class Core {
 
   #opened(request: RequestId, inode: Inode): void {
     const { handles, replies, options, counters } = this.#context;
+    // Others may have been opened while this one waited.
+    if (handles.isFull) {
+      replies.error(request, 'limit');
+      return;
+    }
     const content = this.#metadata.contentOf(inode);
     const keepCache = inode.openedContent === content;
     inode.openedContent = content;
@@ -247,11 +264,13 @@ export class Core {
 
   listxattr(request: RequestId, ino: InodeId, sizeBytes: number): void {
     const { replies, inodes } = this.#context;
-    if (inodes.find(ino) === undefined) {
+    const inode = inodes.find(ino);
+    if (inode === undefined) {
       replies.error(request, 'stale');
       return;
     }
-    const names = XATTRS.map((name) => `${name}\0`).join('');
+    const own = inode.kind === 'file' ? FILE_XATTRS : DIRECTORY_XATTRS;
+    const names = own.map((name) => `${name}\0`).join('');
     this.#answerValue(request, byteStringOfText(names), sizeBytes);
   }
 
@@ -314,11 +333,24 @@ export class Core {
   /** To be called now and then, at least every second while requests wait. */
   tick(): void {
     this.#context.pending.expire();
+    this.#trimInodes();
     this.publish();
   }
 
-  get hasPending(): boolean {
-    return this.#context.pending.count > 0;
+  /** Only the kernel can let an inode go; past the bound it is asked to, a batch at a time. */
+  #trimInodes(): void {
+    const { inodes, options, effects } = this.#context;
+    const excess = inodes.count - options.inodesMax;
+    if (excess <= 0) return;
+    for (const inode of inodes.forgettable(Math.min(excess, TRIM_BATCH))) {
+      if (inode.parent !== undefined) effects.invalidateEntry(inode.parent.ino, inode.name);
+    }
+  }
+
+  /** Whether the next tick must come soon: deadlines to watch, or inodes to let go. */
+  get isBusy(): boolean {
+    const { pending, inodes, options } = this.#context;
+    return pending.count > 0 || inodes.count > options.inodesMax;
   }
 
   /** Answers all that wait: the mount is going away. */
@@ -340,5 +372,17 @@ export class Core {
   /** For tests: throws where an invariant is broken. */
   checkInvariants(): void {
     this.#context.inodes.checkInvariants();
+    this.#reader.checkInvariants();
+  }
+
+  /** For tests: what is held. */
+  counts(): CoreCounts {
+    const { inodes, handles, pending, jobs } = this.#context;
+    return {
+      inodes: inodes.count,
+      handles: handles.count,
+      requests: pending.count,
+      jobs: jobs.count,
+    };
   }
 }

@@ -57,6 +57,8 @@ export class InodeTable {
   readonly #inodes: (Inode | undefined)[] = [undefined];
   readonly #free: number[] = [];
   #count = 1;
+  /** Where the last search for forgettable inodes ended. */
+  #hand = 0;
 
   constructor(incarnation: number, nowMs: number, wallMs: number) {
     this.#base = incarnation * INCARNATION_STRIDE;
@@ -132,6 +134,23 @@ export class InodeTable {
   path(inode: Inode): ByteString {
     if (inode.parent === undefined) return '/' as ByteString;
     return joinPath(this.path(inode.parent), inode.name);
+  }
+
+  /**
+   * Up to `count` inodes that only the kernel's memory of them keeps, taken round robin: those it
+   * could forget without anybody noticing.
+   */
+  forgettable(count: number): Inode[] {
+    const found: Inode[] = [];
+    const { length } = this.#inodes;
+    for (let step = 0; step < length && found.length < count; step++) {
+      this.#hand = (this.#hand + 1) % length;
+      const inode = this.#inodes[this.#hand];
+      if (inode !== undefined && inode.openHandles === 0 && inode.childCount === 0) {
+        found.push(inode);
+      }
+    }
+    return found;
   }
 
   /** Every inode; for tests and for what touches all of them. */

@@ -190,6 +190,8 @@ export interface CoreOptions {
   /** Most bytes fetched ahead of one handle. */
   readonly readAheadBytes: number;
   readonly handlesMax: number;
+  /** Past so many inodes the kernel is asked to forget some. */
+  readonly inodesMax: number;
   /** Most directory entries kept for later look-ups, over all directories. */
   readonly listingEntriesMax: number;
   /** Whether a listing that lacks this name proves that it does not exist. */
