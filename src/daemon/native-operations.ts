@@ -1,0 +1,170 @@
+/** What libfuse asks, as questions to the core: paths are walked, handles numbered, figures kept. */
+import type { ByteString } from '../base/byte-string.ts';
+import type { Clock } from '../base/clock.ts';
+import type { MountConfig } from '../config/index.ts';
+import type { NativeEntry, NativeHandler } from '../fuse/native/index.ts';
+import type { FileAttr, StatfsReply } from '../fuse/wire/index.ts';
+import type { Core, Counters, HandleId, InodeId, OperationName } from '../vfs/index.ts';
+import type { NativePaths, PathNode } from './native-paths.ts';
+import { RequestFailed } from './native-replies.ts';
+import type { NativeReplies } from './native-replies.ts';
+import { fileAttrOf, fileTypeBits, STATFS } from './presentation.ts';
+
+const O_ACCMODE = 3;
+const W_OK = 2;
+/** The package carries handles as 32-bit signed integers, and takes 0 for none. */
+const HANDLE_MAX = 2 ** 31 - 1;
+/** From a directory entry's type to the bits of a mode. */
+const TYPE_SHIFT = 12;
+/** Asks for an extended attribute without a bound: the driver fits it to the program's buffer. */
+const NO_BOUND = 0;
+
+export interface NativeOperationsParts {
+  readonly config: MountConfig;
+  readonly core: Core;
+  readonly replies: NativeReplies;
+  readonly paths: NativePaths;
+  readonly counters: Counters;
+  readonly clock: Clock;
+}
+
+export class NativeOperations implements NativeHandler {
+  readonly #parts: NativeOperationsParts;
+  /** Bounded by the core's own table of handles. */
+  readonly #handles = new Map<number, HandleId>();
+  #lastHandle = 0;
+
+  constructor(parts: NativeOperationsParts) {
+    this.#parts = parts;
+  }
+
+  async getattr(path: ByteString): Promise<FileAttr> {
+    const { core, replies, config } = this.#parts;
+    return await this.#onPath('Getattr', path, async ({ ino, attributes }) => {
+      // The walk asked for the name just now, and was told the attributes with it.
+      if (attributes !== undefined) return fileAttrOf(attributes, config);
+      const answer = await replies.ask('attributes', (id) => core.getattr(id, ino));
+      return fileAttrOf(answer.attributes, config);
+    });
+  }
+
+  async readdir(path: ByteString): Promise<readonly NativeEntry[]> {
+    return await this.#onPath('Readdir', path, async ({ ino }) => await this.#list(ino));
+  }
+
+  async #list(ino: InodeId): Promise<readonly NativeEntry[]> {
+    const { core, replies } = this.#parts;
+    const { handle } = await replies.ask('opened', (id) => core.opendir(id, ino));
+    try {
+      const listed: NativeEntry[] = [];
+      let offset = 0;
+      for (;;) {
+        const range = { offset, sizeBytes: 0, isPlus: false };
+        const { entries } = await replies.ask('entries', (id) => core.readdir(id, handle, range));
+        if (entries.length === 0) return listed;
+        for (const { name, kind, nextOffset } of entries) {
+          listed.push({ name, mode: fileTypeBits(kind) << TYPE_SHIFT });
+          offset = nextOffset;
+        }
+      }
+    } finally {
+      await replies.ask('ok', (id) => core.release(id, handle));
+    }
+  }
+
+  async open(path: ByteString, flags: number): Promise<number> {
+    const { core, replies } = this.#parts;
+    const wantsWrite = (flags & O_ACCMODE) !== 0;
+    return await this.#onPath('Open', path, async ({ ino }) => {
+      const { handle } = await replies.ask('opened', (id) => core.open(id, ino, wantsWrite));
+      do {
+        this.#lastHandle = (this.#lastHandle % HANDLE_MAX) + 1;
+      } while (this.#handles.has(this.#lastHandle));
+      this.#handles.set(this.#lastHandle, handle);
+      return this.#lastHandle;
+    });
+  }
+
+  async read(number: number, into: Uint8Array, offset: number): Promise<number> {
+    const { core, replies } = this.#parts;
+    return await this.#timed('Read', async () => {
+      const handle = this.#handle(number);
+      const read = (id: Parameters<Core['read']>[0]): void =>
+        core.read(id, handle, offset, into.length);
+      return (await replies.ask('data', read, into)).lengthBytes;
+    });
+  }
+
+  async release(number: number): Promise<void> {
+    const { core, replies } = this.#parts;
+    await this.#timed('Release', async () => {
+      const handle = this.#handle(number);
+      this.#handles.delete(number);
+      await replies.ask('ok', (id) => core.release(id, handle));
+    });
+  }
+
+  async statfs(): Promise<StatfsReply> {
+    return await this.#timed('Statfs', () => Promise.resolve(STATFS));
+  }
+
+  async access(path: ByteString, mask: number): Promise<void> {
+    const { core, replies } = this.#parts;
+    await this.#onPath('Access', path, async ({ ino }) => {
+      await replies.ask('ok', (id) => core.access(id, ino, (mask & W_OK) !== 0));
+    });
+  }
+
+  async getxattr(path: ByteString, name: ByteString): Promise<Uint8Array> {
+    const { core, replies } = this.#parts;
+    return await this.#onPath('Getxattr', path, async ({ ino }) => {
+      const ask = (id: Parameters<Core['getxattr']>[0]): void =>
+        core.getxattr(id, ino, name, NO_BOUND);
+      return (await replies.ask('value', ask)).value;
+    });
+  }
+
+  async listxattr(path: ByteString): Promise<Uint8Array> {
+    const { core, replies } = this.#parts;
+    return await this.#onPath('Listxattr', path, async ({ ino }) => {
+      return (await replies.ask('value', (id) => core.listxattr(id, ino, NO_BOUND))).value;
+    });
+  }
+
+  #handle(number: number): HandleId {
+    const handle = this.#handles.get(number);
+    if (handle === undefined) throw new RequestFailed('bad-handle');
+    return handle;
+  }
+
+  /** A name may have become another file since it was cached: then the path is walked anew, once. */
+  async #onPath<Result>(
+    operation: OperationName,
+    path: ByteString,
+    use: (node: PathNode) => Promise<Result>,
+  ): Promise<Result> {
+    const { paths } = this.#parts;
+    return await this.#timed(operation, async () => {
+      try {
+        return await paths.with(path, use);
+      } catch (error) {
+        if (!(error instanceof RequestFailed) || error.code !== 'stale') throw error;
+        paths.clear();
+        return await paths.with(path, use);
+      }
+    });
+  }
+
+  async #timed<Result>(operation: OperationName, work: () => Promise<Result>): Promise<Result> {
+    const { clock, counters } = this.#parts;
+    const startedMs = clock.nowMs();
+    let isError = true;
+    try {
+      const result = await work();
+      isError = false;
+      return result;
+    } finally {
+      counters.observe(operation, clock.nowMs() - startedMs, isError);
+    }
+  }
+}
