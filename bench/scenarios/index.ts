@@ -1,0 +1,8 @@
+import type { Scenario } from '../support/scenario.ts';
+import { random } from './random.ts';
+import { readdir } from './readdir.ts';
+import { sequential } from './sequential.ts';
+import { smallFiles } from './small-files.ts';
+import { stat } from './stat.ts';
+
+export const SCENARIOS: readonly Scenario[] = [stat, readdir, smallFiles, sequential, random];

@@ -1,0 +1,98 @@
+/** One program reads one file of 500 MB from start to end, 1 MiB a call, and what that costs. */
+import { join } from 'node:path';
+import type { Bench, CurlSubject, MountSubject } from '../subjects/subject.ts';
+import { BIG_BYTES } from '../support/data-set.ts';
+import type { Figures } from '../support/figures.ts';
+import { cpuSeconds } from '../support/kernel.ts';
+import { megabytesPerSecond } from '../support/scenario.ts';
+import type { Scenario } from '../support/scenario.ts';
+
+const GIGABYTES = BIG_BYTES / 1e9;
+/** What our mount asks for in one request on the S3 port. */
+const S3_RANGE_BYTES = 4 * 1024 * 1024;
+
+export const sequential: Scenario = {
+  name: 'sequential',
+  rows: [
+    {
+      id: 'seq-cold',
+      title: 'read 500 MB, mount cold',
+      unit: 'MB/s',
+      better: 'higher',
+      meaning: 'The mount is new, the server has the file in its cache. Local: from the disk.',
+    },
+    {
+      id: 'seq-again',
+      title: 'read 500 MB again, kernel cold',
+      unit: 'MB/s',
+      better: 'higher',
+      meaning: "The kernel's pages of the file are dropped: what the mount itself holds answers.",
+    },
+    {
+      id: 'seq-kernel',
+      title: 'read 500 MB again',
+      unit: 'MB/s',
+      better: 'higher',
+      meaning: 'Once more, nothing dropped: what a program sees that reads a file twice.',
+    },
+    {
+      id: 'cpu-cold',
+      title: 'processor time of the mount, cold',
+      unit: 's/GB',
+      better: 'lower',
+      meaning: 'User and system seconds of all processes of the mount during the cold read.',
+    },
+    {
+      id: 'cpu-again',
+      title: 'processor time of the mount, kernel cold',
+      unit: 's/GB',
+      better: 'lower',
+      meaning: 'The same during the second read.',
+    },
+  ],
+
+  async mount(subject: MountSubject, { data, workload }: Bench): Promise<Figures> {
+    const file = join(subject.folder, data.big);
+    await subject.restart();
+    if (subject.kind === 'local') {
+      await workload.evict([file]);
+      const cold = await workload.sequential(file);
+      const kernel = await workload.sequential(file);
+      return {
+        'seq-cold': megabytesPerSecond(BIG_BYTES, cold.seconds),
+        'seq-kernel': megabytesPerSecond(BIG_BYTES, kernel.seconds),
+      };
+    }
+    const before = cpuSeconds(subject.pids());
+    const cold = checked(await workload.sequential(file));
+    const between = cpuSeconds(subject.pids());
+    await workload.evict([file]);
+    const afterEviction = cpuSeconds(subject.pids());
+    const again = checked(await workload.sequential(file));
+    const after = cpuSeconds(subject.pids());
+    const kernel = checked(await workload.sequential(file));
+    return {
+      'seq-cold': megabytesPerSecond(BIG_BYTES, cold),
+      'seq-again': megabytesPerSecond(BIG_BYTES, again),
+      'seq-kernel': megabytesPerSecond(BIG_BYTES, kernel),
+      'cpu-cold': (between - before) / GIGABYTES,
+      'cpu-again': (after - afterEviction) / GIGABYTES,
+    };
+  },
+
+  async curl(subject: CurlSubject, { data }: Bench): Promise<Figures> {
+    const { urls } = subject;
+    const step = subject.dataPath === 'page' ? urls.pageSizeBytes : S3_RANGE_BYTES;
+    const requests = Array.from({ length: Math.ceil(BIG_BYTES / step) }, (_, i) =>
+      subject.dataPath === 'page'
+        ? { url: urls.page(data.big, i) }
+        : { url: urls.object(data.big), range: `${i * step}-${(i + 1) * step - 1}` },
+    );
+    return { 'seq-cold': megabytesPerSecond(BIG_BYTES, await subject.fetch(requests, 1)) };
+  },
+};
+
+function checked(measured: { readonly seconds: number; readonly bytes: number }): number {
+  if (measured.bytes !== BIG_BYTES) throw new Error(`Read ${measured.bytes} of ${BIG_BYTES} bytes`);
+  return measured.seconds;
+}

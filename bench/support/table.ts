@@ -1,0 +1,34 @@
+/** A scenario as a table for the terminal. */
+import { formatSummary } from './figures.ts';
+import type { ScenarioResult, SubjectNote } from './figures.ts';
+
+export function tableOf(result: ScenarioResult, notes: readonly SubjectNote[]): string {
+  const present = notes.filter(({ missing }) => missing === undefined);
+  // One line a subject: rows with medians and spreads of nine subjects would not fit side by side.
+  const lines = result.rows.flatMap((row) => [
+    `  ${row.title} (${row.unit}, ${row.better} is better)`,
+    ...present
+      .filter(({ id }) => row.figures[id] !== undefined)
+      .map(({ id, title }) => {
+        const summary = row.figures[id];
+        const ours = row.figures[id.endsWith('-dev') ? 'ours-dev' : 'ours'];
+        if (summary === undefined) return '';
+        return `    ${title.padEnd(22)} ${formatSummary(summary).padEnd(30)}${ratio(ours?.median, summary.median, row.better)}`;
+      }),
+  ]);
+  const failures = Object.entries(result.rows[0]?.failures ?? {}).map(
+    ([id, reason]) => `  ${id} failed: ${reason}`,
+  );
+  return `\n${result.name}\n${[...lines, ...failures].join('\n')}\n`;
+}
+
+/** How many times as good as this subject ours is. */
+export function ratio(
+  ours: number | undefined,
+  theirs: number,
+  better: 'higher' | 'lower',
+): string {
+  if (ours === undefined || ours === theirs || theirs === 0 || ours === 0) return '';
+  const times = better === 'higher' ? ours / theirs : theirs / ours;
+  return `ours ${times.toPrecision(2)} ×`;
+}

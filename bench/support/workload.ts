@@ -1,0 +1,79 @@
+/** The measuring loops: workload.c, compiled once a run. */
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { runCommand } from './children.ts';
+
+export interface Measured {
+  readonly seconds: number;
+  readonly count: number;
+  readonly bytes: number;
+}
+
+const COMPILE_MS = 60_000;
+/** Above the longest loop; what is not done by then hangs. */
+const WORKLOAD_MS = 300_000;
+/** Kernel pages that may stay behind after an eviction: some are being written or locked. */
+const EVICTION_LEFT_MAX = 0.01;
+
+export class Workload {
+  readonly #program: string;
+  readonly #dir: string;
+  #lists = 0;
+
+  private constructor(program: string, dir: string) {
+    this.#program = program;
+    this.#dir = dir;
+  }
+
+  static async compile(source: string, dir: string): Promise<Workload> {
+    const program = join(dir, 'workload');
+    await runCommand('gcc', ['-O2', '-pthread', '-o', program, source], { timeoutMs: COMPILE_MS });
+    return new Workload(program, dir);
+  }
+
+  async #run(...args: (string | number)[]): Promise<Measured> {
+    const out = await runCommand(this.#program, args.map(String), { timeoutMs: WORKLOAD_MS });
+    return JSON.parse(out) as Measured;
+  }
+
+  async #list(paths: readonly string[]): Promise<string> {
+    const file = join(this.#dir, `list-${(this.#lists = (this.#lists + 1) % 8)}`);
+    await writeFile(file, `${paths.join('\n')}\n`);
+    return file;
+  }
+
+  async stat(paths: readonly string[], seconds: number): Promise<Measured> {
+    return await this.#run('stat', await this.#list(paths), seconds);
+  }
+
+  /** Opens, reads and closes each. */
+  async files(paths: readonly string[], threads: number, seconds: number): Promise<Measured> {
+    return await this.#run('files', await this.#list(paths), threads, seconds);
+  }
+
+  async sequential(path: string): Promise<Measured> {
+    return await this.#run('seq', path, 1024 * 1024);
+  }
+
+  /** 4 KiB each. */
+  async random(
+    path: string,
+    options: { count: number; threads: number; seconds: number; seed: number },
+  ): Promise<Measured> {
+    const { count, threads, seconds, seed } = options;
+    return await this.#run('random', path, count, threads, seconds, seed);
+  }
+
+  async command(command: string, ...args: string[]): Promise<Measured> {
+    return await this.#run('run', command, ...args);
+  }
+
+  /** Drops what the kernel's page cache holds of these files, and of nothing else. */
+  async evict(paths: readonly string[]): Promise<void> {
+    const { count: left, bytes } = await this.#run('evict', await this.#list(paths));
+    const pages = bytes / 4096;
+    if (left > pages * EVICTION_LEFT_MAX) {
+      throw new Error(`The kernel kept ${left} of ${pages} pages that should have gone`);
+    }
+  }
+}
