@@ -46,17 +46,19 @@ export async function askAdminServer(path: string): Promise<object | undefined> 
           if (body.length > BODY_BYTES_MAX) call.destroy();
         });
         response.once('error', () => resolve(undefined));
-        response.once('end', () => {
-          try {
-            resolve(response.statusCode === 200 ? (JSON.parse(body) as object) : undefined);
-          } catch {
-            resolve(undefined);
-          }
-        });
+        response.once('end', () => resolve(response.statusCode === 200 ? parsed(body) : undefined));
       },
     );
     call.once('error', () => resolve(undefined));
     call.once('timeout', () => call.destroy());
     call.end();
   });
+}
+
+function parsed(body: string): object | undefined {
+  try {
+    return JSON.parse(body) as object;
+  } catch {
+    return undefined;
+  }
 }

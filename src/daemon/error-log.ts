@@ -1,5 +1,4 @@
 /** The last failures that users saw, with their reasons, for `status`; and in the log, limited. */
-import type { ByteString } from '../base/byte-string.ts';
 import { displayByteString } from '../base/byte-string.ts';
 import type { LimitedLogger } from '../telemetry/index.ts';
 import type { FailureReport, FsErrorCode } from '../vfs/index.ts';
@@ -28,7 +27,7 @@ export class ErrorLog {
 
   add(failure: FailureReport): void {
     const { code, reason } = failure;
-    const path = displayByteString(failure.path as ByteString);
+    const path = displayByteString(failure.path);
     const isExpected = EXPECTED.has(code);
     const level = isExpected ? 'debug' : 'warn';
     this.#logger[level]({ code, path }, { code, path, reason }, 'Request failed');
@@ -43,6 +42,6 @@ export class ErrorLog {
 
   /** Newest first. */
   list(): LastError[] {
-    return [...this.#errors.values()].reverse();
+    return [...this.#errors.values()].toReversed();
   }
 }

@@ -69,7 +69,7 @@ function main(data: KernelThreadData): void {
       // Cleared first: what arrives from here on rings again.
       Atomics.store(wakeFlag, 0, 0);
       for (;;) {
-        const received = receiveMessageOnPort(port) as { message: ToKernelThread } | undefined;
+        const received = receiveMessageOnPort(port);
         if (received === undefined) return;
         try {
           handle(received.message);

@@ -12,7 +12,6 @@ import {
   canResend,
   findMount,
   mountDevice,
-  openFuseDevice,
   raiseReadAhead,
   unmount,
 } from '../fuse/device/index.ts';
@@ -93,8 +92,7 @@ export class Supervisor {
     }
     if (this.#driver !== 'device') return;
     try {
-      this.#fuseFd = openFuseDevice();
-      await mountDevice(this.#fuseFd, {
+      this.#fuseFd = await mountDevice({
         mountpoint: config.mountpoint,
         fsName: config.fsName,
         uid: config.uid,
@@ -105,7 +103,6 @@ export class Supervisor {
         flags: config.mountFlags,
       });
     } catch (error) {
-      this.#closeDevice();
       this.#logger.warn(
         { error },
         'The device driver cannot mount here; falling back to --driver fuse-native',

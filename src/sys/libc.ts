@@ -3,19 +3,7 @@
  * thread only; errors come back as `SystemError` with the errno's number.
  */
 import koffi from 'koffi';
-
-/** A failed libc call. */
-export class SystemError extends Error {
-  readonly call: string;
-  readonly errno: number;
-
-  constructor(call: string, errno: number) {
-    super(`${call} failed with errno ${errno}`);
-    this.name = 'SystemError';
-    this.call = call;
-    this.errno = errno;
-  }
-}
+import { SystemError } from './system-error.ts';
 
 // null: the symbols of this process, libc among them.
 const libc = koffi.load(null);
@@ -74,4 +62,21 @@ export function createEventfd(): number {
   const fd = nativeEventfd(0, EVENTFD_FLAGS);
   if (fd < 0) throw new SystemError('eventfd', koffi.errno());
   return fd;
+}
+
+const nativeFcntl = libc.func('int fcntl(int fd, int command, int argument)') as (
+  fd: number,
+  command: number,
+  argument: number,
+) => number;
+const F_GETFL = 3;
+const F_SETFL = 4;
+const O_NONBLOCK = 0o4000;
+
+/** For a descriptor that somebody else opened. */
+export function setNonBlocking(fd: number): void {
+  const flags = nativeFcntl(fd, F_GETFL, 0);
+  if (flags < 0 || nativeFcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0) {
+    throw new SystemError('fcntl', koffi.errno());
+  }
 }

@@ -48,7 +48,7 @@ export class FuseChannel {
   }
 
   writev(parts: readonly Uint8Array[]): boolean {
-    return this.#attempt(() => writevSync(this.fd, parts as Uint8Array[]));
+    return this.#attempt(() => writevSync(this.fd, parts));
   }
 
   #attempt(send: () => void): boolean {

@@ -2,7 +2,7 @@
  * The `device` driver: the FUSE wire protocol over /dev/fuse, without libfuse. It moves messages and
  * mounts; what requests mean is for whoever hosts the core.
  */
-export { FuseChannel, NotificationQueue, openFuseDevice, READ_BUFFER_BYTES } from './channel.ts';
+export { FuseChannel, NotificationQueue, READ_BUFFER_BYTES } from './channel.ts';
 export { runLoop } from './loop.ts';
 export type { LoopHandler } from './loop.ts';
 export { findMount, MountError, mountDevice, raiseReadAhead, unmount } from './mount.ts';

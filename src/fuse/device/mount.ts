@@ -1,9 +1,13 @@
 /**
- * Mounting without native code: mount(8) inherits the open /dev/fuse as descriptor 3. Everything here
+ * Mounting without native code. As root: mount(8) inherits the open /dev/fuse as descriptor 3. As
+ * anybody else: fusermount3, which may mount for its user, hands the descriptor over. Everything here
  * runs in child processes or on /proc and /sys: no call of ours ever touches the mount itself.
  */
 import { spawn } from 'node:child_process';
+import { closeSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
+import { FdReceiver, setNonBlocking } from '../../sys/index.ts';
+import { openFuseDevice } from './channel.ts';
 
 /** mount(8) and umount(8) answer in milliseconds; a minute means that something is stuck. */
 const COMMAND_TIMEOUT_MS = 60_000;
@@ -33,10 +37,13 @@ interface CommandResult {
 async function runCommand(
   command: string,
   args: readonly string[],
-  fds: readonly number[] = [],
+  inherited: { readonly fds?: readonly number[]; readonly env?: NodeJS.ProcessEnv } = {},
 ): Promise<CommandResult> {
   return await new Promise((resolve) => {
-    const child = spawn(command, args, { stdio: ['ignore', 'ignore', 'pipe', ...fds] });
+    const child = spawn(command, args, {
+      stdio: ['ignore', 'ignore', 'pipe', ...(inherited.fds ?? [])],
+      env: { ...process.env, ...inherited.env },
+    });
     let stderr = '';
     const timer = setTimeout(() => child.kill('SIGKILL'), COMMAND_TIMEOUT_MS);
     child.stderr?.setEncoding('utf8').on('data', (text: string) => {
@@ -53,17 +60,25 @@ async function runCommand(
   });
 }
 
-/** Commas separate options, so a comma or backslash in a value is escaped as mount(8) wants it. */
+/** Commas separate options, so a comma or backslash in a value is escaped. */
 function escapeOption(value: string): string {
   return value.replace(/[\\,]/g, '\\$&');
 }
 
-export async function mountDevice(fd: number, options: MountOptions): Promise<void> {
-  const list = [
-    'fd=3',
-    'rootmode=40000',
-    `user_id=${options.uid}`,
-    `group_id=${options.gid}`,
+/** Where both helpers find the descriptor that they inherit. */
+const INHERITED_FD = 3;
+
+function isRoot(): boolean {
+  return process.geteuid?.() === 0;
+}
+
+/** Mounts, and returns the open /dev/fuse that serves the mount. */
+export async function mountDevice(options: MountOptions): Promise<number> {
+  return isRoot() ? await mountAsRoot(options) : await mountAsUser(options);
+}
+
+function commonOptions(options: MountOptions): string[] {
+  return [
     ...(options.defaultPermissions ? ['default_permissions'] : []),
     ...(options.allowOther ? ['allow_other'] : []),
     options.isReadOnly ? 'ro' : 'rw',
@@ -71,20 +86,59 @@ export async function mountDevice(fd: number, options: MountOptions): Promise<vo
     'nodev',
     ...options.flags,
   ];
+}
+
+async function mountAsRoot(options: MountOptions): Promise<number> {
+  const fd = openFuseDevice();
+  const list = [
+    `fd=${INHERITED_FD}`,
+    'rootmode=40000',
+    `user_id=${options.uid}`,
+    `group_id=${options.gid}`,
+    ...commonOptions(options),
+  ];
   const args = ['-i', '-t', 'fuse.alluxio', '-o', list.join(','), '--'];
-  const result = await runCommand(
-    'mount',
-    [...args, escapeOption(options.fsName), options.mountpoint],
-    [fd],
-  );
+  const result = await runCommand('mount', [...args, options.fsName, options.mountpoint], {
+    fds: [fd],
+  });
   if (result.code !== 0) {
+    closeSync(fd);
     throw new MountError(`Mount "${options.mountpoint}" failed: ${result.stderr}`);
+  }
+  return fd;
+}
+
+async function mountAsUser(options: MountOptions): Promise<number> {
+  const list = [
+    `fsname=${escapeOption(options.fsName)}`,
+    'subtype=alluxio',
+    ...commonOptions(options),
+  ];
+  const receiver = new FdReceiver();
+  try {
+    const result = await runCommand(
+      'fusermount3',
+      ['-o', list.join(','), '--', options.mountpoint],
+      { fds: [receiver.theirs], env: { _FUSE_COMMFD: String(INHERITED_FD) } },
+    );
+    // It sends before it ends, so what was sent is there by now.
+    const fd = result.code === 0 ? receiver.receive() : undefined;
+    if (fd === undefined) {
+      throw new MountError(
+        `Mount "${options.mountpoint}" by fusermount3 failed: ${result.stderr || 'no descriptor came'}`,
+      );
+    }
+    setNonBlocking(fd);
+    return fd;
+  } finally {
+    receiver.close();
   }
 }
 
 export async function unmount(mountpoint: string, isLazy: boolean): Promise<void> {
-  const args = ['-i', ...(isLazy ? ['-l'] : []), '--', mountpoint];
-  const result = await runCommand('umount', args);
+  const result = isRoot()
+    ? await runCommand('umount', ['-i', ...(isLazy ? ['-l'] : []), '--', mountpoint])
+    : await runCommand('fusermount3', ['-u', ...(isLazy ? ['-z'] : []), '--', mountpoint]);
   if (result.code !== 0) {
     throw new MountError(`Unmount "${mountpoint}" failed: ${result.stderr}`);
   }
