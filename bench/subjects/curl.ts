@@ -47,18 +47,31 @@ function configOf(
   dataPath: CurlSubject['dataPath'],
   atOnce: number,
 ): string {
-  const blocks = requests.map(({ url, range }) =>
+  const blocks = requests.map(({ url, range }, i) =>
     [
-      `url = "${url}"`,
+      ...(dataPath === 's3' ? alone(url, i) : [`url = "${url}"`]),
       ...(range === undefined ? [] : [`range = "${range}"`]),
-      // A second answer on a connection of the S3 port has no head.
-      ...(dataPath === 's3' ? ['http1.0'] : []),
       'fail',
     ].join('\n'),
   );
   const head = ['silent', 'show-error', 'fail-early'];
   if (atOnce > 1) head.push('parallel', `parallel-max = ${atOnce}`);
   return `${head.join('\n')}\n${blocks.join('\nnext\n')}\n`;
+}
+
+/**
+ * A second answer on a connection of the S3 port has no head, and the worker does not say that it
+ * should be closed. curl has no option for that either, but takes every name for another server.
+ */
+function alone(text: string, index: number): string[] {
+  const url = new URL(text);
+  const address = url.host;
+  url.hostname = `request-${index}`;
+  return [
+    `url = "${url.href}"`,
+    `connect-to = "${url.host}:${address}"`,
+    `header = "Host: ${address}"`,
+  ];
 }
 
 function urlsOf(cluster: ClusterPlace): CurlUrls {
