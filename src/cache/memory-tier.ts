@@ -87,6 +87,7 @@ export class MemoryTier implements PageTier {
     assert(own.state !== 'ready', 'The page is complete already');
     this.#slotsFilling -= own.slots.length;
     if (own.state === 'dropped') {
+      if (own.isUnread) this.#wastedBytes += own.lengthBytes;
       this.#free(own);
       return;
     }

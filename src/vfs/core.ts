@@ -101,7 +101,7 @@ export class Core {
         request,
         (waiter) => this.#metadata.resolve(parent, name, waiter),
         (inode) => this.#found(request, inode),
-        () => replies.negativeEntry(request, this.#context.options.negativeTimeoutMs),
+        (ttlMs) => replies.negativeEntry(request, ttlMs),
       );
     }
   }
@@ -117,7 +117,7 @@ export class Core {
     request: RequestId,
     ask: (waiter: Parameters<Metadata['refresh']>[1]) => void,
     found: (inode: Inode) => void,
-    absent: () => void,
+    absent: (ttlMs: number) => void,
   ): void {
     const { replies, pending } = this.#context;
     let isAnswered = false;
@@ -129,7 +129,7 @@ export class Core {
     };
     ask({
       found: (inode) => settle(() => found(inode)),
-      absent: () => settle(absent),
+      absent: (ttlMs) => settle(() => absent(ttlMs)),
       failed: (code) => settle(() => replies.error(request, code)),
     });
     if (isAnswered) return;
@@ -239,7 +239,10 @@ export class Core {
       inode.openHandles++;
       const listing = this.#metadata.list(inode);
       counters.add('openDirectories');
-      replies.openedDirectory(request, handles.add({ kind: 'directory', inode, listing }));
+      replies.openedDirectory(
+        request,
+        handles.add({ kind: 'directory', inode, listing, isRead: false }),
+      );
     }
   }
 

@@ -2,6 +2,7 @@
 import type { CoreContext } from './context.ts';
 import type { DirectoryHandle } from './handles.ts';
 import type { Inode } from './inode-table.ts';
+import type { Listing } from './listing.ts';
 import type { Metadata } from './metadata.ts';
 import type { EntrySink, InodeId, RequestId } from './types.ts';
 import type { ByteString } from '../base/byte-string.ts';
@@ -33,33 +34,36 @@ export class Directories {
 
   readdir(call: ReaddirRequest): void {
     const { handle } = call;
-    // rewinddir(3) asks for the directory as it is now.
-    if (call.offset === 0) handle.listing = this.#metadata.list(handle.inode);
-    this.#attempt(call, false);
+    // rewinddir(3) asks for the directory as it is now; what opendir(3) found is for the first reader.
+    if (call.offset === 0 && handle.isRead) handle.listing = this.#metadata.list(handle.inode);
+    handle.isRead = true;
+    if (this.#mustWait(call, handle.listing)) this.#wait(call, handle.listing);
+    else this.#answer(call, handle.listing);
   }
 
-  #attempt(call: ReaddirRequest, isWaiting: boolean): void {
-    const { listing } = call.handle;
-    const next = Math.max(0, call.offset - FIRST_ENTRY_OFFSET);
-    if (listing.isArriving && listing.count <= next) {
-      this.#waitForMore(call, isWaiting);
-      return;
-    }
-    if (isWaiting && !this.#context.pending.take(call.request)) return;
-    if (listing.error !== undefined) {
-      this.#context.replies.error(call.request, listing.error);
-      return;
-    }
-    this.#context.replies.entries(call.request, call.sizeBytes, (sink) => this.#fill(call, sink));
+  #mustWait(call: ReaddirRequest, listing: Listing): boolean {
+    return listing.isArriving && listing.count <= Math.max(0, call.offset - FIRST_ENTRY_OFFSET);
   }
 
-  #waitForMore(call: ReaddirRequest, isWaiting: boolean): void {
-    const stop = call.handle.listing.whenMore(() => this.#attempt(call, true));
-    if (isWaiting) this.#context.pending.take(call.request);
-    this.#context.pending.add(call.request, (code) => {
+  /** However many parts without anything new arrive, the deadline is that of the request. */
+  #wait(call: ReaddirRequest, listing: Listing): void {
+    const { pending, replies } = this.#context;
+    let stop = (): void => {};
+    const look = (): void => {
+      if (this.#mustWait(call, listing)) stop = listing.whenMore(look);
+      else if (pending.take(call.request)) this.#answer(call, listing);
+    };
+    look();
+    pending.add(call.request, (code) => {
       stop();
-      if (this.#context.pending.take(call.request)) this.#context.replies.error(call.request, code);
+      if (pending.take(call.request)) replies.error(call.request, code);
     });
+  }
+
+  #answer(call: ReaddirRequest, listing: Listing): void {
+    const { replies } = this.#context;
+    if (listing.error !== undefined) replies.error(call.request, listing.error);
+    else replies.entries(call.request, call.sizeBytes, (sink) => this.#fill(call, sink));
   }
 
   #fill(call: ReaddirRequest, sink: EntrySink): void {
@@ -98,7 +102,7 @@ export class Directories {
     sink: EntrySink,
   ): boolean {
     const { listing } = handle;
-    const child = this.#metadata.adopt(directory, name, listing.status(index), listing.startedMs);
+    const child = this.#metadata.adoptListed(directory, name, listing.status(index), listing);
     const isAdded = sink.addPlus(
       name,
       child,

@@ -15,6 +15,8 @@ export interface DirectoryHandle {
   readonly kind: 'directory';
   readonly inode: Inode;
   listing: Listing;
+  /** Reading from the start again asks for the directory as it is then. */
+  isRead: boolean;
 }
 
 export type Handle = FileHandle | DirectoryHandle;

@@ -24,6 +24,8 @@ export interface Content extends CachedFile {
 
 export interface Inode {
   readonly ino: InodeId;
+  /** Unlike `ino` never used again. */
+  readonly serial: number;
   readonly parent: Inode | undefined;
   readonly name: ByteString;
   readonly kind: FileKind;
@@ -33,6 +35,8 @@ export interface Inode {
   contentHash: string | undefined;
   /** When the cluster was asked for these attributes; -Infinity: must be asked again. */
   checkedMs: number;
+  /** When a read found that this version was gone: who saw it before then saw old news. */
+  outdatedMs: number;
   lookups: number;
   openHandles: number;
   childCount: number;
@@ -57,6 +61,7 @@ export class InodeTable {
   readonly #inodes: (Inode | undefined)[] = [undefined];
   readonly #free: number[] = [];
   #count = 1;
+  #lastSerial = 0;
   /** Where the last search for forgettable inodes ended. */
   #hand = 0;
 
@@ -89,6 +94,7 @@ export class InodeTable {
     const index = this.#free.pop() ?? this.#inodes.length;
     const inode: Inode = {
       ...blank((this.#base + index) as InodeId, parent, name, status.kind),
+      serial: ++this.#lastSerial,
       lengthBytes: status.lengthBytes,
       mtimeMs: status.mtimeMs,
       mode: status.mode,
@@ -187,6 +193,7 @@ export class InodeTable {
 function blank(ino: InodeId, parent: Inode | undefined, name: ByteString, kind: FileKind): Inode {
   return {
     ino,
+    serial: 0,
     parent,
     name,
     kind,
@@ -195,6 +202,7 @@ function blank(ino: InodeId, parent: Inode | undefined, name: ByteString, kind: 
     mode: undefined,
     contentHash: undefined,
     checkedMs: -Infinity,
+    outdatedMs: -Infinity,
     lookups: 0,
     openHandles: 0,
     childCount: 0,

@@ -24,19 +24,20 @@ const STATS_BEFORE_LISTING = 3;
 /** What a question about a name or an inode comes to. */
 export interface ResolveWaiter {
   found(inode: Inode): void;
-  absent(): void;
+  /** Believed for so long from now. */
+  absent(ttlMs: number): void;
   failed(code: FsErrorCode): void;
 }
 
 export class Metadata {
   readonly #context: CoreContext;
-  /** Expiry by '<parent ino>/<name>'. */
+  /** Expiry by `nameKey`. */
   readonly #negatives = new LRUCache<string, number>({ max: NEGATIVES_MAX });
   /** Complete listings that stay attached to their directory, within a bound on entries. */
   readonly #listings: LRUCache<Inode, Listing>;
   readonly #parked = new LRUCache<ByteString, Content>({ max: PARKED_MAX });
-  /** Waiters by the path asked for. */
-  readonly #asking = new Map<ByteString, ResolveWaiter[]>();
+  /** Waiters by what is asked, as `nameKey`. */
+  readonly #asking = new Map<string, ResolveWaiter[]>();
   #nextFileId = 1;
 
   constructor(context: CoreContext) {
@@ -80,26 +81,35 @@ export class Metadata {
     const listing = parent.listing;
     if (listing !== undefined && this.isFresh(listing)) {
       const status = listing.find(name);
-      if (status !== undefined) {
+      if (status !== undefined && !lacksTime(known, status)) {
         this.#context.counters.add('lookupsFromCache');
-        waiter.found(this.adopt(parent, name, status, listing.startedMs));
+        waiter.found(this.adoptListed(parent, name, status, listing));
         return;
       }
-      if (listing.isComplete && this.#context.options.isListable(name)) {
+      if (status === undefined && listing.isComplete && this.#context.options.isListable(name)) {
         this.#context.counters.add('lookupsFromCache');
-        waiter.absent();
+        const listedTtlMs = this.#remaining(
+          listing.startedMs,
+          this.#context.options.entryTimeoutMs,
+        );
+        waiter.absent(Math.min(listedTtlMs, this.#context.options.negativeTimeoutMs));
         return;
       }
     }
-    const expiryMs = this.#negatives.get(negativeKey(parent, name));
-    if (expiryMs !== undefined && expiryMs > this.#context.clock.nowMs()) {
+    const absentTtlMs = this.#absentTtlMs(parent, name);
+    if (absentTtlMs > 0) {
       this.#context.counters.add('lookupsFromCache');
-      waiter.absent();
+      waiter.absent(absentTtlMs);
       return;
     }
     this.#context.counters.add('lookupsFromCluster');
     this.#ask(parent, name, waiter);
     this.#listWhenWorthwhile(parent);
+  }
+
+  #absentTtlMs(parent: Inode, name: ByteString): number {
+    const expiryMs = this.#negatives.get(nameKey(parent, name)) ?? -Infinity;
+    return Math.max(0, expiryMs - this.#context.clock.nowMs());
   }
 
   /** Makes sure that the attributes are within their TTL. */
@@ -120,32 +130,35 @@ export class Metadata {
     this.#ask(inode.parent, inode.name, waiter);
   }
 
-  /** One question per path under way, however many wait for the answer. */
+  /** One question per name under way, however many wait for the answer. */
   #ask(parent: Inode, name: ByteString, waiter: ResolveWaiter): void {
-    const path = joinPath(this.#context.inodes.path(parent), name);
-    const waiters = this.#asking.get(path);
+    const key = nameKey(parent, name);
+    const waiters = this.#asking.get(key);
     if (waiters !== undefined) {
       waiters.push(waiter);
       return;
     }
     const ours = [waiter];
-    this.#asking.set(path, ours);
+    this.#asking.set(key, ours);
+    const path = joinPath(this.#context.inodes.path(parent), name);
     // The parent must not leave the table while the question is under way.
     parent.openHandles++;
     const askedMs = this.#context.clock.nowMs();
     this.#context.jobs.submit(
       (id) => ({ kind: 'stat', id, path }),
       (result) => {
-        this.#asking.delete(path);
+        this.#asking.delete(key);
+        const known = this.#context.inodes.child(parent, name);
         if (result.kind === 'status') {
-          const inode = this.adopt(parent, name, result.status, askedMs);
-          inode.openHandles++;
-          for (const each of ours) each.found(inode);
-          inode.openHandles--;
-          this.release(inode);
+          this.#tell(ours, this.adopt(parent, name, result.status, askedMs));
         } else if (result.kind === 'failed' && result.code === 'not-found') {
-          this.#markAbsent(parent, name);
-          for (const each of ours) each.absent();
+          // Something asked later has found it: this answer is the older news.
+          if (known !== undefined && known.checkedMs > askedMs) this.#tell(ours, known);
+          else {
+            this.#markAbsent(parent, name, askedMs);
+            const ttlMs = this.#absentTtlMs(parent, name);
+            for (const each of ours) each.absent(ttlMs);
+          }
         } else {
           const code = result.kind === 'failed' ? result.code : 'io';
           const reason = result.kind === 'failed' ? result.reason : `Unexpected ${result.kind}`;
@@ -159,13 +172,21 @@ export class Metadata {
     );
   }
 
-  #markAbsent(parent: Inode, name: ByteString): void {
+  #tell(waiters: readonly ResolveWaiter[], inode: Inode): void {
+    // Nobody may want it any more; until then it must not leave the table.
+    inode.openHandles++;
+    for (const each of waiters) each.found(inode);
+    inode.openHandles--;
+    this.release(inode);
+  }
+
+  /** As with what exists, age counts from the question. */
+  #markAbsent(parent: Inode, name: ByteString, askedMs: number): void {
     const known = this.#context.inodes.child(parent, name);
     if (known !== undefined) this.#forgetName(known);
-    const { negativeTimeoutMs } = this.#context.options;
-    if (negativeTimeoutMs > 0) {
-      const expiryMs = this.#context.clock.nowMs() + negativeTimeoutMs;
-      this.#negatives.set(negativeKey(parent, name), expiryMs);
+    const expiryMs = askedMs + this.#context.options.negativeTimeoutMs;
+    if (expiryMs > this.#context.clock.nowMs()) {
+      this.#negatives.set(nameKey(parent, name), expiryMs);
     }
   }
 
@@ -179,16 +200,26 @@ export class Metadata {
     }
   }
 
+  /** The like for an entry of a listing. What a listing leaves open is asked when it matters. */
+  adoptListed(parent: Inode, name: ByteString, status: StatusMessage, listing: Listing): Inode {
+    const known = this.#context.inodes.child(parent, name);
+    const checkedMs = lacksTime(known, status) ? -Infinity : listing.startedMs;
+    return this.adopt(parent, name, status, checkedMs);
+  }
+
   /** Takes in what the cluster said of a name at `checkedMs`; the name's inode, maybe a new one. */
   adopt(parent: Inode, name: ByteString, status: StatusMessage, checkedMs: number): Inode {
-    this.#negatives.delete(negativeKey(parent, name));
+    this.#negatives.delete(nameKey(parent, name));
     const known = this.#context.inodes.child(parent, name);
     if (known !== undefined && known.checkedMs > checkedMs) return known;
     if (known === undefined || known.kind !== status.kind) {
       if (known !== undefined) this.#forgetName(known);
       return this.#context.inodes.create(parent, name, status, checkedMs);
     }
-    if (!isSameVersion(known, status)) {
+    const isSame = isSameVersion(known, status) || isCoarserTime(known, status);
+    // An earlier look at the version that is known to be gone since.
+    if (isSame && checkedMs <= known.outdatedMs) return known;
+    if (!isSame) {
       if (known.kind === 'file') this.#dropContent(known);
       known.lengthBytes = status.lengthBytes;
       known.mtimeMs = status.mtimeMs;
@@ -212,8 +243,11 @@ export class Metadata {
 
   /** A read found that the cluster holds another version than the one opened. */
   versionChanged(inode: Inode, content: Content): void {
-    inode.checkedMs = -Infinity;
-    if (inode.content === content) this.#dropContent(inode);
+    if (inode.content === content) {
+      inode.checkedMs = -Infinity;
+      inode.outdatedMs = this.#context.clock.nowMs();
+      this.#dropContent(inode);
+    }
     content.isStale = true;
   }
 
@@ -229,7 +263,7 @@ export class Metadata {
     const parked = this.#parked.get(path);
     if (parked !== undefined) {
       this.#parked.delete(path);
-      if (isSameContentVersion(parked.version, version)) {
+      if (!parked.isStale && isSameContentVersion(parked.version, version)) {
         inode.content = parked;
         return parked;
       }
@@ -300,7 +334,7 @@ export class Metadata {
         } else if (result.kind === 'listed') {
           listing.append(result.batch, true);
           this.#settleNames(directory, listing);
-          if (directory.listing === listing) this.#listings.set(directory, listing);
+          if (directory.listing === listing) this.#keepListing(directory, listing);
         } else {
           const code = result.kind === 'failed' ? result.code : 'io';
           const reason = result.kind === 'failed' ? result.reason : `Unexpected ${result.kind}`;
@@ -315,6 +349,12 @@ export class Metadata {
     return listing;
   }
 
+  /** One that is larger than all that may be kept is only its readers'. */
+  #keepListing(directory: Inode, listing: Listing): void {
+    this.#listings.set(directory, listing);
+    if (!this.#listings.has(directory)) directory.listing = undefined;
+  }
+
   #endListing(directory: Inode, listing: Listing, code: FsErrorCode, reason: string): void {
     if (directory.listing === listing) directory.listing = undefined;
     if (code !== 'not-found') reportFailure(this.#context, directory, code, reason);
@@ -325,16 +365,35 @@ export class Metadata {
   #settleNames(directory: Inode, listing: Listing): void {
     for (const [name, child] of Array.from(directory.children ?? [])) {
       const status = listing.find(name);
-      if (status !== undefined) this.adopt(directory, name, status, listing.startedMs);
-      else if (child.checkedMs <= listing.startedMs && this.#context.options.isListable(name)) {
+      // Another kind is another inode, to be made for whoever asks for it.
+      if (status?.kind === child.kind) this.adoptListed(directory, name, status, listing);
+      else if (status !== undefined) {
+        if (child.checkedMs <= listing.startedMs) this.#forgetName(child);
+      } else if (child.checkedMs <= listing.startedMs && this.#context.options.isListable(name)) {
         this.#forgetName(child);
       }
     }
   }
 }
 
-function negativeKey(parent: Inode, name: ByteString): string {
-  return `${parent.ino}/${name}`;
+/** Inode numbers are used again, serial numbers are not. */
+function nameKey(parent: Inode, name: ByteString): string {
+  return `${parent.serial}/${name}`;
+}
+
+/** S3 listings tell no time of directories; 0 stands for it. */
+function lacksTime(known: Inode | undefined, status: StatusMessage): boolean {
+  const isTold = status.kind !== 'directory' || status.mtimeMs !== 0;
+  return !isTold && (known?.kind !== 'directory' || known.mtimeMs === 0);
+}
+
+/**
+ * The same directory told less exactly: one port of a worker gives milliseconds, another whole
+ * seconds or nothing. Programs that watch for changes (tar) must not see the two in turn.
+ */
+function isCoarserTime(known: Inode, status: StatusMessage): boolean {
+  if (status.kind !== 'directory') return false;
+  return status.mtimeMs === 0 || status.mtimeMs === Math.floor(known.mtimeMs / 1000) * 1000;
 }
 
 function isSameContentVersion(a: VersionMessage, b: VersionMessage): boolean {

@@ -307,4 +307,21 @@ export class Reader {
       if (read.missing === 0 && this.#context.pending.take(read.request)) this.#answer(read);
     }
   }
+
+  /** For tests: walks everything and throws where an invariant is broken. */
+  checkInvariants(): void {
+    const waits = new Map<PendingRead, number>();
+    for (const [page, reads] of this.#waiting) {
+      assert(page.state !== 'ready', 'A read waits for a page that is there');
+      assert(reads.length > 0, 'Nobody waits for a page, but a list is kept');
+      for (const read of reads) waits.set(read, (waits.get(read) ?? 0) + 1);
+    }
+    const pins = new Map<Page, number>();
+    for (const [read, count] of waits) {
+      assert(read.missing === count, 'A read waits for more or fewer pages than it lacks');
+      for (const page of read.pages) pins.set(page, (pins.get(page) ?? 0) + 1);
+    }
+    for (const [page, count] of pins) assert(page.pins === count, 'A page is pinned by nobody');
+    for (const read of this.#starved) assert(read.pages.length === 0, 'A starved read holds pages');
+  }
 }
