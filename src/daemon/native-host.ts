@@ -7,6 +7,7 @@ import { systemClock } from '../base/clock.ts';
 import { MemoryTier } from '../cache/index.ts';
 import { NativeMount } from '../fuse/native/index.ts';
 import { Core } from '../vfs/index.ts';
+import type { Job } from '../vfs/index.ts';
 import { coreOptionsOf } from './core-options.ts';
 import type { KernelSide, KernelSideParts } from './daemon.ts';
 import { NativeOperations } from './native-operations.ts';
@@ -31,6 +32,9 @@ export async function startNativeHost(parts: KernelSideParts): Promise<KernelSid
     parts.onInternalError(message, stack ?? '');
   };
   const replies = new NativeReplies(reportInternal);
+  // The kernel asks as soon as it is mounted, but results can only be delivered to what this
+  // function returns.
+  let earlyJobs: Job[] | undefined = [];
   const core = new Core({
     options: coreOptionsOf(config, parts.incarnation),
     clock: systemClock,
@@ -40,7 +44,10 @@ export async function startNativeHost(parts: KernelSideParts): Promise<KernelSid
     replies,
     effects: {
       // Not before the core is done with this event: a job may have its result at once.
-      submit: (job) => queueMicrotask(() => parts.onJob(job)),
+      submit: (job) => {
+        if (earlyJobs === undefined) queueMicrotask(() => parts.onJob(job));
+        else earlyJobs.push(job);
+      },
       // The kernel learns by its timeouts.
       invalidateInode: () => undefined,
       invalidateEntry: (parent, name) => paths.drop(parent, name),
@@ -77,6 +84,12 @@ export async function startNativeHost(parts: KernelSideParts): Promise<KernelSid
       onInternalError: reportInternal,
     },
   );
+  // By then the caller, who waits for this function, holds what it returns.
+  setImmediate(() => {
+    const jobs = earlyJobs ?? [];
+    earlyJobs = undefined;
+    for (const job of jobs) parts.onJob(job);
+  });
   return new NativeHost(parts, core, mount, reportInternal);
 }
 

@@ -1,0 +1,232 @@
+/**
+ * Goal: the second kernel driver shows the same bytes as the first. Method: the real program with
+ * `--driver fuse-native` over dev workers; programs judge the mount and the source alike.
+ */
+import assert from 'node:assert/strict';
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { after, before, suite, test } from 'node:test';
+import type { Devcluster } from '../../src/devcluster/index.ts';
+import { loadPackage } from '../../src/fuse/native/index.ts';
+import { startTestDevcluster, TEST_PAGE_SIZE_BYTES } from '../support/devcluster.ts';
+import { lastFirst } from '../support/last-first.ts';
+import { mountForTest } from '../support/mount.ts';
+import type { TestMount } from '../support/mount.ts';
+import { output, run, shell } from '../support/run.ts';
+import { skipReason } from '../support/skip.ts';
+import { AWKWARD_NAMES, boundaryEntries, makeTree } from '../support/tree.ts';
+import { waitFor } from '../support/wait.ts';
+
+const MANY = 3000;
+const BIG_BYTES = 40 * TEST_PAGE_SIZE_BYTES + 123;
+const REPLACEMENT_NAME = 'caf\u{fffd}';
+/** As bash spells it: the byte 0xe9, as Latin-1 has the letter. */
+const LATIN1_NAME = String.raw`$'caf\xe9'`;
+
+async function packageProblem(): Promise<string | false> {
+  try {
+    await loadPackage();
+    return false;
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
+}
+
+const skip = skipReason('root', 'fuse', 'etcd') || (await packageProblem());
+
+suite('the fuse-native driver', { skip }, () => {
+  const cleanup = lastFirst((undo) => after(undo));
+  let cluster: Devcluster;
+  let mount: TestMount;
+  let source = '';
+  let mounted = '';
+
+  before(
+    async () => {
+      cluster = await startTestDevcluster(cleanup);
+      source = join(cluster.dataDir, 'tree');
+      await makeTree(source, {
+        entries: {
+          ...boundaryEntries('bounds', TEST_PAGE_SIZE_BYTES),
+          ...Object.fromEntries(AWKWARD_NAMES.map((name, index) => [`names/${name}`, 10 + index])),
+          ...Object.fromEntries(AWKWARD_NAMES.map((name) => [`dirs/${name}/inside`, 7])),
+          [`deep/${'x/'.repeat(12)}leaf`]: 99,
+          'empty/': 0,
+          big: BIG_BYTES,
+        },
+      });
+      await mkdir(join(source, 'many'));
+      for (let i = 0; i < MANY; i++) await writeFile(join(source, 'many', `entry-${i}`), '');
+      await mkdir(join(source, 'latin'));
+      await writeFile(join(source, 'latin', REPLACEMENT_NAME), 'spelled with U+FFFD');
+      mount = await mountForTest(cleanup, cluster.info, { flags: ['--driver', 'fuse-native'] });
+      mounted = mount.path('tree');
+    },
+    { timeout: 120_000 },
+  );
+
+  test('is the one that serves', async () => {
+    assert.match(await mount.logText(), /"driver":"fuse-native"[^\n]*Serving the mount/);
+    const mounts = await output('cat', ['/proc/mounts']);
+    assert.match(
+      mounts,
+      new RegExp(`^\\S+ ${mount.mountpoint} fuse\\.alluxio ro,nosuid,nodev`, 'm'),
+    );
+  });
+
+  test('lists names, types, sizes and times as the source', async () => {
+    const list = async (dir: string): Promise<string> =>
+      await shell(
+        `cd "$1" && find . -path ./latin -prune -o -type f -printf '%y %s %Ts %P\\n' \\
+           -o -type d -printf '%y %P\\n' | sort`,
+        [dir],
+      );
+    assert.equal(await list(mounted), await list(source));
+  });
+
+  test('reads every file as the source, at every length and name', async () => {
+    const sums = async (dir: string): Promise<string> =>
+      await shell(
+        `cd "$1" && find bounds names dirs deep big -type f -print0 | sort -z | xargs -0 sha256sum`,
+        [dir],
+      );
+    assert.equal(await sums(mounted), await sums(source));
+  });
+
+  test('gives four readers at once the right bytes', async () => {
+    const sum = async (dir: string): Promise<string> =>
+      (await output('sha256sum', ['--', join(dir, 'big')])).split(' ')[0] ?? '';
+    const expected = await sum(source);
+    const readers = [mounted, mounted, mounted, mounted].map(async (dir) => await sum(dir));
+    assert.deepEqual(
+      await Promise.all(readers),
+      Array.from({ length: 4 }, () => expected),
+    );
+  });
+
+  test('reads at page boundaries, past the end and nothing', async () => {
+    const script = `
+import os, sys
+mounted, source = (os.open(p, os.O_RDONLY) for p in sys.argv[1:3])
+page = ${TEST_PAGE_SIZE_BYTES}
+size = os.fstat(source).st_size
+assert os.fstat(mounted).st_size == size
+for at in [0, 1, page - 1, page, page + 1, 2 * page - 1, size - 1, size, size + page]:
+    for length in [0, 1, 2, page, 3 * page]:
+        assert os.pread(mounted, length, at) == os.pread(source, length, at), (at, length)
+`;
+    await output('python3', ['-c', script, join(mounted, 'big'), join(source, 'big')]);
+  });
+
+  test('says ENOENT for what is not there, and ENOTDIR below a file', async () => {
+    const missing = await run('cat', [join(mounted, 'no such file')]);
+    assert.equal(missing.code, 1);
+    assert.match(missing.err, /No such file or directory/);
+    assert.match((await run('cat', [join(mounted, 'big', 'x')])).err, /Not a directory/);
+    assert.match((await run('cat', [join(mounted, 'many')])).err, /Is a directory/);
+    assert.match((await run('readlink', ['-v', join(mounted, 'big')])).err, /Invalid argument/);
+  });
+
+  test('refuses every change with EROFS and changes nothing', async () => {
+    const file = join(mounted, 'big');
+    const commands = [
+      ['touch', join(mounted, 'new')],
+      ['touch', '-c', file],
+      ['mkdir', join(mounted, 'new')],
+      ['rm', '-f', file],
+      ['rmdir', join(mounted, 'empty')],
+      ['mv', file, join(mounted, 'moved')],
+      ['ln', file, join(mounted, 'link')],
+      ['ln', '-s', 'big', join(mounted, 'symlink')],
+      ['chmod', '600', file],
+      ['chown', '1:1', file],
+      ['truncate', '-s', '0', file],
+      ['mkfifo', join(mounted, 'fifo')],
+      ['bash', '-c', 'echo x >> "$1"', 'bash', file],
+      ['python3', '-c', 'import os, sys; os.setxattr(sys.argv[1], "user.x", b"y")', file],
+      ['python3', '-c', 'import os, sys; os.removexattr(sys.argv[1], "user.x")', file],
+    ];
+    for (const [program = '', ...args] of commands) {
+      const { code, err } = await run(program, args);
+      assert.notEqual(code, 0, `${program} ${args.join(' ')}`);
+      assert.match(err, /Read-only file system/, `${program} ${args.join(' ')}`);
+    }
+    assert.equal(await output('stat', ['-c', '%s', file]), `${BIG_BYTES}\n`);
+  });
+
+  test('shows extended attributes, and tells a buffer that is too small', async () => {
+    const script = `
+import ctypes, errno, os, sys
+path = sys.argv[1]
+names = os.listxattr(path)
+assert sorted(names) == ['user.alluxio.cached', 'user.alluxio.ufs_path', 'user.alluxio.worker'], names
+print(os.getxattr(path, 'user.alluxio.ufs_path').decode())
+assert os.getxattr(path, 'user.alluxio.worker')
+try:
+    os.getxattr(path, 'user.none')
+    sys.exit('no error')
+except OSError as error:
+    assert error.errno == errno.ENODATA, error
+libc = ctypes.CDLL(None, use_errno=True)
+buffer = ctypes.create_string_buffer(b'?' * 64)
+for call in [lambda: libc.getxattr(path.encode(), b'user.alluxio.ufs_path', buffer, 3),
+             lambda: libc.listxattr(path.encode(), buffer, 3)]:
+    assert call() == -1
+    assert ctypes.get_errno() == errno.ERANGE, ctypes.get_errno()
+assert buffer.raw[:64] == b'?' * 64
+assert libc.listxattr(path.encode(), None, 0) == sum(len(name) + 1 for name in names)
+`;
+    const printed = await output('python3', ['-c', script, join(mounted, 'big')]);
+    assert.equal(printed, `${cluster.info.ufs.replace(/\/$/, '')}/tree/big\n`);
+  });
+
+  test('has the size of a petabyte', async () => {
+    const [blocks, size] = (await output('stat', ['-f', '-c', '%b %S', mounted])).split(' ');
+    assert.equal(Number(blocks) * Number(size), 2 ** 50);
+  });
+
+  test('never takes a name that is not UTF-8 for another', async () => {
+    const dir = join(mounted, 'latin');
+    assert.equal(await output('ls', ['--literal', dir]), `${REPLACEMENT_NAME}\n`);
+    const latin1 = await run('bash', ['-c', `cat "$1"/${LATIN1_NAME}`, 'bash', dir]);
+    assert.equal(latin1.out, '');
+    assert.match(latin1.err, /Input\/output error/);
+    // The package delivers both as the same text, so both are refused.
+    const replacement = await run('cat', [join(dir, REPLACEMENT_NAME)]);
+    assert.equal(replacement.out, '');
+    assert.match(replacement.err, /Input\/output error/);
+    assert.match(await mount.logText(), /fuse-native driver/);
+  });
+
+  test('counts what it was asked', async () => {
+    const { fuse, inodes } = await mount.status();
+    assert.ok(fuse.requestsTotal > MANY, String(fuse.requestsTotal));
+    assert.equal(inodes.openHandles, 0);
+  });
+
+  test('ends when it is unmounted from outside', async () => {
+    await output('umount', [mount.mountpoint]);
+    await mount.ended();
+  });
+});
+
+test('the fuse-native driver is mounted anew when its daemon dies', { skip }, async (t) => {
+  const cleanup = lastFirst((undo) => t.after(undo));
+  const cluster = await startTestDevcluster(cleanup, { workers: 1 });
+  await makeTree(cluster.dataDir, { entries: { 'dir/file': 1000 } });
+  const mount = await mountForTest(cleanup, cluster.info, { flags: ['--driver', 'fuse-native'] });
+  const sum = async (path: string): Promise<string> => await shell('sha256sum < "$1"', [path]);
+  const expected = await sum(join(cluster.dataDir, 'dir', 'file'));
+  assert.equal(await sum(mount.path('dir', 'file')), expected);
+  const { daemonPid } = await mount.status();
+  assert.ok(daemonPid !== undefined);
+  process.kill(daemonPid, 'SIGKILL');
+  // Between two lives there is no mount, and nobody to ask for a status. What is asked in the very
+  // moment of mounting must be answered too.
+  await waitFor('a new mount', async () => {
+    const { code, out } = await run('sha256sum', [mount.path('dir', 'file')]);
+    return code === 0 && out.startsWith(expected.split(' ')[0] ?? '');
+  });
+  assert.notEqual((await mount.status()).daemonPid, daemonPid);
+  await mount.unmount();
+});
