@@ -23,7 +23,7 @@ export function slabGeometry(memoryLimitBytes: number): SlabGeometry {
 export class Slab {
   readonly geometry: SlabGeometry;
   readonly buffer: SharedArrayBuffer;
-  readonly #slots: Uint8Array[] = [];
+  readonly #slots: Buffer[] = [];
 
   /** With a buffer: the same memory, seen from another thread. */
   constructor(geometry: SlabGeometry, buffer?: SharedArrayBuffer) {
@@ -32,11 +32,11 @@ export class Slab {
     this.buffer = buffer ?? new SharedArrayBuffer(slotBytes * slotCount);
     assert(this.buffer.byteLength === slotBytes * slotCount, 'The slab has another size');
     for (let index = 0; index < slotCount; index++) {
-      this.#slots.push(new Uint8Array(this.buffer, index * slotBytes, slotBytes));
+      this.#slots.push(Buffer.from(this.buffer, index * slotBytes, slotBytes));
     }
   }
 
-  slot(index: number): Uint8Array {
+  slot(index: number): Buffer {
     const slot = this.#slots[index];
     assert(slot !== undefined, 'The slot index is out of range');
     return slot;
@@ -55,7 +55,9 @@ export class Slab {
       assert(slotIndex !== undefined, 'A chunk runs over the end of its page');
       const offsetInSlot = at % slotBytes;
       const length = Math.min(chunk.length - done, slotBytes - offsetInSlot);
-      this.slot(slotIndex).set(chunk.subarray(done, done + length), offsetInSlot);
+      const part = length === chunk.length ? chunk : chunk.subarray(done, done + length);
+      // Not `set`: into shared memory it copies word by word, at a quarter of this speed.
+      this.slot(slotIndex).fill(part, offsetInSlot, offsetInSlot + length);
       done += length;
     }
   }
