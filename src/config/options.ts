@@ -360,12 +360,19 @@ export const options: OptionTable = {
     fallback: () => 5 * SECOND,
     doc: 'How long a name is believed not to exist.',
   },
+  trustListings: {
+    key: 'trust-listings',
+    group: 'Cache',
+    kind: booleanKind,
+    fallback: () => false,
+    doc: 'Take a name that a listing of its directory lacks for missing, without asking for it: a round trip saved for every missing name. Right for data that nobody changes; open-source workers keep listings for two days and renew them only after some writes, so new files of other clients may seem missing.',
+  },
   maxInodes: {
     key: 'max-inodes',
     group: 'Cache',
     kind: integerKind({ min: 1000, max: 100_000_000 }),
     fallback: () => 2_000_000,
-    doc: 'Files and directories remembered at once. Over it, those that the kernel does not hold are forgotten, the least used first.',
+    doc: 'Files and directories remembered at once. Over it, the kernel is asked to forget those that are not open.',
   },
   uid: {
     key: 'uid',

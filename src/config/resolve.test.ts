@@ -74,6 +74,7 @@ test('a configuration with the least that is needed has the documented defaults'
     dirMode: 0o755,
     allowOther: true,
     defaultPermissions: true,
+    trustListings: false,
     readOnly: true,
     driver: 'device',
     maxBackground: 128,

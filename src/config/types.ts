@@ -49,6 +49,8 @@ export interface OptionValues {
   readonly attrTimeoutMs: number;
   readonly entryTimeoutMs: number;
   readonly negativeTimeoutMs: number;
+  /** Whether a name that a fresh listing lacks needs no question of its own. */
+  readonly trustListings: boolean;
   readonly maxInodes: number;
 
   // The mount.

@@ -25,7 +25,7 @@ export function coreOptionsOf(config: MountConfig, incarnation: number): CoreOpt
     handlesMax: HANDLES_MAX,
     inodesMax: config.maxInodes,
     listingEntriesMax: LISTING_ENTRIES_MAX,
-    isListable,
+    provesAbsence: config.trustListings ? isListable : () => false,
   };
 }
 

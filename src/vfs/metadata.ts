@@ -86,7 +86,7 @@ export class Metadata {
         waiter.found(this.adoptListed(parent, name, status, listing));
         return;
       }
-      if (status === undefined && listing.isComplete && this.#context.options.isListable(name)) {
+      if (status === undefined && listing.isComplete && this.#context.options.provesAbsence(name)) {
         this.#context.counters.add('lookupsFromCache');
         const listedTtlMs = this.#remaining(
           listing.startedMs,
@@ -369,7 +369,7 @@ export class Metadata {
       if (status?.kind === child.kind) this.adoptListed(directory, name, status, listing);
       else if (status !== undefined) {
         if (child.checkedMs <= listing.startedMs) this.#forgetName(child);
-      } else if (child.checkedMs <= listing.startedMs && this.#context.options.isListable(name)) {
+      } else if (child.checkedMs <= listing.startedMs && this.#context.options.provesAbsence(name)) {
         this.#forgetName(child);
       }
     }

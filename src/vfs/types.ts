@@ -195,5 +195,5 @@ export interface CoreOptions {
   /** Most directory entries kept for later look-ups, over all directories. */
   readonly listingEntriesMax: number;
   /** Whether a listing that lacks this name proves that it does not exist. */
-  readonly isListable: (name: ByteString) => boolean;
+  readonly provesAbsence: (name: ByteString) => boolean;
 }
