@@ -167,17 +167,16 @@ export class RoutedClient implements ClusterClient {
   status(): ClusterStatus {
     const { membership, clock, pageSizeBytes } = this.#options;
     const lastGoodAtMs = membership.lastGoodAtMs();
-    const view = this.#placement.view;
     return {
       source: membership.source,
-      view,
+      view: membership.view(),
       viewAgeMs: lastGoodAtMs === undefined ? Infinity : clock.nowMs() - lastGoodAtMs,
       virtualNodes: this.#virtualNodes.current,
       virtualNodesFrom: this.#virtualNodes.from,
       pageSizeBytes,
       pageSizeMismatch: this.#trust.mismatch,
       underStoreFallback: this.#fallback.status,
-      workers: view.workers.map((worker) => this.#workerStatus(worker)),
+      workers: this.#placement.view.workers.map((worker) => this.#workerStatus(worker)),
     };
   }
 
@@ -202,6 +201,9 @@ export class RoutedClient implements ClusterClient {
   }
 
   #setView(view: MembershipView): void {
+    // A source that lost its data, or a prefix that was emptied, says that nobody lives. The workers
+    // asked last go on being asked: those that are gone do not answer, and their breakers open.
+    if (view.workers.length === 0 && this.#placement.view.workers.length > 0) return;
     const ids = new Set(view.workers.map((worker) => worker.id));
     this.#placement.setView(view);
     this.#trust.retain(ids);

@@ -35,6 +35,8 @@ interface Setting {
   readonly virtualNodes?: number | 'auto';
   readonly truth?: number;
   readonly workerPage?: number;
+  /** Membership never told of a worker. */
+  readonly isEmpty?: boolean;
   readonly hasStore?: boolean;
   readonly storeIsUp?: boolean;
   readonly clock?: Clock;
@@ -51,7 +53,7 @@ function build(setting: Setting = {}): World {
   const store = new MemoryUnderStore(workers);
   store.isUp = setting.storeIsUp ?? true;
   const holder = new ViewHolder();
-  holder.replace(workers.workers);
+  if (setting.isEmpty !== true) holder.replace(workers.workers);
   const membership: Membership = {
     source: 'scripted',
     view: () => holder.view,
@@ -275,17 +277,24 @@ test('an unreachable under store is no help and is told', async () => {
 });
 
 test('no worker at all: an error, or the under store', async () => {
-  const world = build({ hasStore: true });
+  const world = build({ hasStore: true, isEmpty: true });
   world.workers.add('/d/f', 100);
-  world.holder.replace([]);
   assert.equal((await read(world, '/d/f')).source, 'under-store');
   assert.deepEqual(world.events, ['fallback no-workers']);
-  const bare = build();
-  bare.holder.replace([]);
+  const bare = build({ isEmpty: true });
   await assert.rejects(
     bare.client.stat('/d/f' as ByteString, within(500)),
     failsWith('unavailable', /No worker/),
   );
+});
+
+test('workers that answer are asked although membership says that nobody is there', async () => {
+  const world = build();
+  world.workers.add('/d/f', 100);
+  world.holder.replace([]);
+  assert.equal((await read(world, '/d/f')).source, 's3');
+  assert.deepEqual(world.client.status().view.workers, []);
+  assert.equal(world.client.status().workers.length, 3);
 });
 
 for (const fault of ['short', 'overlong'] as const) {
@@ -527,9 +536,8 @@ test('a cancelled read ends at once and asks nobody else', async () => {
 
 test('the fallback limit refuses what could not be read before the deadline', async () => {
   const fallbackLimits = { bytesPerSecond: 1_000, operationsPerSecond: 1_000 };
-  const world = build({ hasStore: true, options: { fallbackLimits } });
+  const world = build({ hasStore: true, isEmpty: true, options: { fallbackLimits } });
   world.workers.add('/d/f', 1_000);
-  world.holder.replace([]);
   await read(world, '/d/f', { ms: 200 });
   await read(world, '/d/f', { ms: 200, length: 300 });
   await assert.rejects(read(world, '/d/f', { ms: 200 }), failsWith('unavailable', /limit/));
