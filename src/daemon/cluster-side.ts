@@ -10,7 +10,7 @@ import {
   RoutedClient,
   StaticMembership,
 } from '../cluster/index.ts';
-import type { ClusterClient, ClusterEvents, Membership } from '../cluster/index.ts';
+import type { ClusterClient, ClusterEvents, Membership, Worker } from '../cluster/index.ts';
 import type { MountConfig } from '../config/index.ts';
 import { FileUnderStore } from '../ufs/index.ts';
 
@@ -20,13 +20,26 @@ import { FileUnderStore } from '../ufs/index.ts';
  */
 const FIRST_VIEW_TIMEOUT_MS = 20_000;
 
+export interface ClusterSideParts {
+  readonly config: MountConfig;
+  readonly logger: Logger;
+  readonly events: ClusterEvents;
+  /** As last known to an earlier life of the daemon. */
+  readonly knownWorkers: readonly Worker[];
+  readonly onWorkers: (workers: readonly Worker[]) => void;
+}
+
 /** The client owns what it was built from: closing it closes all. */
-export async function startClusterSide(
-  config: MountConfig,
-  logger: Logger,
-  events: ClusterEvents,
-): Promise<ClusterClient> {
-  const membership = await startMembership(config, logger, events);
+export async function startClusterSide(parts: ClusterSideParts): Promise<ClusterClient> {
+  const { config, logger, events } = parts;
+  const membership = await startMembership(parts);
+  const tell = (): void => {
+    const { workers } = membership.view();
+    // Nobody at all is nothing to begin with.
+    if (workers.length > 0) parts.onWorkers(workers);
+  };
+  tell();
+  membership.onChange(tell);
   const workerClient = createWorkerClient({
     pageSizeBytes: config.pageSizeBytes,
     timeouts: { connectMs: config.connectTimeoutMs },
@@ -55,11 +68,8 @@ export async function startClusterSide(
   });
 }
 
-async function startMembership(
-  config: MountConfig,
-  logger: Logger,
-  events: ClusterEvents,
-): Promise<Membership> {
+async function startMembership(parts: ClusterSideParts): Promise<Membership> {
+  const { config, logger, events, knownWorkers } = parts;
   if (config.membershipSource === 'static') {
     return new StaticMembership({
       hosts: config.workerHosts,
@@ -77,6 +87,7 @@ async function startMembership(
     clock: systemClock,
     logger,
     events,
+    knownWorkers,
     ...(etcdUsername === undefined || etcdPassword === undefined
       ? {}
       : { auth: { username: etcdUsername, password: etcdPassword } }),
@@ -90,6 +101,8 @@ async function startMembership(
           },
         }),
   });
+  // Programs wait for this life of the daemon: old knowledge now is better than news later.
+  if (knownWorkers.length > 0) return membership;
   try {
     await membership.ready({
       signal: new AbortController().signal,

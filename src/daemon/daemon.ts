@@ -25,7 +25,7 @@ import type { FromDaemon, StartDaemon } from './ipc.ts';
 import { JobRunner } from './job-runner.ts';
 import { KernelHost } from './kernel-host.ts';
 import type { KernelHostParts } from './kernel-host.ts';
-import { adminSocketPath, mountDirectory } from './state-dir.ts';
+import { adminSocketPath, mountDirectory, removeState } from './state-dir.ts';
 
 /** A kernel thread that does not turn for so long is stuck: its longest work is milliseconds. */
 const HEARTBEAT_AGE_MAX_MS = 10_000;
@@ -91,7 +91,13 @@ export class Daemon {
   async start(): Promise<void> {
     const config = this.#config;
     mkdirSync(mountDirectory(config.stateDir, config.mountpoint), { recursive: true, mode: 0o700 });
-    const client = await startClusterSide(config, this.#logger, clusterEventsFor(this.#metrics));
+    const client = await startClusterSide({
+      config,
+      logger: this.#logger,
+      events: clusterEventsFor(this.#metrics),
+      knownWorkers: this.#start.workers,
+      onWorkers: (workers) => this.#send({ kind: 'workers', workers }),
+    });
     this.#cluster = client;
     registerClusterStatus(this.#metrics, () => client.status());
     const restarts = this.#start.incarnation - 1;
@@ -248,6 +254,10 @@ export class Daemon {
     const closing = Promise.allSettled([this.#telemetry?.close(), this.#cluster?.close()]);
     const late = new Promise((resolve) => setTimeout(resolve, CLOSE_TIMEOUT_MS).unref());
     await Promise.race([closing, late]);
+    // Otherwise the supervisor's to take away, after us.
+    if (isClean && !process.connected) {
+      removeState(this.#config.stateDir, this.#config.mountpoint);
+    }
     this.#logger.flush();
     process.exit(isClean ? 0 : 1);
   }

@@ -1,4 +1,5 @@
 /** What supervisor and daemon, and launcher and supervisor, tell each other over Node's IPC channel. */
+import type { Worker } from '../cluster/index.ts';
 import type { Driver, MountConfig } from '../config/index.ts';
 import type { Negotiated } from '../fuse/device/index.ts';
 
@@ -11,12 +12,16 @@ export interface StartDaemon {
   readonly incarnation: number;
   readonly negotiated: Negotiated | undefined;
   readonly startedAtMs: number;
+  /** As an earlier life last knew them: enough to serve while etcd is away; empty for the first. */
+  readonly workers: readonly Worker[];
 }
 
 export type ToDaemon = StartDaemon | { readonly kind: 'stop' } | { readonly kind: 'reopen-log' };
 
 export type FromDaemon =
   | { readonly kind: 'negotiated'; readonly negotiated: Negotiated }
+  /** The workers of the cluster changed: what the next life begins with. */
+  | { readonly kind: 'workers'; readonly workers: readonly Worker[] }
   /** The kernel is being answered. */
   | { readonly kind: 'serving' }
   /** It cannot start, and trying again would not help. */

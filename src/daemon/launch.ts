@@ -7,7 +7,7 @@ import { findMount, unmount } from '../fuse/device/index.ts';
 import { askAdminServer } from './admin-server.ts';
 import type { FromSupervisor, StartSupervisor } from './ipc.ts';
 import { runSupervisor } from './run-supervisor.ts';
-import { adminSocketPath, allStates, findState, isAlive } from './state-dir.ts';
+import { adminSocketPath, allStates, findState, isAlive, removeState } from './state-dir.ts';
 import type { MountState } from './state-dir.ts';
 
 export type MountOutcome =
@@ -123,13 +123,18 @@ export async function unmountDaemon(
   // After a lazy unmount the daemon serves on until the last file is closed.
   if (state === undefined || options.lazy) return { ok: true };
   const deadlineMs = performance.now() + options.timeoutMs;
-  while (isAlive(state.supervisorPid)) {
+  // A supervisor that was killed has left its daemon behind, and their state to us.
+  const { supervisorPid, daemonPid = supervisorPid } = state;
+  const isSupervised = isAlive(supervisorPid);
+  const pid = isSupervised ? supervisorPid : daemonPid;
+  while (isAlive(pid)) {
     if (performance.now() > deadlineMs) {
-      const pid = state.supervisorPid;
-      return { ok: false, reason: `Unmounted, but the supervisor (pid ${pid}) has not ended` };
+      const who = isSupervised ? 'supervisor' : 'daemon';
+      return { ok: false, reason: `Unmounted, but the ${who} (pid ${pid}) has not ended` };
     }
     await new Promise((resolve) => setTimeout(resolve, POLL_MS));
   }
+  if (!isSupervised) removeState(options.stateDir, mountpoint);
   return { ok: true };
 }
 

@@ -75,8 +75,18 @@ export function allStates(stateDir: string): MountState[] {
 export function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0);
-    return true;
+    return !isZombie(pid);
   } catch (error) {
     return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+}
+
+/** It has ended; whoever inherited it has not looked yet, and in some containers never does. */
+function isZombie(pid: number): boolean {
+  try {
+    return /^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'latin1'));
+  } catch {
+    // It ended between the two looks, or there is no /proc to look into.
+    return false;
   }
 }

@@ -7,6 +7,7 @@ import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { closeSync } from 'node:fs';
 import type { Logger } from '../base/logger.ts';
+import type { Worker } from '../cluster/index.ts';
 import type { Driver, MountConfig } from '../config/index.ts';
 import {
   canResend,
@@ -43,6 +44,7 @@ export class Supervisor {
   #fuseFd: number | undefined;
   #daemon: ChildProcess | undefined;
   #negotiated: Negotiated | undefined;
+  #workers: readonly Worker[] = [];
   #incarnation = 0;
   #restarts = 0;
   #crashTimesMs: number[] = [];
@@ -135,6 +137,7 @@ export class Supervisor {
       incarnation: this.#incarnation,
       negotiated: this.#negotiated,
       startedAtMs: this.#startedAtMs,
+      workers: this.#workers,
     };
     let hasServed = false;
     await new Promise<void>((resolve, reject) => {
@@ -144,10 +147,12 @@ export class Supervisor {
       }, START_TIMEOUT_MS);
       daemon.on('message', (answer: FromDaemon) => {
         if (answer.kind === 'negotiated') this.#negotiated = answer.negotiated;
+        else if (answer.kind === 'workers') this.#workers = answer.workers;
         else if (answer.kind === 'unmounted') this.#isEnding = true;
         else if (answer.kind === 'failed') reject(new Error(answer.reason));
         else {
           hasServed = true;
+          clearTimeout(timer);
           resolve();
         }
       });
@@ -160,7 +165,6 @@ export class Supervisor {
       daemon.send(message, (error) => {
         if (error !== null) reject(error);
       });
-      daemon.once('message', () => clearTimeout(timer));
     });
   }
 
@@ -240,9 +244,15 @@ export class Supervisor {
     await this.#mount();
   }
 
-  /** Unmounts and ends; `isLazy` also while programs have files open. */
+  /**
+   * Unmounts and ends. `isLazy`: also while programs have files open; the end then comes when they
+   * close them. Once more: now, whoever still reads.
+   */
   async stop(isLazy: boolean): Promise<void> {
-    if (this.#state === 'unmounting') return;
+    if (this.#state === 'unmounting') {
+      if (isLazy) this.#endDaemon();
+      return;
+    }
     const before = this.#state;
     this.#state = 'unmounting';
     try {
@@ -250,8 +260,7 @@ export class Supervisor {
       if ((await findMount(this.#config.mountpoint)) !== undefined) {
         await unmount(this.#config.mountpoint, isLazy);
       }
-      this.#send({ kind: 'stop' });
-      this.#killLater();
+      if (!isLazy || this.#daemon === undefined) this.#endDaemon();
     } catch (error) {
       this.#isEnding = false;
       this.#state = before;
@@ -267,8 +276,9 @@ export class Supervisor {
     if (this.#daemon?.connected === true) this.#daemon.send(message, () => undefined);
   }
 
-  #killLater(): void {
+  #endDaemon(): void {
     const daemon = this.#daemon;
+    this.#send({ kind: 'stop' });
     if (daemon === undefined) void this.#finish(undefined);
     else setTimeout(() => daemon.kill('SIGKILL'), END_TIMEOUT_MS).unref();
   }

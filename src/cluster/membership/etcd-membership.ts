@@ -31,6 +31,8 @@ export interface EtcdMembershipOptions extends Omit<EtcdSourceOptions, 'requestT
   /** Between an empty answer and the read that confirms it. */
   readonly emptyConfirmMs?: number;
   readonly random?: () => number;
+  /** The view until the first answer: what an earlier process knew. */
+  readonly knownWorkers?: readonly Worker[];
 }
 
 /** A read of 10,000 entries of 400 bytes takes etcd well under a second; 5 s is a sick etcd. */
@@ -66,7 +68,7 @@ export class EtcdMembership implements Membership {
   #isEmptyOnce = false;
   #isClosed = false;
 
-  /** Starts at once; the view is empty until the first answer. */
+  /** Starts at once; until the first answer the view is what was known before, if anything was. */
   constructor(options: EtcdMembershipOptions) {
     this.#options = options;
     this.source = `etcd ${options.endpoints.join(',')} cluster ${options.clusterName}`;
@@ -74,6 +76,7 @@ export class EtcdMembership implements Membership {
     this.#firstAnswer = new Promise((resolve) => {
       this.#resolveFirstAnswer = resolve;
     });
+    this.#holder.replace(options.knownWorkers ?? []);
     this.#loop = this.#run();
   }
 
