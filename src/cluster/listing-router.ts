@@ -15,14 +15,13 @@ import { ClusterError } from './types.ts';
 import type { UnderStoreFallback } from './under-store-fallback.ts';
 import type { WorkerCalls } from './worker-calls.ts';
 import { isAnswer, toClusterError } from './worker-calls.ts';
-import type { Personality, WorkerClient } from './worker-client.ts';
+import type { WorkerClient } from './worker-client.ts';
 
 export interface ListingRouterParts {
   readonly client: WorkerClient;
   readonly calls: WorkerCalls;
   readonly placement: Placement;
   readonly fallback: UnderStoreFallback;
-  readonly personalityOf: (worker: Worker, context: CallContext) => Promise<Personality>;
   readonly clock: Clock;
   readonly events: ClusterEvents;
   readonly noteInexpressible: (error: ClusterError, about: { path: ByteString }) => void;
@@ -51,7 +50,7 @@ export class ListingRouter {
       remainingMs(context, clock);
       try {
         yield* fresh(this.#listAt(worker, path, context), listed);
-        yield* this.#supplement(worker, path, listed, context);
+        yield* this.#supplement(path, listed, context);
         return;
       } catch (error) {
         last = toClusterError(error, worker);
@@ -96,18 +95,15 @@ export class ListingRouter {
     }
   }
 
+  /** For both personalities: they parse paths alike, and a listing says not what it left out. */
   async *#supplement(
-    worker: Worker,
     path: ByteString,
     listed: ReadonlySet<ByteString>,
     context: CallContext,
   ): AsyncGenerator<FileStatus[], void, undefined> {
-    const { fallback, personalityOf } = this.#parts;
+    const { fallback } = this.#parts;
     const store = await fallback.reachable();
     if (store === undefined) return;
-    // Its kind is only not known where the worker died right after its listing.
-    const personality = await personalityOf(worker, context).catch(() => 'oss' as const);
-    if (personality === 'enterprise') return;
     const added = await fallback.supplement(store, path, listed, context);
     if (added.length > 0) yield added;
   }

@@ -369,7 +369,10 @@ export class Metadata {
       if (status?.kind === child.kind) this.adoptListed(directory, name, status, listing);
       else if (status !== undefined) {
         if (child.checkedMs <= listing.startedMs) this.#forgetName(child);
-      } else if (child.checkedMs <= listing.startedMs && this.#context.options.provesAbsence(name)) {
+      } else if (
+        child.checkedMs <= listing.startedMs &&
+        this.#context.options.provesAbsence(name)
+      ) {
         this.#forgetName(child);
       }
     }

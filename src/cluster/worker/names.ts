@@ -37,8 +37,8 @@ function percentOf(char: string): string {
   return `%${char.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`;
 }
 
-/** Why no port of an open-source worker can carry the path, or undefined where one can. */
-export function ossInexpressible(path: ByteString): InexpressibleReason | undefined {
+/** Why no port of a worker can carry the path, or undefined where one can. */
+export function inexpressibleReason(path: ByteString): InexpressibleReason | undefined {
   if (path.includes('?')) return 'question-mark';
   if (path.includes('\\')) return 'backslash';
   if (path.includes('\0')) return 'other';

@@ -4,7 +4,7 @@ import { describe, it } from 'node:test';
 import { byteStringOfText, type ByteString } from '../../base/byte-string.ts';
 import { ClusterError } from '../types.ts';
 import { EntryScanner, parseEntries, readEntry } from './entries.ts';
-import { ossHttpPath, ossInexpressible, percentEncode, s3Target } from './names.ts';
+import { inexpressibleReason, ossHttpPath, percentEncode, s3Target } from './names.ts';
 import {
   parseContentRange,
   parseLocation,
@@ -302,7 +302,7 @@ describe('names on the wire', () => {
       assert.equal(decode(s3Target(at, false)), at);
       const http = ossHttpPath(at);
       if (http === undefined) continue;
-      assert.equal(ossInexpressible(at), undefined, at);
+      assert.equal(inexpressibleReason(at), undefined, at);
       assert.match(http, /^[!-~]+$/);
       assert.doesNotMatch(http, /[&=?\\]/);
       assert.equal(http.replace(/%(?:2F|3A|3F)/g, '!'), at);

@@ -28,7 +28,7 @@ import {
   bucketAndKey,
   isPlain,
   ossHttpPath,
-  ossInexpressible,
+  inexpressibleReason,
   percentEncode,
 } from './names.ts';
 import { Origins } from './origins.ts';
@@ -117,6 +117,7 @@ export class UndiciWorkerClient implements WorkerClient {
   }
 
   async stat(worker: Worker, path: ByteString, context: CallContext): Promise<FileStatus> {
+    assertExpressible(worker, path);
     const personality = await this.#personalityFor(worker, path, context);
     const encoded = httpPath(path, personality);
     if (encoded !== undefined) {
@@ -145,8 +146,6 @@ export class UndiciWorkerClient implements WorkerClient {
     closed: boolean,
     context: CallContext,
   ): Promise<FileStatus> {
-    const reason = ossInexpressible(path);
-    if (reason !== undefined) throw inexpressible(worker, path, reason);
     const { key } = bucketAndKey(path);
     if (key === '') {
       // The S3 port knows only directories here, and without their time.
@@ -193,6 +192,7 @@ export class UndiciWorkerClient implements WorkerClient {
     path: ByteString,
     context: CallContext,
   ): AsyncGenerator<FileStatus[], void, undefined> {
+    assertExpressible(worker, path);
     const personality = await this.#personalities.of(worker, context);
     const encoded = httpPath(path, personality);
     let empty = true;
@@ -260,8 +260,6 @@ export class UndiciWorkerClient implements WorkerClient {
     personality: Personality,
     context: CallContext,
   ): AsyncIterable<FileStatus[]> {
-    const reason = personality === 'oss' ? ossInexpressible(path) : undefined;
-    if (reason !== undefined) throw inexpressible(worker, path, reason);
     const { bucket } = bucketAndKey(path);
     // In a listing, unlike in a read, a bucket `a:b` means the directory /a/b.
     if (bucket === '' || bucket.includes(':')) throw inexpressible(worker, path, 'other');
@@ -290,8 +288,7 @@ export class UndiciWorkerClient implements WorkerClient {
     assertRange(worker, request);
     const personality = await this.#personalityFor(worker, path, context);
     if (bucketAndKey(path).key === '') throw inexpressible(worker, path, 'root-file');
-    const reason = personality === 'oss' ? ossInexpressible(path) : undefined;
-    if (reason !== undefined) throw inexpressible(worker, path, reason);
+    assertExpressible(worker, path);
     return this.#s3.read(worker, request, personality === 'oss', sink, context);
   }
 
@@ -302,6 +299,7 @@ export class UndiciWorkerClient implements WorkerClient {
     context: CallContext,
   ): Promise<number> {
     assertRange(worker, request);
+    assertExpressible(worker, request.path);
     return this.#http.readRange(worker, request, sink, context);
   }
 
@@ -360,14 +358,23 @@ function assertRange(worker: Worker, request: RangeRequest): void {
   }
 }
 
+/**
+ * Both personalities parse a path with the same code once they have it: what is lost or changed
+ * there is never sent, for the answer would be about another file.
+ */
+function assertExpressible(worker: Worker, path: ByteString): void {
+  const reason = inexpressibleReason(path);
+  if (reason !== undefined) throw inexpressible(worker, path, reason);
+}
+
 function notADirectory(worker: Worker, path: ByteString): ClusterError {
   return new ClusterError('not-a-directory', 'The path is a file', { worker: worker.id, path });
 }
 
 const explanations: Readonly<Record<InexpressibleReason, string>> = {
-  'question-mark': 'open-source workers take the "?" in a name for the start of a query',
-  backslash: 'open-source workers take the "\\" in a name for a "/"',
-  'invalid-utf8': 'open-source workers know only names in UTF-8',
+  'question-mark': 'workers take the "?" in a name for the start of a query',
+  backslash: 'workers take the "\\" in a name for a "/"',
+  'invalid-utf8': 'workers know only names in UTF-8',
   'root-file': 'the S3 port of open-source workers has no files directly under the root',
   other: 'no port of this worker can carry the name',
 };
