@@ -193,6 +193,7 @@ suite('the processes of a mount', { skip }, () => {
     const { supervisorPid } = await mount.status();
     process.kill(supervisorPid, 'SIGTERM');
     await waitFor('the mount to be gone', () => !isMounted(mount.mountpoint), PHASE_MS);
+    await readers.until('an open that fails', () => readers.errors.length > 0, PHASE_MS);
     await readers.stop();
     readers.assertNothingWrong();
     // What was open was read to its end; what came later found the empty mount point.

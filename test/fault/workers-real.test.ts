@@ -7,14 +7,18 @@ import { after, before, suite, test } from 'node:test';
 import { lastFirst } from '../support/last-first.ts';
 import { missingPrograms, mountForTest } from '../support/mount.ts';
 import type { TestMount } from '../support/mount.ts';
-import { startRealAlluxio } from '../support/real-alluxio.ts';
+import { portsTaken, startRealAlluxio } from '../support/real-alluxio.ts';
 import type { RealAlluxio } from '../support/real-alluxio.ts';
 import { Readers } from '../support/readers.ts';
 import { skipReason } from '../support/skip.ts';
 import { makeTempDir } from '../support/temp-dir.ts';
 import { FAULT_MEMORY_LIMIT, FAULT_PAGE_BYTES, makeFaultTree } from './fault-tree.ts';
 
-const skip = skipReason('root', 'fuse', 'real-alluxio') || missingPrograms('python3');
+const WORKERS = 3;
+const skip =
+  skipReason('root', 'fuse', 'real-alluxio') ||
+  missingPrograms('python3') ||
+  (await portsTaken(WORKERS));
 
 const READERS = 8;
 const FILES = 12;
@@ -35,7 +39,7 @@ suite('faults of real workers', { skip }, () => {
     const ufsDir = await makeTempDir(cleanup, 'ufs');
     const files = await makeFaultTree(ufsDir);
     cluster = await startRealAlluxio(cleanup, {
-      workers: 3,
+      workers: WORKERS,
       pageSizeBytes: FAULT_PAGE_BYTES,
       ufsDir,
     });

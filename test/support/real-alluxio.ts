@@ -218,6 +218,16 @@ function isAlive(pid: number): boolean {
   }
 }
 
+/** To be given as the `skip` option of a test that may also do without: who holds a port, or false. */
+export async function portsTaken(workers: number): Promise<string | false> {
+  try {
+    await checkPorts(workers);
+    return false;
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
+}
+
 async function checkPorts(workers: number): Promise<void> {
   for (let i = 0; i < workers; i += 1) {
     for (const port of [28080, 29999, 29997, 30000]) await checkPort('0.0.0.0', port + 100 * i);
