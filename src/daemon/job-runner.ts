@@ -188,6 +188,9 @@ export class JobRunner {
       },
       context,
     );
+    if (job.pages.some((page, index) => arrived[index] !== page.lengthBytes)) {
+      throw new ClusterError('protocol', 'A read ended without all of its bytes');
+    }
     while (handedOver < job.pages.length) handOver();
   }
 

@@ -266,9 +266,11 @@ export class KernelSession implements CoreReplies {
   }
 
   entry(id: RequestId, attributes: Attributes, attrTtlMs: number, entryTtlMs: number): void {
-    this.#reply(id, (out, header) =>
+    const isTaken = this.#reply(id, (out, header) =>
       encodeEntryReply(out, 0, header, this.#entryOf(attributes, attrTtlMs, entryTtlMs)),
     );
+    // The kernel did not get to count this lookup.
+    if (!isTaken) this.#core?.forget(attributes.ino, 1);
   }
 
   negativeEntry(id: RequestId, ttlMs: number): void {
@@ -286,15 +288,18 @@ export class KernelSession implements CoreReplies {
 
   opened(id: RequestId, handle: HandleId, keepCache: boolean): void {
     const openFlags = keepCache ? OpenReplyFlag.KEEP_CACHE : 0;
-    this.#reply(id, (out, header) =>
-      encodeOpenReply(out, 0, header, { fh: handle, openFlags, backingId: 0 }),
-    );
+    this.#replyOpened(id, handle, openFlags);
   }
 
   openedDirectory(id: RequestId, handle: HandleId): void {
-    this.#reply(id, (out, header) =>
-      encodeOpenReply(out, 0, header, { fh: handle, openFlags: 0, backingId: 0 }),
+    this.#replyOpened(id, handle, 0);
+  }
+
+  #replyOpened(id: RequestId, handle: HandleId, openFlags: number): void {
+    const isTaken = this.#reply(id, (out, header) =>
+      encodeOpenReply(out, 0, header, { fh: handle, openFlags, backingId: 0 }),
     );
+    if (!isTaken) this.#core?.discardHandle(handle);
   }
 
   data(id: RequestId, segments: readonly Uint8Array[], lengthBytes: number): void {
@@ -310,24 +315,32 @@ export class KernelSession implements CoreReplies {
     if (request === undefined) return;
     const isPlus = request.op === 'readdirplus';
     const writer = isPlus ? this.#direntPlusWriter : this.#direntWriter;
-    writer.begin(this.#entriesOut, OUT_HEADER_SIZE, Math.min(sizeBytes, ENTRIES_BYTES_MAX));
-    fill({
-      add: (name, ino, kind, nextOffset) =>
-        isPlus
-          ? this.#direntPlusWriter.append(name, null, ino, fileTypeBits(kind), nextOffset)
-          : this.#direntWriter.append(name, ino, fileTypeBits(kind), nextOffset),
-      addPlus: (name, attributes, attrTtlMs, entryTtlMs, nextOffset) =>
-        this.#direntPlusWriter.append(
-          name,
-          this.#entryOf(attributes, attrTtlMs, entryTtlMs),
-          attributes.ino,
-          fileTypeBits(attributes.kind),
-          nextOffset,
-        ),
+    const counted: InodeId[] = [];
+    const isTaken = this.#guarded(request, () => {
+      writer.begin(this.#entriesOut, OUT_HEADER_SIZE, Math.min(sizeBytes, ENTRIES_BYTES_MAX));
+      fill({
+        add: (name, ino, kind, nextOffset) =>
+          isPlus
+            ? this.#direntPlusWriter.append(name, null, ino, fileTypeBits(kind), nextOffset)
+            : this.#direntWriter.append(name, ino, fileTypeBits(kind), nextOffset),
+        addPlus: (name, attributes, attrTtlMs, entryTtlMs, nextOffset) => {
+          const isAdded = this.#direntPlusWriter.append(
+            name,
+            this.#entryOf(attributes, attrTtlMs, entryTtlMs),
+            attributes.ino,
+            fileTypeBits(attributes.kind),
+            nextOffset,
+          );
+          if (isAdded) counted.push(attributes.ino);
+          return isAdded;
+        },
+      });
+      const length = writer.length;
+      encodeDataHeader(this.#entriesOut, 0, request.header, length);
+      return this.#parts.channel.write(this.#entriesOut, OUT_HEADER_SIZE + length);
     });
-    const length = writer.length;
-    encodeDataHeader(this.#entriesOut, 0, request.header, length);
-    this.#parts.channel.write(this.#entriesOut, OUT_HEADER_SIZE + length);
+    // The kernel did not get to count these lookups.
+    if (!isTaken) for (const ino of counted) this.#core?.forget(ino, 1);
   }
 
   attributeValue(id: RequestId, value: Uint8Array, sizeBytes: number): void {
@@ -362,11 +375,26 @@ export class KernelSession implements CoreReplies {
   #reply(
     id: RequestId,
     encode: (out: Buffer, header: RequestHeader, op: FuseRequest['op']) => number,
-  ): void {
+  ): boolean {
     const request = this.#take(id, false);
-    if (request === undefined) return;
-    const length = encode(this.#out, request.header, request.op);
-    this.#parts.channel.write(this.#out, length);
+    if (request === undefined) return false;
+    return this.#guarded(request, () => {
+      const length = encode(this.#out, request.header, request.op);
+      return this.#parts.channel.write(this.#out, length);
+    });
+  }
+
+  /** Whatever goes wrong with an answer, the program that waits for it gets one. */
+  #guarded(request: InFlight, answer: () => boolean): boolean {
+    try {
+      return answer();
+    } catch (error) {
+      this.#parts.counters.add('internalErrors');
+      this.#parts.onInternalError(error);
+      const length = encodeErrorReply(this.#out, 0, request.header, Errno.EIO);
+      this.#parts.channel.write(this.#out, length);
+      return false;
+    }
   }
 
   /** For messages that take no reply. */

@@ -220,13 +220,21 @@ export class Core {
   }
 
   release(request: RequestId, handleId: HandleId): void {
-    const handle = this.#context.handles.remove(handleId);
-    if (handle !== undefined) {
-      this.#context.counters.add(handle.kind === 'file' ? 'openFiles' : 'openDirectories', -1);
-      handle.inode.openHandles--;
-      this.#metadata.release(handle.inode);
-    }
+    this.#dropHandle(handleId);
     this.#context.replies.ok(request);
+  }
+
+  #dropHandle(handleId: HandleId): void {
+    const handle = this.#context.handles.remove(handleId);
+    if (handle === undefined) return;
+    this.#context.counters.add(handle.kind === 'file' ? 'openFiles' : 'openDirectories', -1);
+    handle.inode.openHandles--;
+    this.#metadata.release(handle.inode);
+  }
+
+  /** The open was interrupted before the kernel took the handle: no release will come. */
+  discardHandle(handleId: HandleId): void {
+    this.#dropHandle(handleId);
   }
 
   opendir(request: RequestId, ino: InodeId): void {

@@ -214,10 +214,12 @@ function blank(ino: InodeId, parent: Inode | undefined, name: ByteString, kind: 
   };
 }
 
-export function isSameVersion(inode: Inode, status: StatusMessage): boolean {
+/** A hash that only one of the two has says nothing: not every port of a worker tells one. */
+export function isSameVersion(a: VersionMessage, b: VersionMessage): boolean {
+  const areHashesKnown = a.contentHash !== undefined && b.contentHash !== undefined;
   return (
-    inode.lengthBytes === status.lengthBytes &&
-    inode.mtimeMs === status.mtimeMs &&
-    inode.contentHash === status.contentHash
+    a.lengthBytes === b.lengthBytes &&
+    a.mtimeMs === b.mtimeMs &&
+    (!areHashesKnown || a.contentHash === b.contentHash)
   );
 }

@@ -203,6 +203,10 @@ export class Metadata {
   /** The like for an entry of a listing. What a listing leaves open is asked when it matters. */
   adoptListed(parent: Inode, name: ByteString, status: StatusMessage, listing: Listing): Inode {
     const known = this.#context.inodes.child(parent, name);
+    // Workers keep listings for days: what was told of the file itself since then is newer.
+    if (known?.kind === 'file' && status.kind === 'file' && known.mtimeMs > status.mtimeMs) {
+      return known;
+    }
     const checkedMs = lacksTime(known, status) ? -Infinity : listing.startedMs;
     return this.adopt(parent, name, status, checkedMs);
   }
@@ -263,7 +267,7 @@ export class Metadata {
     const parked = this.#parked.get(path);
     if (parked !== undefined) {
       this.#parked.delete(path);
-      if (!parked.isStale && isSameContentVersion(parked.version, version)) {
+      if (!parked.isStale && isSameVersion(parked.version, version)) {
         inode.content = parked;
         return parked;
       }
@@ -397,10 +401,4 @@ function lacksTime(known: Inode | undefined, status: StatusMessage): boolean {
 function isCoarserTime(known: Inode, status: StatusMessage): boolean {
   if (status.kind !== 'directory') return false;
   return status.mtimeMs === 0 || status.mtimeMs === Math.floor(known.mtimeMs / 1000) * 1000;
-}
-
-function isSameContentVersion(a: VersionMessage, b: VersionMessage): boolean {
-  return (
-    a.lengthBytes === b.lengthBytes && a.mtimeMs === b.mtimeMs && a.contentHash === b.contentHash
-  );
 }

@@ -44,8 +44,8 @@ export class ReadAhead {
       this.#windowBytes = Math.min(doubled, this.#windowBytesMax);
     }
     const target = this.#sequentialEnd + this.#windowBytes;
-    return this.#windowBytes < this.#windowBytesMax
-      ? target
-      : Math.floor(target / STEP_BYTES) * STEP_BYTES;
+    if (this.#windowBytes < this.#windowBytesMax || this.#windowBytesMax < STEP_BYTES)
+      return target;
+    return Math.floor(target / STEP_BYTES) * STEP_BYTES;
   }
 }
