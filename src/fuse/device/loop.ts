@@ -18,9 +18,6 @@ export interface LoopHandler {
   isStopped(): boolean;
 }
 
-/** So many requests are taken before wake-ups are looked at again: results must not starve. */
-const REQUESTS_IN_A_ROW_MAX = 16;
-
 export function runLoop(channel: FuseChannel, wakeFd: number, handler: LoopHandler): void {
   const poller = new Poller([channel.fd, wakeFd]);
   const buffer = Buffer.allocUnsafeSlow(READ_BUFFER_BYTES);
@@ -36,14 +33,11 @@ export function runLoop(channel: FuseChannel, wakeFd: number, handler: LoopHandl
     }
     if (handler.isStopped()) return;
     if (!poller.isReady(0)) continue;
-    for (let count = 0; count < REQUESTS_IN_A_ROW_MAX; count++) {
-      const outcome = channel.read(buffer);
-      if (outcome === 'gone') return;
-      if (outcome === 'none') break;
-      handler.request(buffer, outcome);
-      // Most of the time one program waits for one answer: asking again would only cost EAGAIN.
-      if (poller.wait(0) === 0 || !poller.isReady(0)) break;
-    }
+    // One request a turn: most of the time one program waits for one answer, and asking at once for
+    // another would only cost EAGAIN; results of the cluster never wait behind many requests.
+    const outcome = channel.read(buffer);
+    if (outcome === 'gone') return;
+    if (outcome !== 'none') handler.request(buffer, outcome);
   }
 }
 
