@@ -52,7 +52,6 @@ interface Search {
   /** Named by redirects but not answering: address, and how many workers named one. */
   deadOwner: string | undefined;
   deadRedirects: number;
-  isConfirmed: boolean;
 }
 
 export class RangeRouter {
@@ -79,7 +78,6 @@ export class RangeRouter {
       last: undefined,
       deadOwner: undefined,
       deadRedirects: 0,
-      isConfirmed: false,
     };
     for (let tries = 0; tries < TRIES_MAX && !this.#isHopeless(search); tries += 1) {
       const worker = search.queue.shift();
@@ -189,8 +187,8 @@ export class RangeRouter {
   }
 
   /**
-   * "Gone" and "changed" end the reader's file, so the worker is asked once more in another way:
-   * one that still tells the opened version has merely failed to read it.
+   * "Gone" and "changed" end the reader's file, so each worker that says so is asked once more in
+   * another way: one that still tells the opened version has merely failed to read it.
    */
   async #confirm(
     worker: Worker,
@@ -198,8 +196,6 @@ export class RangeRouter {
     failure: ClusterError,
     context: CallContext,
   ): Promise<ClusterError> {
-    if (search.isConfirmed) return failure;
-    search.isConfirmed = true;
     const { client, calls } = this.#parts;
     const { path, version } = search.job;
     const details = { path, worker: worker.id, cause: failure };
@@ -216,7 +212,11 @@ export class RangeRouter {
       return new ClusterError('version-changed', message, details);
     } catch (error) {
       const second = toClusterError(error, worker);
-      return second.code === 'not-found' ? second : failure;
+      if (second.code === 'not-found') return second;
+      if (isAnswer(second)) return failure;
+      // A worker that cannot say it twice may be wrong the first time: somebody else is asked.
+      const message = `The worker says that the file changed and cannot confirm it: ${second.message}`;
+      return new ClusterError('protocol', message, { ...details, retryable: true });
     }
   }
 
