@@ -119,6 +119,7 @@ suite('memory of the daemon', { skip }, () => {
     const undo = lastFirst((work) => context.after(work));
     const dir = join(cluster.dataDir, 'wide');
     await mkdir(dir);
+    await mkdir(join(cluster.dataDir, 'few'));
     await python(
       `for i in range(${NAMES}): os.close(os.open(f"{sys.argv[1]}/e{i}", os.O_CREAT))`,
       dir,
@@ -134,7 +135,7 @@ suite('memory of the daemon', { skip }, () => {
 from concurrent.futures import ThreadPoolExecutor
 def miss(i):
     try:
-        os.stat(f"{sys.argv[1]}/missing-{sys.argv[2]}-{i}")
+        os.stat(f"{sys.argv[1]}/../few/missing-{sys.argv[2]}-{i}")
     except FileNotFoundError:
         return
     raise Exception("found what is not there")

@@ -76,6 +76,8 @@ for (const { personality, underStoreFallback } of [
           PHASE_MS,
         );
         readers.assertNoErrors();
+        // No file changed, so no open file may be refused as changed.
+        assert.deepEqual(readers.reopened, []);
       };
 
       before(async () => {
