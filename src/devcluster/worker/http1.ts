@@ -199,11 +199,13 @@ function closed(socket: Socket): Promise<void> {
 
 function pause(ms: number, socket: Socket): Promise<void> {
   return new Promise((resolve) => {
-    const timer = setTimeout(resolve, ms);
-    socket.once('close', () => {
+    const end = (): void => {
       clearTimeout(timer);
+      socket.off('close', end);
       resolve();
-    });
+    };
+    const timer = setTimeout(end, ms);
+    socket.once('close', end);
   });
 }
 
