@@ -1,6 +1,6 @@
 /** The cluster thread's end of the kernel thread: starts it, feeds it, writes its notifications. */
 import { writeSync } from 'node:fs';
-import { MessageChannel, Worker } from 'node:worker_threads';
+import { MessageChannel, receiveMessageOnPort, Worker } from 'node:worker_threads';
 import type { MessagePort } from 'node:worker_threads';
 import type { Slab } from '../cache/index.ts';
 import type { MountConfig } from '../config/index.ts';
@@ -77,7 +77,17 @@ export class KernelHost {
       transferList: [port2],
     });
     this.#worker.on('error', (error) => this.#end(error));
-    this.#worker.on('exit', () => this.#end(new Error('The kernel thread ended without a word')));
+    this.#worker.on('exit', () => this.#exited());
+  }
+
+  /** The thread's last words may still lie in the port: the two have no order between them. */
+  #exited(): void {
+    while (!this.#hasEnded) {
+      const received = receiveMessageOnPort(this.#port);
+      if (received === undefined) break;
+      this.#receive(received.message as FromKernelThread);
+    }
+    this.#end(new Error('The kernel thread ended without a word'));
   }
 
   #takeOver(negotiated: Negotiated): void {

@@ -68,7 +68,6 @@ export class Reader {
     } else if (read.missing > 0) {
       this.#context.pending.add(request, (code) => this.#giveUp(read, code));
     } else {
-      this.#context.counters.add('pageHits', read.pages.length);
       this.#context.counters.add('hitBytes', end - offset);
       this.#answer(read);
     }
@@ -114,10 +113,10 @@ export class Reader {
       read.pages.push(page);
     }
     for (const page of read.pages) if (page.state === 'filling') this.#wait(read, page);
-    if (reserved.length > 0) {
-      this.#context.counters.add('pageMisses', reserved.length);
-      this.#context.counters.add('missBytes', read.end - read.offset);
-    }
+    // Whoever waits has missed, also where read-ahead has asked for the page before.
+    this.#context.counters.add('pageHits', read.pages.length - read.missing);
+    this.#context.counters.add('pageMisses', read.missing);
+    if (read.missing > 0) this.#context.counters.add('missBytes', read.end - read.offset);
     // Pages ahead that are neighbours of the missing ones travel with them.
     const ahead = this.#reserveAhead(content, last + 1, read.aheadEnd);
     this.#submit(inode, content, [...reserved, ...ahead]);
