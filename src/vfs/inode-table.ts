@@ -45,6 +45,8 @@ export interface Inode {
   listing: Listing | undefined;
   /** Of a directory: names asked for one by one since there was a listing. */
   statsSinceListing: number;
+  /** Of a directory: how many entries its last listing had. */
+  listedEntries: number;
   /** Of a file: the current version's content, once opened. */
   content: Content | undefined;
   /** The content that the kernel may hold pages of since the last open. */
@@ -209,6 +211,7 @@ function blank(ino: InodeId, parent: Inode | undefined, name: ByteString, kind: 
     children: undefined,
     listing: undefined,
     statsSinceListing: 0,
+    listedEntries: 0,
     content: undefined,
     openedContent: undefined,
   };

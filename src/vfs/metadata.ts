@@ -20,6 +20,8 @@ const PARKED_MAX = 100_000;
 const LISTING_ENTRIES_MAX = 5_000_000;
 /** So many single questions in one directory are answered cheaper by listing it. */
 const STATS_BEFORE_LISTING = 3;
+/** A worker lists some 10,000 entries in the time of some 1,000 single answers. */
+const ENTRIES_PER_STAT = 10;
 
 /** What a question about a name or an inode comes to. */
 export interface ResolveWaiter {
@@ -104,7 +106,6 @@ export class Metadata {
     }
     this.#context.counters.add('lookupsFromCluster');
     this.#ask(parent, name, waiter);
-    this.#listWhenWorthwhile(parent);
   }
 
   #absentTtlMs(parent: Inode, name: ByteString): number {
@@ -150,6 +151,8 @@ export class Metadata {
         this.#asking.delete(key);
         const known = this.#context.inodes.child(parent, name);
         if (result.kind === 'status') {
+          // Before anybody is told: who asks next finds the listing on its way.
+          this.#listWhenWorthwhile(parent);
           this.#tell(ours, this.adopt(parent, name, result.status, askedMs));
         } else if (result.kind === 'failed' && result.code === 'not-found') {
           // Something asked later has found it: this answer is the older news.
@@ -305,8 +308,14 @@ export class Metadata {
     return this.#remaining(listing.startedMs, this.#context.options.entryTimeoutMs) > 0;
   }
 
+  /**
+   * Only names that exist make a listing worthwhile: it says nothing of missing ones. Each listing in
+   * the background must be earned by as many questions as would have taken its time, so that a large
+   * directory is not listed again and again for a few names.
+   */
   #listWhenWorthwhile(parent: Inode): void {
-    if (++parent.statsSinceListing < STATS_BEFORE_LISTING) return;
+    const entries = parent.listedEntries / ENTRIES_PER_STAT;
+    if (++parent.statsSinceListing < Math.max(STATS_BEFORE_LISTING, entries)) return;
     if (parent.listing?.isArriving === true) return;
     if (parent.listing !== undefined && this.isFresh(parent.listing)) return;
     this.list(parent);
@@ -337,6 +346,7 @@ export class Metadata {
           // Ended before by its bound: this is only the job's last word.
         } else if (result.kind === 'listed') {
           listing.append(result.batch, true);
+          directory.listedEntries = listing.count;
           this.#settleNames(directory, listing);
           if (directory.listing === listing) this.#keepListing(directory, listing);
         } else {
