@@ -27,13 +27,24 @@ export const FULL_TREE: BigTreeSpec = {
   largeBytes: 500_000_000,
 };
 
-export const SMALL_TREE: BigTreeSpec = {
+const SMALL_TREE: BigTreeSpec = {
   wideFiles: 1_200,
   deepFiles: 800,
   depth: 12,
   largeFiles: 2,
   largeBytes: 40_000_000,
 };
+
+/**
+ * For configurations that share most of their code with one that reads the full tree: a full tree
+ * takes minutes. `ALLUXIO_FUSE_TEST_FULL_TREES=1` gives each of them a full one; a test file may
+ * then need more than its usual time.
+ */
+export function otherTree(): { readonly spec: BigTreeSpec; readonly label: string } {
+  return process.env['ALLUXIO_FUSE_TEST_FULL_TREES'] === '1'
+    ? { spec: FULL_TREE, label: 'full tree' }
+    : { spec: SMALL_TREE, label: 'smaller tree' };
+}
 
 /** In one in a hundred small files, for grep. */
 export const MARKER = 'a needle in the hay';
