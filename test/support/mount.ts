@@ -9,10 +9,9 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
-import { mkdir, mkdtemp, readFile, rmdir, writeFile } from 'node:fs/promises';
+import { mkdir, readFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { StatusReport } from '../../src/cli/daemon-api.ts';
@@ -281,21 +280,14 @@ async function abortConnection(mountpoint: string): Promise<void> {
   const device = mountDevice(mountpoint);
   if (device === undefined) return;
   const minor = device.split(':')[1] ?? '';
-  const usual = join('/sys/fs/fuse/connections', minor, 'abort');
-  if (existsSync(usual)) {
-    await writeFile(usual, '1');
-    return;
-  }
-  // The control file system is not mounted everywhere.
-  const dir = await mkdtemp(join(tmpdir(), 'alluxio-fuse-fusectl-'));
-  const { code, err } = await run('mount', ['-t', 'fusectl', 'fusectl', dir]);
-  try {
-    if (code !== 0) throw new Error(err);
-    await writeFile(join(dir, minor, 'abort'), '1');
-  } finally {
-    if (code === 0) await run('umount', [dir]);
-    await rmdir(dir);
-  }
+  // The control file system is not mounted everywhere. Here it is in a name space of its own, which
+  // goes with the child, whatever becomes of this process.
+  const script = `
+    test -e "$1/$2/abort" || mount -t fusectl fusectl "$1"
+    echo 1 >"$1/$2/abort"`;
+  const args = ['--mount', 'sh', '-ec', script, 'sh', '/sys/fs/fuse/connections', minor];
+  const { code, err } = await run('unshare', args);
+  if (code !== 0) throw new Error(err);
 }
 
 function mountDevice(mountpoint: string): string | undefined {
