@@ -10,6 +10,8 @@ import { METRICS } from '../src/telemetry/index.ts';
 
 const byText = (a = '', b = ''): number => (a < b ? -1 : a > b ? 1 : 0);
 const root = new URL('../../', import.meta.url).pathname;
+/** Without its last slash, so that it is found however it is followed. */
+const REPOSITORY = root.slice(0, -1);
 const SKIPPED = /^(?:node_modules|dist.*|\.git)$/;
 
 function filesUnder(directory: string): string[] {
@@ -200,19 +202,19 @@ test('nothing is left to do in a comment', () => {
   assert.deepEqual(wrong, [], 'do it, or file it as an issue');
 });
 
-test('nothing depends on one machine or names a package registry', () => {
-  const pattern =
-    /\/work\/(?:main|shared|\.)|\b(?:registry\.npmjs\.org|registry\.yarnpkg\.com|deb\.debian\.org|repo1?\.maven\.org|pypi\.org|proxy\.golang\.org)\b/;
-  const wrong = [...everything, 'package-lock.json'].filter((path) => pattern.test(read(path)));
-  assert.deepEqual(wrong, []);
+test('nothing depends on one machine or on where packages come from', () => {
+  const named = everything.filter((path) => read(path).includes(REPOSITORY));
+  assert.deepEqual(named, [], 'name files relative to the repository');
+  assert.ok(!read('package-lock.json').includes('"resolved"'), 'lock versions, not addresses');
 });
 
 test('no file outgrows its idea', () => {
   const wrong = [...sources, ...filesUnder('test'), ...filesUnder('bench')]
     .filter((path) => path.endsWith('.ts'))
     .map((path) => ({ path, lines: read(path).split('\n').length }))
-    // 150 is the guide, 400 the exception. Past 600 the file holds more than one idea.
-    .filter(({ lines }) => lines > 600);
+    // 150 is the guide, 400 the exception. Past 600 the file holds more than one idea; a suite of
+    // facts in a row may be longer.
+    .filter(({ path, lines }) => lines > (path.startsWith('test/') ? 800 : 600));
   assert.deepEqual(wrong, [], 'split the idea, not the file');
 });
 

@@ -67,7 +67,7 @@ async function run(args: readonly string[], { daemon, devcluster, env = {} }: Ch
     out: (text) => out.push(text),
     err: (text) => err.push(text),
     env,
-    cwd: '/work',
+    cwd: '/cwd',
     uid: 0,
     gid: 0,
     version: '1.2.3',
@@ -120,7 +120,7 @@ test('mount hands the whole configuration to the daemon and says what it did', a
   assert.deepEqual(config['etcdHosts'], ['http://e1:2379', 'http://e2:2379']);
   assert.deepEqual(
     ['mountpoint', 'pageSizeBytes', 'allowOther', 'uid'].map((key) => config[key]),
-    ['/work/mnt', 4_194_304, false, 5],
+    ['/cwd/mnt', 4_194_304, false, 5],
   );
   const background = await run(['mount', 'file:///d', '/m', '--etcd-hosts', 'e1']);
   assert.equal(background.out, 'Mounted file:///d at /m (driver device, pid 42)');
@@ -181,7 +181,7 @@ test('umount passes on what it was told', async () => {
   });
   assert.equal(code, 0);
   const options = { lazy: true, timeoutMs: 120_000, stateDir: '/state' };
-  assert.deepEqual(calls, [['umount', '/work/m', options]]);
+  assert.deepEqual(calls, [['umount', '/cwd/m', options]]);
   const daemon = { unmountDaemon: async () => ({ ok: false, reason: 'busy' }) as const };
   const busy = await run(['unmount', '/m'], { daemon });
   assert.deepEqual([busy.code, busy.err], [1, 'alluxio-fuse: could not unmount /m: busy']);
@@ -250,7 +250,7 @@ test('devcluster prints one line, stays, and stops what it started', async () =>
   );
   assert.deepEqual([code, out], [0, '{"etcdPort":1}']);
   const options = { workers: 2, pageSizeBytes: 1_048_576, personality: 'oss' };
-  assert.deepEqual(seen, [{ ...options, dataDir: '/work/d', virtualNodes: 5 }, 'stopped']);
+  assert.deepEqual(seen, [{ ...options, dataDir: '/cwd/d', virtualNodes: 5 }, 'stopped']);
 });
 
 test('help and version exit with 0', async () => {

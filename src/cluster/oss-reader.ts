@@ -114,6 +114,8 @@ export class OssReader {
   }
 
   async #confirmVersion(worker: Worker, job: RangeJob, context: CallContext): Promise<void> {
+    // One page is of one version; which one, the attributes' TTL answers for as it does for them.
+    if (job.version.lengthBytes <= this.#pageSizeBytes) return;
     const sinceMs = this.#clock.nowMs() - VERSION_MS;
     if (this.#choice.isConfirmed(job.ufsPath, job.version, sinceMs)) return;
     const status = await this.#calls.call('stat', worker, context, () =>

@@ -140,9 +140,10 @@ export class RangeRouter {
       const personality = await personalityOf(worker, context);
       if (personality === 'enterprise') return await this.#askRange(worker, job, sink, context);
       const outcome = await oss.read(worker, job, isOwner, sink, context);
-      if (outcome.kind === 'data' && outcome.source === 's3') {
-        placement.virtualNodes.noteServed(job.ufsPath, worker.host);
+      if (outcome.kind === 'data') {
+        // Pages lie with the owner only, and the S3 port sends everybody else away.
         choice.noteOwner(job.ufsPath, worker.id, placement.view.generation);
+        if (outcome.source === 's3') placement.virtualNodes.noteServed(job.ufsPath, worker.host);
       }
       return outcome;
     } catch (error) {

@@ -17,7 +17,7 @@ function inputs({ files = {}, ...changes }: Changes = {}): ConfigInputs {
     mountOptions: [],
     properties: [],
     env: {},
-    cwd: '/work',
+    cwd: '/cwd',
     uid: 0,
     gid: 0,
     readText(path) {
@@ -45,7 +45,7 @@ test('a configuration with the least that is needed has the documented defaults'
   const { config, warnings } = resolveConfig(inputs({ flags: enough }));
   assert.deepEqual(warnings, []);
   assert.deepEqual(config, {
-    mountpoint: '/work/mnt',
+    mountpoint: '/cwd/mnt',
     membershipSource: 'etcd',
     mountFlags: ['nosuid', 'nodev'],
     etcdHosts: ['http://e1:2379'],
@@ -252,7 +252,7 @@ test('secrets are taken from files and environment, never from a command line, a
   const asked = inputs({
     flags: { ...flags, etcdPasswordFile: 'pw' },
     env: { ALLUXIO_FUSE_ETCD_PASSWORD: 'weaker' },
-    files: { '/work/pw': 'sesame\n' },
+    files: { '/cwd/pw': 'sesame\n' },
   });
   const { config } = resolveConfig(asked);
   assert.equal(config.etcdPassword, 'sesame');
@@ -276,7 +276,7 @@ test('TLS files make etcd hosts https', () => {
     inputs({ flags: { ufs: 'file:///d', etcdHosts: 'a,https://b:1', etcdCaFile: 'ca.pem' } }),
   );
   assert.deepEqual(config.etcdHosts, ['https://a:2379', 'https://b:1']);
-  assert.equal(config.etcdCaFile, '/work/ca.pem');
+  assert.equal(config.etcdCaFile, '/cwd/ca.pem');
 });
 
 test('words of fstab are understood', () => {
@@ -341,11 +341,11 @@ test('relative paths of a file start at that file', () => {
   const { config } = resolveConfig(
     inputs({
       flags: { ...enough, config: 'etc/c.yaml', stateDir: 'state' },
-      files: { '/work/etc/c.yaml': 'log-file: ../log/x.log\n' },
+      files: { '/cwd/etc/c.yaml': 'log-file: ../log/x.log\n' },
     }),
   );
-  assert.equal(config.logFile, '/work/log/x.log');
-  assert.equal(config.stateDir, '/work/state');
+  assert.equal(config.logFile, '/cwd/log/x.log');
+  assert.equal(config.stateDir, '/cwd/state');
 });
 
 test('a misspelt variable is warned about, a foreign one is not', () => {

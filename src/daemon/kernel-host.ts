@@ -1,5 +1,4 @@
 /** The cluster thread's end of the kernel thread: starts it, feeds it, writes its notifications. */
-import { writeSync } from 'node:fs';
 import { MessageChannel, receiveMessageOnPort, Worker } from 'node:worker_threads';
 import type { MessagePort } from 'node:worker_threads';
 import type { Slab } from '../cache/index.ts';
@@ -12,7 +11,7 @@ import {
   encodeInvalInode,
   encodeResend,
 } from '../fuse/wire/index.ts';
-import { createEventfd } from '../sys/index.ts';
+import { createEventfd, signalEventfd } from '../sys/index.ts';
 import type { Counters, FailureReport, Job, JobResult } from '../vfs/index.ts';
 import type { FromKernelThread, KernelThreadData, ToKernelThread } from './messages.ts';
 
@@ -43,14 +42,12 @@ export class KernelHost {
   readonly #worker: Worker;
   readonly #wakeFd: number;
   readonly #wakeFlag: Int32Array;
-  readonly #wakeMessage = Buffer.alloc(8);
   readonly #notifications: NotificationQueue;
   #hasEnded = false;
 
   constructor(parts: KernelHostParts) {
     this.#parts = parts;
     this.#wakeFd = createEventfd();
-    this.#wakeMessage.writeBigUInt64LE(1n);
     const wakeFlag = new SharedArrayBuffer(4);
     this.#wakeFlag = new Int32Array(wakeFlag);
     this.#notifications = new NotificationQueue(parts.fuseFd, NOTIFICATIONS_MAX, (error) => {
@@ -119,7 +116,7 @@ export class KernelHost {
   }
 
   #wake(): void {
-    if (Atomics.exchange(this.#wakeFlag, 0, 1) === 0) writeSync(this.#wakeFd, this.#wakeMessage);
+    if (Atomics.exchange(this.#wakeFlag, 0, 1) === 0) signalEventfd(this.#wakeFd);
   }
 
   #notify(encode: (out: Buffer) => number): void {

@@ -1,8 +1,8 @@
 // What the kernel is told, as numbers: errno values, modes, negotiated features.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { MINOR_OLDEST, negotiate } from '../fuse/device/index.ts';
-import { Errno, InitFlag, InitFlag2 } from '../fuse/wire/index.ts';
+import { negotiate } from '../fuse/device/index.ts';
+import { Errno, InitFlag, InitFlag2, PROTOCOL_MINOR_OLDEST } from '../fuse/wire/index.ts';
 import type { InitRequest } from '../fuse/wire/index.ts';
 import { ROOT_INODE } from '../vfs/index.ts';
 import type { FsErrorCode } from '../vfs/index.ts';
@@ -86,5 +86,8 @@ test('a kernel that offers all is asked for large requests and for resending', (
 
 test('the older of two minor versions is spoken', () => {
   assert.equal(negotiate(offered(0, 0, 99), { maxBackground: 1 }).reply.minor, 45);
-  assert.equal(negotiate(offered(0, 0, 31), { maxBackground: 1 }).reply.minor, MINOR_OLDEST);
+  assert.equal(
+    negotiate(offered(0, 0, 31), { maxBackground: 1 }).reply.minor,
+    PROTOCOL_MINOR_OLDEST,
+  );
 });

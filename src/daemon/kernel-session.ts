@@ -6,7 +6,7 @@
  */
 import type { Clock } from '../base/clock.ts';
 import type { MountConfig } from '../config/index.ts';
-import { MINOR_OLDEST, negotiate } from '../fuse/device/index.ts';
+import { negotiate } from '../fuse/device/index.ts';
 import type { FuseChannel, Negotiated } from '../fuse/device/index.ts';
 import {
   DirentPlusWriter,
@@ -27,8 +27,11 @@ import {
   opcodeWantsReply,
   OpenReplyFlag,
   OUT_HEADER_SIZE,
+  PROTOCOL_MAJOR,
+  PROTOCOL_MINOR_OLDEST,
   REPLY_MAX_SIZE,
   RequestDecoder,
+  Seek,
   WireError,
 } from '../fuse/wire/index.ts';
 import type { FuseRequest, RequestHeader } from '../fuse/wire/index.ts';
@@ -51,8 +54,6 @@ import { fileAttrOf, fileTypeBits, STATFS } from './presentation.ts';
 const ENTRIES_BYTES_MAX = 1024 * 1024;
 const O_ACCMODE = 3;
 const W_OK = 2;
-const SEEK_DATA = 3;
-const SEEK_HOLE = 4;
 
 interface InFlight {
   readonly header: RequestHeader;
@@ -198,10 +199,10 @@ export class KernelSession implements CoreReplies {
         this.#reply(id, (out, header) => encodeStatfsReply(out, 0, header, STATFS));
         return;
       case 'lseek':
-        if (request.whence !== SEEK_DATA && request.whence !== SEEK_HOLE) {
+        if (request.whence !== Seek.DATA && request.whence !== Seek.HOLE) {
           this.error(id, 'invalid');
         } else {
-          const whence = request.whence === SEEK_DATA ? 'data' : 'hole';
+          const whence = request.whence === Seek.DATA ? 'data' : 'hole';
           core.lseek(id, request.fh as HandleId, request.offset, whence);
         }
         return;
@@ -248,7 +249,7 @@ export class KernelSession implements CoreReplies {
   }
 
   #init(id: RequestId, request: Extract<FuseRequest, { op: 'init' }>): void {
-    if (request.major !== 7 || request.minor < MINOR_OLDEST) {
+    if (request.major !== PROTOCOL_MAJOR || request.minor < PROTOCOL_MINOR_OLDEST) {
       this.#errno(id, Errno.EPROTO);
       return;
     }

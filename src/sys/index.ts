@@ -1,4 +1,4 @@
 /** Typed libc calls that Node lacks. Only this folder touches native code through koffi. */
 export { FdReceiver } from './fd-passing.ts';
-export { createEventfd, Poller, setNonBlocking } from './libc.ts';
+export { createEventfd, Poller, setNonBlocking, signalEventfd, takeEventfd } from './libc.ts';
 export { SystemError } from './system-error.ts';

@@ -2,6 +2,7 @@
  * The few libc calls that Node lacks, typed. Every call here is synchronous and blocks the calling
  * thread only; errors come back as `SystemError` with the errno's number.
  */
+import { readSync, writeSync } from 'node:fs';
 import koffi from 'koffi';
 import { SystemError } from './system-error.ts';
 
@@ -57,11 +58,30 @@ export class Poller {
 /** EFD_CLOEXEC | EFD_NONBLOCK. */
 const EVENTFD_FLAGS = 0o2000000 | 0o4000;
 
-/** A counter that wakes a poller: write eight bytes to add, read eight bytes to take all. */
+/** A counter that wakes a poller until it is taken. */
 export function createEventfd(): number {
   const fd = nativeEventfd(0, EVENTFD_FLAGS);
   if (fd < 0) throw new SystemError('eventfd', koffi.errno());
   return fd;
+}
+
+/** What was taken is not looked at; one buffer a thread is enough. */
+const TAKEN = Buffer.alloc(8);
+const ONE = Buffer.alloc(8);
+ONE.writeBigUInt64LE(1n);
+
+/** Adds one: whoever polls the eventfd wakes up. */
+export function signalEventfd(fd: number): void {
+  writeSync(fd, ONE);
+}
+
+/** Takes the whole count; does not wait for one. */
+export function takeEventfd(fd: number): void {
+  try {
+    readSync(fd, TAKEN, 0, TAKEN.length, null);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') throw error;
+  }
 }
 
 const nativeFcntl = libc.func('int fcntl(int fd, int command, int argument)') as (

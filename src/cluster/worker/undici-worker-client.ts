@@ -162,6 +162,11 @@ export class UndiciWorkerClient implements WorkerClient {
         key === '' ? undefined : await this.#statInListing(worker, path, context, error);
       if (listed !== undefined) return listed;
     }
+    // Only a listing knows files directly under the root that the HTTP port cannot be asked for, and
+    // workers keep listings for days: that it lacks one proves nothing.
+    if (key === '' && ossHttpPath(path) === undefined) {
+      throw inexpressible(worker, path, 'root-file');
+    }
     throw new ClusterError('not-found', 'No such file or directory', { worker: worker.id, path });
   }
 

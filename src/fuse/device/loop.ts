@@ -3,8 +3,7 @@
  * the mount is gone. It blocks its thread by design: measured, a blocking loop answers four times as
  * many requests as asynchronous reads.
  */
-import { readSync } from 'node:fs';
-import { Poller } from '../../sys/index.ts';
+import { Poller, takeEventfd } from '../../sys/index.ts';
 import { READ_BUFFER_BYTES } from './channel.ts';
 import type { FuseChannel } from './channel.ts';
 
@@ -21,14 +20,13 @@ export interface LoopHandler {
 export function runLoop(channel: FuseChannel, wakeFd: number, handler: LoopHandler): void {
   const poller = new Poller([channel.fd, wakeFd]);
   const buffer = Buffer.allocUnsafeSlow(READ_BUFFER_BYTES);
-  const wakeCount = Buffer.alloc(8);
   let nextTickMs = 0;
   for (;;) {
     const nowMs = performance.now();
     if (nowMs >= nextTickMs) nextTickMs = nowMs + handler.tick();
     poller.wait(Math.max(1, Math.ceil(nextTickMs - nowMs)));
     if (poller.isReady(1)) {
-      drain(wakeFd, wakeCount);
+      takeEventfd(wakeFd);
       handler.wake();
     }
     if (handler.isStopped()) return;
@@ -38,13 +36,5 @@ export function runLoop(channel: FuseChannel, wakeFd: number, handler: LoopHandl
     const outcome = channel.read(buffer);
     if (outcome === 'gone') return;
     if (outcome !== 'none') handler.request(buffer, outcome);
-  }
-}
-
-function drain(wakeFd: number, wakeCount: Buffer): void {
-  try {
-    readSync(wakeFd, wakeCount, 0, wakeCount.length, null);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') throw error;
   }
 }

@@ -33,9 +33,6 @@ export interface NegotiateOptions {
   readonly maxBackground: number;
 }
 
-/** Oldest protocol with everything the driver relies on (Linux 5.4). */
-export const MINOR_OLDEST = 31;
-
 export function negotiate(
   request: InitRequest,
   options: NegotiateOptions,

@@ -38,7 +38,6 @@ export interface EntryReply {
   readonly attr: FileAttr;
 }
 
-export const ATTR_SIZE = 88;
 export const ENTRY_SIZE = 128;
 const ATTR_OUT_SIZE = 104;
 const STATX_OUT_SIZE = 288;

@@ -57,12 +57,3 @@ export const Errno = {
 
 export type ErrnoName = keyof typeof Errno;
 export type ErrnoCode = (typeof Errno)[ErrnoName];
-
-const NAMES = new Map<number, ErrnoName>(
-  Object.entries(Errno).map(([name, code]) => [code, name as ErrnoName]),
-);
-
-/** For logs: `ENOENT`, or `errno 999` for a number that has no name here. */
-export function errnoName(code: number): string {
-  return NAMES.get(code) ?? `errno ${code}`;
-}

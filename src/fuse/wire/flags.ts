@@ -7,8 +7,6 @@ export const PROTOCOL_MINOR = 45;
 export const PROTOCOL_MINOR_OLDEST = 31;
 
 export const ROOT_NODE_ID = 1;
-/** In `uid`/`gid` of a request header on an idmapped mount: the caller has no mapping. */
-export const INVALID_ID = 0xffffffff;
 
 /** First flag word of INIT. Bit 31 is reserved by the protocol. */
 export const InitFlag = {
@@ -105,18 +103,8 @@ export const WriteFlag = {
 export const ReleaseFlag = { FLUSH: 1 << 0, FLOCK_UNLOCK: 1 << 1 } as const;
 export const FsyncFlag = { FDATASYNC: 1 << 0 } as const;
 export const LockFlag = { FLOCK: 1 << 0 } as const;
-export const PollFlag = { SCHEDULE_NOTIFY: 1 << 0 } as const;
-export const SetxattrFlag = { ACL_KILL_SGID: 1 << 0 } as const;
 export const AttrFlag = { SUBMOUNT: 1 << 0, DAX: 1 << 1 } as const;
 export const InvalEntryFlag = { EXPIRE_ONLY: 1 << 0 } as const;
-export const IoctlFlag = {
-  COMPAT: 1 << 0,
-  UNRESTRICTED: 1 << 1,
-  RETRY: 1 << 2,
-  BITS_32: 1 << 3,
-  DIR: 1 << 4,
-  COMPAT_X32: 1 << 5,
-} as const;
 
 /** Whence values that reach us in LSEEK; the others are handled by the kernel. */
 export const Seek = { DATA: 3, HOLE: 4 } as const;

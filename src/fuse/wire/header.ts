@@ -12,7 +12,7 @@ export interface RequestHeader extends ReplyAddress {
   readonly len: number;
   readonly opcode: number;
   readonly nodeId: number;
-  /** As seen from the mount's user namespace; `INVALID_ID` where there is no mapping. */
+  /** As seen from the mount's user namespace; 0xffffffff where there is no mapping. */
   readonly uid: number;
   readonly gid: number;
   /** Thread id of the caller in the mount's pid namespace; 0 for work of the kernel itself. */

@@ -11,7 +11,7 @@
  */
 export { RequestDecoder } from './decoder.ts';
 export { WireError, type WireErrorCode } from './error.ts';
-export { Errno, errnoName, type ErrnoCode, type ErrnoName } from './errno.ts';
+export { Errno, type ErrnoCode, type ErrnoName } from './errno.ts';
 export * from './flags.ts';
 export {
   IN_HEADER_SIZE,

@@ -97,7 +97,7 @@ export const decodeBmap: DecodeBody<BmapRequest> = (header, body) => {
 /**
  * IOCTL: ioctl(2) on a file (on a directory with `InitFlag.HAS_IOCTL_DIR`).
  *
- *  0 u64 fh  8 u32 flags (`IoctlFlag`)  12 u32 cmd  16 u64 arg  24 u32 in_size  28 u32 out_size
+ *  0 u64 fh  8 u32 flags  12 u32 cmd  16 u64 arg  24 u32 in_size  28 u32 out_size
  * 32 `in_size` bytes
  *
  * Reply: `encodeIoctlReply` and at most `outSize` bytes. Errno: ENOTTY, EINVAL, EIO; ENOSYS becomes
@@ -153,10 +153,10 @@ export function encodeIoctlReply(
 /**
  * POLL: poll(2) on a file. ENOSYS is remembered and means "always ready".
  *
- *  0 u64 fh  8 u64 kh  16 u32 flags (`PollFlag`)  20 u32 events
+ *  0 u64 fh  8 u64 kh  16 u32 flags  20 u32 events
  *
  * Answered with ENOSYS here. A server that polls replies the ready events and, where
- * `PollFlag.SCHEDULE_NOTIFY` is set, notifies `kh` later.
+ * bit 0 of flags is set, notifies `kh` later.
  */
 export interface PollRequest extends RequestBase {
   readonly op: 'poll';

@@ -55,7 +55,7 @@ export interface SetxattrRequest extends RequestBase {
   readonly op: 'setxattr';
   readonly name: ByteString;
   readonly flags: number;
-  /** Bits of `SetxattrFlag`; 0 without the extension. */
+  /** Bit 0: the set-group-id bit goes; 0 without the extension. */
   readonly setxattrFlags: number;
   /** A view of the request buffer: copy it before the next request is read. */
   readonly value: Buffer;
