@@ -198,8 +198,8 @@ export class OssReader {
 
   #prove(worker: Worker, job: RangeJob, context: CallContext): Promise<boolean> {
     const file = { path: job.path, lengthBytes: job.version.lengthBytes };
-    const probe = async (offsetInPage: number): Promise<number | undefined> => {
-      const request = { ufsPath: job.ufsPath, pageIndex: 0, offsetInPage, lengthBytes: 1 };
+    const probe = async (offsetInPage: number, pageIndex: number): Promise<number | undefined> => {
+      const request = { ufsPath: job.ufsPath, pageIndex, offsetInPage, lengthBytes: 1 };
       const outcome = await this.#calls.call(
         'page',
         worker,

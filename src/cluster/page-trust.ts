@@ -12,8 +12,8 @@ import type { ClusterEvents } from './cluster-events.ts';
 import type { CallContext, Worker } from './types.ts';
 import { ClusterError } from './types.ts';
 
-/** Asks for one byte of page 0: bytes that came, or undefined for a miss. */
-export type ByteProbe = (offsetInPage: number) => Promise<number | undefined>;
+/** Asks for one byte of a page: bytes that came, or undefined for a miss. */
+export type ByteProbe = (offsetInPage: number, pageIndex: number) => Promise<number | undefined>;
 
 export interface PageTrustOptions {
   readonly pageSizeBytes: number;
@@ -74,18 +74,24 @@ export class PageTrust {
     if (this.#mismatch !== undefined || file.lengthBytes <= pageSizeBytes) return false;
     if (clock.nowMs() < (this.#retryAtMs.get(worker.id) ?? -Infinity)) return false;
     this.#retryAtMs.set(worker.id, clock.nowMs() + RETRY_MS);
-    const atEnd = await probe(pageSizeBytes);
+    const atEnd = await probe(pageSizeBytes, 0);
     if (atEnd === 0) {
       this.#proven.add(worker.id);
       return true;
     }
     const isLonger = atEnd !== undefined;
     // A miss: either page 0 is not held, or it ends before that byte.
-    if (!isLonger && (await probe(0)) !== 1) return false;
+    if (!isLonger && (await probe(0, 0)) !== 1) return false;
     const size = await this.#sizeOfPage(isLonger, file.lengthBytes, probe, context);
     // A worker caches a page only as far as a range read of another client went, so one short page
     // proves nothing, and one of no usual size even less.
-    if (!isLonger && (size === undefined || !this.#isConfirmedShort(size, file.path))) return false;
+    if (!isLonger) {
+      if (size === undefined) return false;
+      // Pages of our size end before this index, so one that is there is of a smaller size.
+      const pastTheEnd = Math.ceil(file.lengthBytes / pageSizeBytes);
+      const isProven = (await probe(0, pastTheEnd)) === 1;
+      if (!isProven && !this.#isConfirmedShort(size, file.path)) return false;
+    }
     this.#declareMismatch(worker, size, isLonger);
     return false;
   }
@@ -109,7 +115,7 @@ export class PageTrust {
       if (!isCandidate) continue;
       if (context.signal.aborted) throw new ClusterError('cancelled', 'The call was cancelled');
       // Only the very end of the page answers with no bytes.
-      if ((await probe(size)) === 0) return size;
+      if ((await probe(size, 0)) === 0) return size;
     }
     return undefined;
   }

@@ -128,6 +128,8 @@ const ufsKind: ValueKind<string> = {
       return rest === '' ? 'file:///' : `file://${rest}`;
     }
     if (rest === '') throw new ValueError();
+    // Its value is shown in many places, from the log to an extended attribute.
+    if (/^[^/]*@/.test(rest)) throw new ValueError('takes no user name, password or key');
     return `${scheme}://${rest}`;
   },
   format: (value) => value,

@@ -1,5 +1,4 @@
 /** One life of the daemon: joins the kernel thread, the cluster layer, telemetry and the admin socket. */
-import { mkdirSync } from 'node:fs';
 import { systemClock } from '../base/clock.ts';
 import { Slab, slabGeometry } from '../cache/index.ts';
 import type { ClusterClient } from '../cluster/index.ts';
@@ -25,7 +24,7 @@ import type { FromDaemon, StartDaemon } from './ipc.ts';
 import { JobRunner } from './job-runner.ts';
 import { KernelHost } from './kernel-host.ts';
 import type { KernelHostParts } from './kernel-host.ts';
-import { adminSocketPath, mountDirectory, removeState } from './state-dir.ts';
+import { adminSocketPath, makeDirectory, mountDirectory, removeState } from './state-dir.ts';
 
 /** A kernel thread that does not turn for so long is stuck: its longest work is milliseconds. */
 const HEARTBEAT_AGE_MAX_MS = 10_000;
@@ -90,7 +89,7 @@ export class Daemon {
   /** Resolves once the kernel is being answered; throws with the reason why not. */
   async start(): Promise<void> {
     const config = this.#config;
-    mkdirSync(mountDirectory(config.stateDir, config.mountpoint), { recursive: true, mode: 0o700 });
+    makeDirectory(mountDirectory(config.stateDir, config.mountpoint), 0o700);
     const client = await startClusterSide({
       config,
       logger: this.#logger,
@@ -120,6 +119,12 @@ export class Daemon {
     this.#runner = runner;
     this.#kernel = await this.#startKernelSide(slab, runner);
     await this.#startServers();
+    if (client.status().view.workers.length === 0) {
+      this.#logger.warn(
+        { clusterName: config.clusterName },
+        'No worker of this cluster is registered; check --cluster-name, or start workers',
+      );
+    }
     this.#logger.info(
       {
         driver: this.#start.driver,

@@ -1,13 +1,20 @@
 /** What the command line does with mounts: make one, take one away, ask how they are. */
 import { spawn } from 'node:child_process';
-import { mkdirSync, openSync, closeSync, statSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { closeSync, openSync, readlinkSync, realpathSync, statSync } from 'node:fs';
+import { basename, dirname, join, resolve as resolvePath } from 'node:path';
 import type { MountConfig } from '../config/index.ts';
 import { findMount, unmount } from '../fuse/device/index.ts';
 import { askAdminServer } from './admin-server.ts';
 import type { FromSupervisor, StartSupervisor } from './ipc.ts';
 import { runSupervisor } from './run-supervisor.ts';
-import { adminSocketPath, allStates, findState, isAlive, removeState } from './state-dir.ts';
+import {
+  adminSocketPath,
+  allStates,
+  findState,
+  isAlive,
+  makeDirectory,
+  removeState,
+} from './state-dir.ts';
 import type { MountState } from './state-dir.ts';
 
 export type MountOutcome =
@@ -19,6 +26,27 @@ export type Outcome = { readonly ok: true } | { readonly ok: false; readonly rea
 /** The supervisor's own deadlines come before this one. */
 const LAUNCH_TIMEOUT_MS = 90_000;
 const POLL_MS = 50;
+
+/** Links to links are followed so far, as the kernel does. */
+const LINKS_MAX = 40;
+
+/**
+ * The name under which the kernel lists the mount: without links. The last part itself is never
+ * looked into, since it may be a mount that hangs.
+ */
+function canonicalMountpoint(path: string): string {
+  let current = path;
+  for (let links = 0; links < LINKS_MAX; links++) {
+    try {
+      current = join(realpathSync(dirname(current)), basename(current));
+      current = resolvePath(dirname(current), readlinkSync(current));
+    } catch {
+      // Not a link (or not there): this is its name.
+      return current;
+    }
+  }
+  return current;
+}
 
 /** Why a mount point cannot be used, before anything is started. */
 function mountpointProblem(mountpoint: string): string | undefined {
@@ -48,10 +76,17 @@ export async function mountDaemon(
 ): Promise<MountOutcome> {
   const problem = mountpointProblem(config.mountpoint);
   if (problem !== undefined) return { ok: false, reason: problem };
-  mkdirSync(config.stateDir, { recursive: true, mode: 0o700 });
+  const canonical = { ...config, mountpoint: canonicalMountpoint(config.mountpoint) };
+  try {
+    makeDirectory(config.stateDir, 0o700);
+    if (config.logFile !== undefined) makeDirectory(dirname(config.logFile), 0o755);
+  } catch (error) {
+    const { message } = error as Error;
+    return { ok: false, reason: `No directory for --state-dir or --log-file: ${message}` };
+  }
   return options.foreground
-    ? await runForeground(config)
-    : await runBackground(withLogFile(config));
+    ? await runForeground(canonical)
+    : await runBackground(withLogFile(canonical));
 }
 
 async function runForeground(config: MountConfig): Promise<MountOutcome> {
@@ -67,7 +102,6 @@ async function runForeground(config: MountConfig): Promise<MountOutcome> {
 
 async function runBackground(config: MountConfig): Promise<MountOutcome> {
   const logFile = config.logFile as string;
-  mkdirSync(dirname(logFile), { recursive: true });
   const logFd = openSync(logFile, 'a', 0o600);
   const script = new URL('./supervisor-main.js', import.meta.url).pathname;
   const supervisor = spawn(process.execPath, [script], {
@@ -103,15 +137,18 @@ async function runBackground(config: MountConfig): Promise<MountOutcome> {
 }
 
 export async function unmountDaemon(
-  mountpoint: string,
+  given: string,
   options: { readonly lazy: boolean; readonly timeoutMs: number; readonly stateDir: string },
 ): Promise<Outcome> {
+  const mountpoint = canonicalMountpoint(given);
   const state = findState(options.stateDir, mountpoint);
   const mount = await findMount(mountpoint);
   if (mount === undefined && state === undefined) {
     return { ok: false, reason: `Nothing is mounted on "${mountpoint}"` };
   }
-  if (mount !== undefined && !mount.type.startsWith('fuse')) {
+  // libfuse mounts of ours are known by their state alone.
+  const isOurs = mount?.type === 'fuse.alluxio' || state !== undefined;
+  if (mount !== undefined && !(isOurs && mount.type.startsWith('fuse'))) {
     return { ok: false, reason: `The mount on "${mountpoint}" is ${mount.type}, not ours` };
   }
   try {
@@ -187,6 +224,8 @@ export async function daemonStatus(
   const states =
     mountpoint === undefined
       ? allStates(options.stateDir)
-      : [findState(options.stateDir, mountpoint)].filter((state) => state !== undefined);
+      : [findState(options.stateDir, canonicalMountpoint(mountpoint))].filter(
+          (state) => state !== undefined,
+        );
   return await Promise.all(states.map(async (state) => await reportOf(options.stateDir, state)));
 }

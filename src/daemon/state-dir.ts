@@ -3,8 +3,17 @@
  * description and the daemon's admin socket. It is of no use after the supervisor has ended.
  */
 import { createHash } from 'node:crypto';
-import { mkdirSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import {
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { dirname, join } from 'node:path';
 
 export interface MountState {
   readonly mountpoint: string;
@@ -15,6 +24,23 @@ export interface MountState {
   readonly restarts: number;
   readonly state: 'starting' | 'serving' | 'restarting' | 'unmounting';
   readonly readAheadKb: number | undefined;
+}
+
+/**
+ * mkdir -p. Not Node's own: that one never returns where the kernel refuses to make a directory with
+ * ENOENT although its parent is there (/proc).
+ */
+export function makeDirectory(path: string, mode: number): void {
+  try {
+    mkdirSync(path, { mode });
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'EEXIST' && statSync(path).isDirectory()) return;
+    const parent = dirname(path);
+    if (code !== 'ENOENT' || parent === path || existsSync(parent)) throw error;
+    makeDirectory(parent, mode);
+    mkdirSync(path, { mode });
+  }
 }
 
 const STATE_FILE = 'state.json';
@@ -30,7 +56,7 @@ export function adminSocketPath(stateDir: string, mountpoint: string): string {
 
 export function writeState(stateDir: string, state: MountState): void {
   const directory = mountDirectory(stateDir, state.mountpoint);
-  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  makeDirectory(directory, 0o700);
   const path = join(directory, STATE_FILE);
   // Readers see the old state or the new one, never a half.
   writeFileSync(`${path}.new`, JSON.stringify(state), { mode: 0o600 });

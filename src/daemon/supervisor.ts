@@ -19,7 +19,7 @@ import {
 import type { Negotiated } from '../fuse/device/index.ts';
 import type { FromDaemon, StartDaemon } from './ipc.ts';
 import { probeMount } from './probe-mount.ts';
-import { removeState, writeState } from './state-dir.ts';
+import { findState, isAlive, removeState, writeState } from './state-dir.ts';
 import type { MountState } from './state-dir.ts';
 
 /** Descriptor 3 in the daemon: the first after standard error. */
@@ -51,6 +51,8 @@ export class Supervisor {
   #state: MountState['state'] = 'starting';
   #readAheadKb: number | undefined;
   #isEnding = false;
+  /** The mount point was free when we came: what is mounted there now is ours. */
+  #isOwner = false;
   #resolveEnded: (failure: string | undefined) => void = () => undefined;
   /** Resolves when it is all over: undefined, or why it ended other than by an unmount. */
   readonly ended: Promise<string | undefined>;
@@ -85,6 +87,17 @@ export class Supervisor {
 
   async #mount(): Promise<void> {
     const config = this.#config;
+    const other = findState(config.stateDir, config.mountpoint);
+    if (
+      other !== undefined &&
+      other.supervisorPid !== process.pid &&
+      isAlive(other.supervisorPid)
+    ) {
+      throw new Error(
+        `"${config.mountpoint}" is already looked after by the supervisor with pid ${other.supervisorPid}; ` +
+          `unmount it first (alluxio-fuse umount ${config.mountpoint})`,
+      );
+    }
     const existing = await findMount(config.mountpoint);
     if (existing !== undefined && existing.type.startsWith('fuse')) {
       throw new Error(
@@ -92,6 +105,7 @@ export class Supervisor {
           `(alluxio-fuse umount ${config.mountpoint}, or umount -l if it is dead)`,
       );
     }
+    this.#isOwner = true;
     if (this.#driver !== 'device') return;
     try {
       this.#fuseFd = await mountDevice({
@@ -297,9 +311,9 @@ export class Supervisor {
       daemon.kill('SIGKILL');
       await gone;
     }
-    const isOurs = this.#fuseFd !== undefined || this.#driver === 'fuse-native';
+    if (!this.#isOwner) return;
     const left = await findMount(this.#config.mountpoint);
-    if (isOurs && left?.type.startsWith('fuse') === true) {
+    if (left?.type.startsWith('fuse') === true) {
       try {
         await unmount(this.#config.mountpoint, true);
       } catch (error) {

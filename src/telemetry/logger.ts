@@ -34,7 +34,7 @@ const BACKLOG_BYTES_MAX = 1024 * 1024;
 export function createLogger(options: LoggerOptions): ProcessLogger {
   const redactor = new Redactor(options.secrets);
   const sink = destination({
-    ...(options.file === undefined ? { fd: 2 } : { dest: options.file, mkdir: true }),
+    ...(options.file === undefined ? { fd: 2 } : { dest: options.file, mkdir: true, mode: 0o600 }),
     // The event loop also moves the data of every read: it must not wait for a log disk.
     sync: false,
     minLength: 0,

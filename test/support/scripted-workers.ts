@@ -67,9 +67,10 @@ export class ScriptedWorkers implements WorkerClient {
   }
 
   /** As if the owner had read the whole file through. */
-  warm(path: string): void {
+  /** All pages of a file, or the first so many. */
+  warm(path: string, pagesMax = Infinity): void {
     const file = this.files.get(path);
-    const pages = Math.ceil((file?.bytes.length ?? 0) / this.pageSizeBytes);
+    const pages = Math.min(Math.ceil((file?.bytes.length ?? 0) / this.pageSizeBytes), pagesMax);
     for (let i = 0; i < pages; i += 1) this.#held(this.ownerOf(path)).add(`${ROOT}${path}#${i}`);
   }
 

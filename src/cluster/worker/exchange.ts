@@ -262,7 +262,7 @@ class Exchange<T> implements Dispatcher.DispatchHandler {
       });
     }
     const what = this.#answered ? 'The connection broke within the answer' : 'No connection';
-    return new ClusterError('unavailable', `${what} (${code || error.message})`, details);
+    return new ClusterError('unavailable', `${what} (${error.message || code})`, details);
   }
 }
 
