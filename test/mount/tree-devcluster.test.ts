@@ -1,4 +1,9 @@
-import { FULL_TREE } from '../support/big-tree.ts';
+import { treeOf } from '../support/big-tree.ts';
 import { treeSuite } from './tree-suite.ts';
 
-treeSuite('devcluster oss', { pageSizeBytes: 1024 * 1024, spec: FULL_TREE, label: 'full tree' });
+const MIB = 1024 * 1024;
+
+treeSuite('devcluster oss', { pageSizeBytes: MIB, ...treeOf() });
+treeSuite('devcluster oss', { pageSizeBytes: 4 * MIB, ...treeOf() });
+treeSuite('devcluster enterprise', { pageSizeBytes: MIB, ...treeOf() });
+treeSuite('devcluster enterprise', { pageSizeBytes: 4 * MIB, ...treeOf() });

@@ -1,4 +1,7 @@
-import { FULL_TREE } from '../support/big-tree.ts';
+import { treeOf } from '../support/big-tree.ts';
 import { treeSuite } from './tree-suite.ts';
 
-treeSuite('real Alluxio', { pageSizeBytes: 1024 * 1024, spec: FULL_TREE, label: 'full tree' });
+const MIB = 1024 * 1024;
+
+treeSuite('real Alluxio', { pageSizeBytes: MIB, ...treeOf() });
+treeSuite('real Alluxio', { pageSizeBytes: 4 * MIB, ...treeOf() });

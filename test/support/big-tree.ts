@@ -19,7 +19,7 @@ export interface BigTreeSpec {
 }
 
 /** At least 20,000 files and 2 GB. */
-export const FULL_TREE: BigTreeSpec = {
+const FULL_TREE: BigTreeSpec = {
   wideFiles: 10_000,
   deepFiles: 10_000,
   depth: 12,
@@ -36,11 +36,11 @@ const SMALL_TREE: BigTreeSpec = {
 };
 
 /**
- * For configurations that share most of their code with one that reads the full tree: a full tree
- * takes minutes. `ALLUXIO_FUSE_TEST_FULL_TREES=1` gives each of them a full one; a test file may
- * then need more than its usual time.
+ * A full tree takes some ten minutes a configuration, which is too long for every run: it is read
+ * with `ALLUXIO_FUSE_TEST_FULL_TREES=1` (and one file at a time, by hand: it may outlast the limit
+ * that bin/test puts on a file).
  */
-export function otherTree(): { readonly spec: BigTreeSpec; readonly label: string } {
+export function treeOf(): { readonly spec: BigTreeSpec; readonly label: string } {
   return process.env['ALLUXIO_FUSE_TEST_FULL_TREES'] === '1'
     ? { spec: FULL_TREE, label: 'full tree' }
     : { spec: SMALL_TREE, label: 'smaller tree' };
