@@ -8,6 +8,9 @@
 declare const byteStringBrand: unique symbol;
 export type ByteString = string & { readonly [byteStringBrand]: true };
 
+/** Linux NAME_MAX: the longest name of one file, in bytes. */
+export const NAME_BYTES_MAX = 255;
+
 const utf8Decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 /** Bytes as they came from the kernel, a file system or a socket. */

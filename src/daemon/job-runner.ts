@@ -2,6 +2,7 @@
  * Runs the core's jobs against the cluster, on the cluster thread. Every job ends with exactly one
  * final result, whatever happens; every job has a deadline.
  */
+import { NAME_BYTES_MAX } from '../base/byte-string.ts';
 import type { ByteString } from '../base/byte-string.ts';
 import type { Slab } from '../cache/index.ts';
 import { ClusterError } from '../cluster/index.ts';
@@ -23,8 +24,6 @@ const FETCHES_MAX = 24;
 const QUESTIONS_MAX = 64;
 /** Entries of one message to the core: some milliseconds of its time. */
 const BATCH_ENTRIES_MAX = 1000;
-/** Linux NAME_MAX. */
-const NAME_BYTES_MAX = 255;
 
 export interface JobRunnerParts {
   readonly client: ClusterClient;

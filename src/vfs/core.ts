@@ -6,7 +6,7 @@
  * INVARIANT: every request is answered exactly once, at once or later.
  */
 import type { ByteString } from '../base/byte-string.ts';
-import { byteStringOfText, bytesOfByteString } from '../base/byte-string.ts';
+import { byteStringOfText, bytesOfByteString, NAME_BYTES_MAX } from '../base/byte-string.ts';
 import type { Clock } from '../base/clock.ts';
 import type { PageTier } from '../cache/index.ts';
 import type { CoreContext } from './context.ts';
@@ -28,9 +28,6 @@ import type {
   JobResult,
   RequestId,
 } from './types.ts';
-
-/** Linux NAME_MAX. */
-const NAME_BYTES_MAX = 255;
 
 /** A tick's work: some milliseconds; four ticks a second keep up with any walk of a tree. */
 const TRIM_BATCH = 8192;

@@ -2,6 +2,7 @@
 import type { Content, Inode } from './inode-table.ts';
 import type { Listing } from './listing.ts';
 import type { ReadAhead } from './read-ahead.ts';
+import { INCARNATION_STRIDE } from './types.ts';
 import type { FsErrorCode, HandleId } from './types.ts';
 
 export interface FileHandle {
@@ -20,9 +21,6 @@ export interface DirectoryHandle {
 }
 
 export type Handle = FileHandle | DirectoryHandle;
-
-/** As for inodes: numbers of different lives of the daemon are apart. */
-const INCARNATION_STRIDE = 2 ** 32;
 
 export class Handles {
   readonly #base: number;

@@ -12,7 +12,7 @@ import { joinPath } from '../base/byte-string.ts';
 import type { ByteString } from '../base/byte-string.ts';
 import type { CachedFile } from '../cache/index.ts';
 import type { Listing } from './listing.ts';
-import { ROOT_INODE } from './types.ts';
+import { INCARNATION_STRIDE, ROOT_INODE } from './types.ts';
 import type { FileKind, InodeId, StatusMessage, VersionMessage } from './types.ts';
 
 /** One version of a file's content, shared by all handles that opened that version. */
@@ -52,9 +52,6 @@ export interface Inode {
   /** The content that the kernel may hold pages of since the last open. */
   openedContent: Content | undefined;
 }
-
-/** Inode numbers of one life of the daemon: 2^32, within the 2^53 that a number can hold. */
-const INCARNATION_STRIDE = 2 ** 32;
 
 export class InodeTable {
   readonly root: Inode;

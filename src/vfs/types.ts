@@ -15,6 +15,9 @@ export type JobId = Id<'job'>;
 
 export const ROOT_INODE = 1 as InodeId;
 
+/** Numbers of inodes, and of handles, of one life of the daemon; within the 2^53 of a number. */
+export const INCARNATION_STRIDE = 2 ** 32;
+
 /** Every way a request can fail. The daemon maps each to one errno. */
 export type FsErrorCode =
   | 'not-found'
