@@ -1,4 +1,4 @@
-/** Names that no port of an open-source worker carries without changing them. */
+/** Names that no port of any worker carries without changing them. */
 import type { ByteString } from '../base/byte-string.ts';
 import { textOfByteString } from '../base/byte-string.ts';
 import type { InexpressibleReason } from './cluster-events.ts';
@@ -7,6 +7,7 @@ import type { InexpressibleReason } from './cluster-events.ts';
 export function lostName(name: ByteString): InexpressibleReason | undefined {
   if (name.includes('?')) return 'question-mark';
   if (name.includes('\\')) return 'backslash';
+  if (name.includes('\0')) return 'other';
   return textOfByteString(name) === undefined ? 'invalid-utf8' : undefined;
 }
 
@@ -15,6 +16,12 @@ export function isUnderRoot(path: ByteString): boolean {
   return !path.includes('/', 1);
 }
 
-export function reasonFor(path: ByteString): InexpressibleReason {
+/** Why the status or the bytes of `path` could not be asked for. */
+export function reasonForFile(path: ByteString): InexpressibleReason {
   return lostName(path) ?? (isUnderRoot(path) ? 'root-file' : 'other');
+}
+
+/** Why the directory could not be listed: directly under the root is where it may well be. */
+export function reasonForListing(path: ByteString): InexpressibleReason {
+  return lostName(path) ?? 'other';
 }

@@ -24,7 +24,7 @@ export interface ListingRouterParts {
   readonly fallback: UnderStoreFallback;
   readonly clock: Clock;
   readonly events: ClusterEvents;
-  readonly noteInexpressible: (error: ClusterError, about: { path: ByteString }) => void;
+  readonly noteInexpressible: (error: ClusterError, directory: ByteString) => void;
 }
 
 /** A worker that is quiet for this long within a listing is left for the next one. */
@@ -59,7 +59,7 @@ export class ListingRouter {
         events.retry('list', last.code);
       }
     }
-    const { reason, error } = whyNot(path, last);
+    const { reason, error } = whyNot(path, last, fallback.isConfigured);
     yield* fresh(this.#fromUnderStore(path, reason, error, context), listed);
   }
 
@@ -115,7 +115,7 @@ export class ListingRouter {
     context: CallContext,
   ): AsyncGenerator<FileStatus[], void, undefined> {
     const { fallback, noteInexpressible, clock } = this.#parts;
-    if (reason === 'inexpressible') noteInexpressible(error, { path });
+    if (reason === 'inexpressible') noteInexpressible(error, path);
     remainingMs(context, clock);
     const store = await fallback.reachable();
     if (store === undefined) throw error;
@@ -134,13 +134,22 @@ async function* fresh(
   }
 }
 
-function whyNot(path: ByteString, last: ClusterError | undefined): NoAnswer {
+function whyNot(
+  path: ByteString,
+  last: ClusterError | undefined,
+  hasUnderStore: boolean,
+): NoAnswer {
   if (last?.code === 'inexpressible') return { reason: 'inexpressible', error: last };
   if (last === undefined) return noAnswer(last);
+  // What the user can find out and we cannot: whether it is this directory or the workers.
   const message =
-    `No worker could list "${displayByteString(path)}"; the last said: ${last.message}. ` +
-    'Open-source workers fail for a directory that holds a name which is not valid UTF-8; with ' +
-    '--ufs set to a file:// under store on this machine it would be listed from there';
+    `No worker could list "${displayByteString(path)}"; the last one asked said: ${last.message}. ` +
+    'If other directories can be listed, then this one holds a name that is not valid UTF-8, ' +
+    'which open-source workers fail for. ' +
+    (hasUnderStore
+      ? 'The under store of --ufs, which could list it, does not answer either'
+      : 'It would be listed from the under store if --ufs were a file:// directory of this ' +
+        'machine and --under-store-fallback auto');
   const code = last.code === 'timeout' ? 'timeout' : 'unavailable';
   const details = { path, worker: last.worker, retryable: true, cause: last };
   return { reason: 'workers-failed', error: new ClusterError(code, message, details) };

@@ -17,9 +17,9 @@ import type {
   ReadResult,
   WorkerStatus,
 } from './cluster-client.ts';
-import type { ClusterEvents } from './cluster-events.ts';
+import type { ClusterEvents, InexpressibleReason } from './cluster-events.ts';
 import { firstAnswer } from './failover.ts';
-import { reasonFor } from './inexpressible.ts';
+import { reasonForFile, reasonForListing } from './inexpressible.ts';
 import { ListingRouter } from './listing-router.ts';
 import type { Membership } from './membership/index.ts';
 import { OssReader } from './oss-reader.ts';
@@ -106,11 +106,20 @@ export class RoutedClient implements ClusterClient {
     });
     const fallback = this.#fallback;
     const oss = new OssReader({ client, calls, trust, choice, pageSizeBytes, clock });
-    const noteInexpressible = (error: Error, { path }: { path: ByteString }): void =>
-      this.#noteInexpressible(path, error.message);
     const shared = { client, calls, placement, fallback, personalityOf, clock, events };
-    this.#ranges = new RangeRouter({ ...shared, breakers, choice, oss, noteInexpressible });
-    this.#listings = new ListingRouter({ ...shared, noteInexpressible });
+    this.#ranges = new RangeRouter({
+      ...shared,
+      breakers,
+      choice,
+      oss,
+      noteInexpressible: (error, { path: file }) =>
+        this.#noteInexpressible(file, reasonForFile(file), error.message),
+    });
+    this.#listings = new ListingRouter({
+      ...shared,
+      noteInexpressible: (error, directory) =>
+        this.#noteInexpressible(directory, reasonForListing(directory), error.message),
+    });
     this.#stopListening = membership.onChange((view) => this.#setView(view));
     this.#setView(membership.view());
   }
@@ -132,7 +141,9 @@ export class RoutedClient implements ClusterClient {
       if (answer.type === 'file') this.#choice.noteVersion(ufsPath, answer, clock.nowMs());
       return answer;
     }
-    if (result.reason === 'inexpressible') this.#noteInexpressible(normal, result.error.message);
+    if (result.reason === 'inexpressible') {
+      this.#noteInexpressible(normal, reasonForFile(normal), result.error.message);
+    }
     remainingMs(context, clock);
     const store = await this.#fallback.reachable();
     if (store === undefined) throw result.error;
@@ -247,9 +258,8 @@ export class RoutedClient implements ClusterClient {
     return success;
   }
 
-  #noteInexpressible(path: ByteString, message: string): void {
+  #noteInexpressible(path: ByteString, reason: InexpressibleReason, message: string): void {
     const { events, logger } = this.#options;
-    const reason = reasonFor(path);
     events.inexpressible(reason);
     if (this.#loggedPaths.has(path)) return;
     this.#loggedPaths.set(path, true);

@@ -1,4 +1,5 @@
 /** How what the cluster tells is shown as stat(2) and statvfs(2): owner, mode, sizes. */
+import { NAME_BYTES_MAX } from '../base/byte-string.ts';
 import type { MountConfig } from '../config/index.ts';
 import type { FileAttr, StatfsReply } from '../fuse/wire/index.ts';
 import type { Attributes, FileKind } from '../vfs/index.ts';
@@ -53,6 +54,6 @@ export const STATFS: StatfsReply = {
   files: FILES,
   ffree: FILES,
   bsize: BLOCK_BYTES,
-  namelen: 255,
+  namelen: NAME_BYTES_MAX,
   frsize: BLOCK_BYTES,
 };

@@ -458,7 +458,10 @@ test('a listing gets the names that workers leave out from the under store', asy
 test('a directory that workers trip over is listed by the under store, else an error that says so', async () => {
   const bare = build();
   bare.workers.directories.set('/d', ['a', 'POISON']);
-  await assert.rejects(names(bare, '/d'), failsWith('unavailable', /not valid UTF-8.*--ufs/));
+  await assert.rejects(
+    names(bare, '/d'),
+    failsWith('unavailable', /not valid UTF-8.*if --ufs were/),
+  );
   bare.workers.directories.set('/e', ['POISON']);
   for (let i = 0; i < 6; i += 1) await assert.rejects(names(bare, '/e'));
   await until(() => bare.workers.countOf('health') > 0);
@@ -466,6 +469,17 @@ test('a directory that workers trip over is listed by the under store, else an e
   const world = build({ hasStore: true });
   world.workers.directories.set('/d', ['a', 'POISON']);
   assert.deepEqual(await names(world, '/d'), ['a', 'POISON']);
+  const away = build({ hasStore: true, storeIsUp: false });
+  away.workers.directories.set('/d', ['a', 'POISON']);
+  await assert.rejects(names(away, '/d'), failsWith('unavailable', /does not answer either/));
+});
+
+test('a directory under the root that cannot be listed is not counted as a file there', async () => {
+  const world = build();
+  world.workers.directories.set('/d:e', ['UNASKABLE']);
+  await assert.rejects(names(world, '/d:e'), failsWith('inexpressible'));
+  await assert.rejects(names(world, '/d?'), failsWith('inexpressible'));
+  assert.deepEqual(world.events, ['inexpressible other', 'inexpressible question-mark']);
 });
 
 test('a listing cut half way goes on at the next worker without double names', async () => {

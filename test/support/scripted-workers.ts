@@ -108,6 +108,8 @@ export class ScriptedWorkers implements WorkerClient {
     for (const [i, name] of names.entries()) {
       // The script for "the worker trips over what is in the directory".
       if (name === 'POISON') throw new ClusterError('unavailable', 'Closed', { retryable: true });
+      // As the real client does for a directory that neither port can be asked for.
+      if (name === 'UNASKABLE') throw new ClusterError('inexpressible', 'Cannot be asked for');
       if (i > 0 && this.faults.get(worker.host) === 'short') {
         throw new ClusterError('unavailable', 'Closed half way', { retryable: true });
       }

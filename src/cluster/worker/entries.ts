@@ -2,7 +2,7 @@
  * The JSON of `/v1/files` and `/v1/info`: a top-level array of entries, parsed as it arrives, so
  * that the first entries of a long listing are there early and the whole is never held.
  */
-import { byteStringOfText, type ByteString } from '../../base/byte-string.ts';
+import { byteStringOfText, NAME_BYTES_MAX, type ByteString } from '../../base/byte-string.ts';
 import type { InexpressibleReason } from '../cluster-events.ts';
 import { ClusterError, type FileStatus } from '../types.ts';
 
@@ -165,7 +165,7 @@ export function readEntry(value: unknown): Entry | Dropped {
   };
 }
 
-/** A name that a directory can hold; 255 bytes is Linux's own limit. */
+/** A name that a directory can hold. */
 function isName(name: string): boolean {
   return (
     name !== '' &&
@@ -173,7 +173,7 @@ function isName(name: string): boolean {
     name !== '..' &&
     !name.includes('/') &&
     !name.includes('\0') &&
-    Buffer.byteLength(name) <= 255
+    Buffer.byteLength(name) <= NAME_BYTES_MAX
   );
 }
 

@@ -4,8 +4,7 @@
  * another file.
  */
 import { createHash } from 'node:crypto';
-import { bytesOfByteString, textOfByteString, type ByteString } from '../../base/byte-string.ts';
-import type { InexpressibleReason } from '../cluster-events.ts';
+import { bytesOfByteString, type ByteString } from '../../base/byte-string.ts';
 
 /**
  * What the open-source HTTP port carries as it is: printable ASCII, for it decodes nothing but three
@@ -35,15 +34,6 @@ export function percentEncode(bytes: string, keepSlash = false): string {
 
 function percentOf(char: string): string {
   return `%${char.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`;
-}
-
-/** Why no port of a worker can carry the path, or undefined where one can. */
-export function inexpressibleReason(path: ByteString): InexpressibleReason | undefined {
-  if (path.includes('?')) return 'question-mark';
-  if (path.includes('\\')) return 'backslash';
-  if (path.includes('\0')) return 'other';
-  if (textOfByteString(path) === undefined) return 'invalid-utf8';
-  return undefined;
 }
 
 /** First directory and the rest, without slashes at the seam; the key is '' for `/name`. */

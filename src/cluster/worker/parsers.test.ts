@@ -4,7 +4,8 @@ import { describe, it } from 'node:test';
 import { byteStringOfText, type ByteString } from '../../base/byte-string.ts';
 import { ClusterError } from '../types.ts';
 import { EntryScanner, parseEntries, readEntry } from './entries.ts';
-import { inexpressibleReason, ossHttpPath, percentEncode, s3Target } from './names.ts';
+import { lostName } from '../inexpressible.ts';
+import { ossHttpPath, percentEncode, s3Target } from './names.ts';
 import {
   parseContentRange,
   parseLocation,
@@ -302,7 +303,7 @@ describe('names on the wire', () => {
       assert.equal(decode(s3Target(at, false)), at);
       const http = ossHttpPath(at);
       if (http === undefined) continue;
-      assert.equal(inexpressibleReason(at), undefined, at);
+      assert.equal(lostName(at), undefined, at);
       assert.match(http, /^[!-~]+$/);
       assert.doesNotMatch(http, /[&=?\\]/);
       assert.equal(http.replace(/%(?:2F|3A|3F)/g, '!'), at);

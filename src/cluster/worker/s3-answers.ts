@@ -1,5 +1,5 @@
 /** What the S3 port answers, beyond HTTP: listings, errors, redirects, and the two odd headers. */
-import type { ByteString } from '../../base/byte-string.ts';
+import { NAME_BYTES_MAX, type ByteString } from '../../base/byte-string.ts';
 import { ClusterError, type FileStatus } from '../types.ts';
 import { childText, parseXml, type XmlElement } from './xml.ts';
 
@@ -61,7 +61,7 @@ function isName(name: string): boolean {
   return (
     name !== '.' &&
     name !== '..' &&
-    name.length <= 255 &&
+    name.length <= NAME_BYTES_MAX &&
     !name.includes('/') &&
     !name.includes('\0') &&
     !name.includes('\\')

@@ -6,6 +6,7 @@
 import { displayByteString, joinPath, type ByteString } from '../../base/byte-string.ts';
 import { silentLogger, type Logger } from '../../base/logger.ts';
 import { ignoredEvents, type ClusterEvents, type InexpressibleReason } from '../cluster-events.ts';
+import { lostName } from '../inexpressible.ts';
 import {
   ClusterError,
   type ByteSink,
@@ -23,14 +24,7 @@ import type {
 } from '../worker-client.ts';
 import type { Dropped, Entry } from './entries.ts';
 import { HttpPort } from './http-port.ts';
-import {
-  baseName,
-  bucketAndKey,
-  isPlain,
-  ossHttpPath,
-  inexpressibleReason,
-  percentEncode,
-} from './names.ts';
+import { baseName, bucketAndKey, isPlain, ossHttpPath, percentEncode } from './names.ts';
 import { Origins } from './origins.ts';
 import { Personalities } from './personalities.ts';
 import { S3Port } from './s3-port.ts';
@@ -368,7 +362,7 @@ function assertRange(worker: Worker, request: RangeRequest): void {
  * there is never sent, for the answer would be about another file.
  */
 function assertExpressible(worker: Worker, path: ByteString): void {
-  const reason = inexpressibleReason(path);
+  const reason = lostName(path);
   if (reason !== undefined) throw inexpressible(worker, path, reason);
 }
 

@@ -3,12 +3,15 @@
  * text only. So a path with U+FFFD may stand for many names: it is refused, since guessing could
  * open another file. A name that is really spelled with U+FFFD is refused with them.
  */
-import { byteStringOfText, bytesOfByteString, textOfByteString } from '../../base/byte-string.ts';
+import {
+  byteStringOfText,
+  bytesOfByteString,
+  NAME_BYTES_MAX,
+  textOfByteString,
+} from '../../base/byte-string.ts';
 import type { ByteString } from '../../base/byte-string.ts';
 
 const REPLACEMENT = '\u{fffd}';
-/** Linux NAME_MAX. */
-const NAME_BYTES_MAX = 255;
 
 /** Undefined where the text does not tell which bytes it was made of. */
 export function bytesOfText(text: string): ByteString | undefined {
