@@ -672,6 +672,19 @@ describe('calls to a worker', () => {
     await rejectsWith(client.readS3(worker, range(0, 10), noSink, context()), 'unavailable');
   });
 
+  it('to a wrong S3 port name the option that says the port', async () => {
+    const { client, worker, s3 } = await setUp(closed);
+    const read = (): Promise<unknown> => client.readS3(worker, range(0, 10), noSink, context());
+    await assert.rejects(read(), /The S3 port \d+ closed the connection; is --worker-s3-port/);
+    await s3.close();
+    await assert.rejects(read(), /ECONNREFUSED.*; is --worker-s3-port/);
+    const atHttpPort = { ...worker, s3Port: worker.httpPort };
+    await assert.rejects(
+      client.readS3(atHttpPort, range(0, 10), noSink, context()),
+      /closed the connection; is --worker-s3-port/,
+    );
+  });
+
   it('fail on what is not HTTP, is too long, or is not JSON', async () => {
     const page = { ufsPath: ufs('/b/k'), pageIndex: 0 };
     const noise = await setUp((_, socket) => socket.end('what is this?\r\n\r\n'));

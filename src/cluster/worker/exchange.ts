@@ -34,6 +34,8 @@ export interface ExchangeRequest {
   /** For messages. */
   readonly workerId: string;
   readonly path?: string;
+  /** What to look at where nobody answers at all: ends the message. */
+  readonly hint?: string;
 }
 
 export interface ExchangeLimits {
@@ -262,7 +264,8 @@ class Exchange<T> implements Dispatcher.DispatchHandler {
       });
     }
     const what = this.#answered ? 'The connection broke within the answer' : 'No connection';
-    return new ClusterError('unavailable', `${what} (${error.message || code})`, details);
+    const hint = this.#answered ? '' : (this.#request.hint ?? '');
+    return new ClusterError('unavailable', `${what} (${error.message || code})${hint}`, details);
   }
 }
 

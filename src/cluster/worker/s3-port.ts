@@ -24,6 +24,11 @@ const maxListPageBytes = 16 * 1024 * 1024;
 /** 10^8 entries; a server that pages for ever ends here. */
 const maxListPages = 100_000;
 
+/** etcd does not tell this port, so it is the first thing to doubt. */
+const portHint =
+  '; is --worker-s3-port (or the port in --worker-hosts) the S3 port of the workers, and is their ' +
+  'S3 API on (alluxio.worker.s3.api.enabled)?';
+
 /** What HEAD says; `whole` tells a file from a directory. */
 export interface HeadAnswer {
   readonly status: Omit<FileStatus, 'name'>;
@@ -158,12 +163,13 @@ export class S3Port {
     context: CallContext,
     headers: Readonly<Record<string, string>> = {},
   ): Promise<T> {
-    const request = { method, target, path, headers, workerId: worker.id };
+    const request = { method, target, path, headers, workerId: worker.id, hint: portHint };
     try {
       return await this.#connections(worker).exchange(request, reader, context);
     } catch (error) {
       if (!(error instanceof ClosedWithoutAnswer)) throw error;
-      throw new ClusterError('unavailable', 'The S3 port closed the connection', {
+      const message = `The S3 port ${worker.s3Port} closed the connection${portHint}`;
+      throw new ClusterError('unavailable', message, {
         worker: worker.id,
         path,
         retryable: true,
