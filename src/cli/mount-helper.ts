@@ -3,6 +3,7 @@
  * systems it does not know. A link /sbin/mount.alluxio to this program makes it such a helper.
  */
 import { basename } from 'node:path';
+import { withoutAddedWords } from '../config/index.ts';
 
 export function isMountHelper(programPath: string): boolean {
   return basename(programPath).startsWith('mount.');
@@ -18,6 +19,9 @@ export function mountHelperArguments(args: readonly string[]): string[] | undefi
       // Sloppy options, no mtab and verbose change nothing here.
     } else if (arg === '-t' || arg === '-N') {
       index++;
+    } else if (arg === '-o') {
+      const options = withoutAddedWords(args[++index] ?? '');
+      if (options !== '') translated.push('-o', options);
     } else {
       translated.push(arg);
     }

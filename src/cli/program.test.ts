@@ -144,7 +144,13 @@ test('wrong usage and wrong configuration exit with 2 and say what is wrong', as
     [['mount', 'a', 'b', 'c'], /Too many arguments: "c"/],
     [['mount', '/m', '--page-sze', '1'], /unknown option '--page-sze'[^]*mean --page-size/],
     [['mount', '/m', '--page-size'], /argument missing/],
-    [['mount', '/m', '--etcd-password', 'x'], /unknown option '--etcd-password'/],
+    [
+      ['mount', '/m', ...enough, '--etcd-password', 'sesame'],
+      /etcd-password \(--etcd-password\): "\(hidden\)" is not accepted on a command line.*FUSE_ETCD_PASSWORD/,
+    ],
+    [['mount', '/m', ...enough, '--etcd-password=sesame'], /use --etcd-password-file, ALLUXIO_FU/],
+    [['mount', '/m', ...enough, '--etcd-password'], /use --etcd-password-file, ALLUXIO_FUSE/],
+    [['mount', '/m', ...enough, '-o', 'rw'], /read-only \(-o rw\): "false" is not possible/],
     [['mount', '/m'], /etcd-hosts: must be given[^]*ufs: must be given/],
     [['mount', '/m', ...enough, '--no-read-only'], /read-only \(--no-read-only\).*cannot write/],
     [['umount'], /missing required argument/],
@@ -157,6 +163,7 @@ test('wrong usage and wrong configuration exit with 2 and say what is wrong', as
     const { code, out, err, calls } = await run(args);
     assert.equal(code, 2, args.join(' '));
     assert.match(err, pattern);
+    assert.doesNotMatch(err, /sesame/);
     assert.equal(out, '');
     assert.deepEqual(calls, []);
   }
@@ -269,7 +276,10 @@ test('arguments of a mount helper become those of mount', () => {
     's3://b',
     '/m',
     '-o',
-    'rw,ro',
+    'ro',
   ]);
+  const words = mountHelperArguments(['x', '/m', '-o', 'rw,etcd_hosts=a\\,b']);
+  assert.deepEqual(words, ['mount', 'x', '/m', '-o', 'etcd_hosts=a\\,b']);
+  assert.deepEqual(mountHelperArguments(['x', '/m', '-o', 'rw']), ['mount', 'x', '/m']);
   assert.equal(mountHelperArguments(['s3://b', '/m', '-f']), undefined);
 });

@@ -69,6 +69,10 @@ export class Candidates {
     for (const { field, row } of optionList) {
       const text = flags[field];
       if (text === undefined) continue;
+      if (row.isSecret === true) {
+        this.#refuseSecret({ field, row }, `--${row.key}`);
+        continue;
+      }
       const isNegative = isBooleanOption(row) && text === 'false';
       const where = `--${isNegative ? 'no-' : ''}${row.key}`;
       const place: Place = { source: 'flag', where, baseDir: this.#cwd };
@@ -189,7 +193,9 @@ export class Candidates {
     const positive = optionList.find(({ row }) => mountOptionNames(row).includes(normal));
     const negated = /^no_?(.+)$/.exec(normal)?.[1] ?? '';
     const negative = optionList.find(
-      ({ row }) => isBooleanOption(row) && mountOptionNames(row).includes(negated),
+      ({ row }) =>
+        (isBooleanOption(row) && mountOptionNames(row).includes(negated)) ||
+        row.negativeMountOptions?.includes(normal) === true,
     );
     const option = positive ?? negative;
     const where = `-o ${name}`;

@@ -2,7 +2,7 @@
 import { optionList } from './options.ts';
 import type { OptionField, RawValues } from './options.ts';
 import type { ConfigProblem, MountConfig, Provenance, SourceKind } from './types.ts';
-import { formatSize } from './values.ts';
+import { formatDuration, formatSize } from './values.ts';
 
 /** Fewer could not hold the page being read, the next one and one more for a second reader. */
 const PAGES_MIN = 4;
@@ -40,13 +40,14 @@ export function combine(raw: RawValues, context: CombineContext): CombinedValues
     });
   };
 
+  const strengthOf = (field: OptionField): number => STRENGTH.indexOf(provenance[field].source);
+
   /** Which of two options that exclude each other counts. */
   const choose = <T extends OptionField>(one: T, other: T): T | undefined => {
     if (raw[one] === undefined && raw[other] === undefined) return undefined;
     if (raw[one] === undefined) return other;
     if (raw[other] === undefined) return one;
-    const strengths = [one, other].map((field) => STRENGTH.indexOf(provenance[field].source));
-    const difference = (strengths[0] ?? 0) - (strengths[1] ?? 0);
+    const difference = strengthOf(one) - strengthOf(other);
     if (difference === 0) problem(one, undefined, `excludes ${provenance[other].where}: give one`);
     return difference >= 0 ? one : other;
   };
@@ -73,11 +74,23 @@ export function combine(raw: RawValues, context: CombineContext): CombinedValues
   const minimum = PAGES_MIN * raw.pageSizeBytes;
   if (raw.memoryLimitBytes < minimum) {
     const [given, page] = [formatSize(raw.memoryLimitBytes), formatSize(raw.pageSizeBytes)];
-    const reason = `is too small for pages of ${page}; use at least ${formatSize(minimum)}`;
+    const pages = `pages of ${page} (${provenance.pageSizeBytes.where})`;
+    const reason = `is too small for ${pages}; use at least ${formatSize(minimum)}`;
     problem('memoryLimitBytes', given, reason);
   }
   if (raw.connectTimeoutMs > raw.requestTimeoutMs) {
-    problem('connectTimeoutMs', undefined, 'must not be longer than --request-timeout');
+    const [connect, request] = [raw.connectTimeoutMs, raw.requestTimeoutMs].map(formatDuration);
+    // The one that somebody gave, else the one that was given more strongly.
+    const isRequest = strengthOf('requestTimeoutMs') >= strengthOf('connectTimeoutMs');
+    if (isRequest) {
+      const other = `--connect-timeout is ${connect} (${provenance.connectTimeoutMs.where})`;
+      const reason = `is too short: ${other}; use at least ${connect}, or a shorter --connect-timeout with it`;
+      problem('requestTimeoutMs', request, reason);
+    } else {
+      const other = `--request-timeout is ${request} (${provenance.requestTimeoutMs.where})`;
+      const reason = `is too long: ${other}; use at most ${request}, or a longer --request-timeout with it`;
+      problem('connectTimeoutMs', connect, reason);
+    }
   }
   if (!raw.readOnly) {
     const reason = 'is not possible: this release cannot write; leave it out to mount read-only';

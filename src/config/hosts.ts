@@ -46,6 +46,7 @@ function formatEtcdHost({ scheme, host, port }: EtcdHost): string {
 
 function listKind<T>(
   allowed: string,
+  noCredentials: string,
   parseOne: (text: string) => T,
   formatOne: (value: T) => string,
 ): ValueKind<readonly T[]> {
@@ -53,6 +54,8 @@ function listKind<T>(
     placeholder: 'LIST',
     allowed,
     parse(text) {
+      // Before the parts are looked at: a password may hold commas, and would be shown in part.
+      if (text.includes('@')) throw new ValueError(noCredentials);
       const parts = splitList(text);
       if (parts.length === 0) throw new ValueError('names no host');
       return parts.map(parseOne);
@@ -63,12 +66,14 @@ function listKind<T>(
 
 export const etcdHostsKind: ValueKind<readonly EtcdHost[]> = listKind(
   'a comma list of HOST, HOST:PORT, http://HOST:PORT or https://HOST:PORT',
+  'takes no user name or password (there are --etcd-username and --etcd-password-file)',
   parseEtcdHost,
   formatEtcdHost,
 );
 
 export const workerHostsKind: ValueKind<readonly HostAndPorts[]> = listKind(
   'a comma list of HOST, HOST:HTTP_PORT or HOST:HTTP_PORT:S3_PORT',
+  'takes no user name or password',
   (text) => parseHost(text, 2),
   ({ host, ports }) => [host, ...ports].join(':'),
 );

@@ -29,7 +29,9 @@ function names(option: AnyOption): string {
     const negative = isBooleanOption(row) ? `, ${code(`--no-${row.key}`)}` : '';
     const value = row.kind.placeholder === '' ? '' : ` ${row.kind.placeholder}`;
     lines.push(`flag ${code(`${flag}${value}`)}${negative}`);
-    lines.push(`\`-o\` ${mountOptionNames(row).map(code).join(', ')}`);
+    const negatives = row.negativeMountOptions?.map(code).join(', ');
+    const off = negatives === undefined ? '' : `; false: ${negatives}`;
+    lines.push(`\`-o\` ${mountOptionNames(row).map(code).join(', ')}${off}`);
   }
   lines.push(`environment ${code(environmentName(row))}`);
   if (field !== 'config') lines.push(`YAML ${code(row.key)}`);

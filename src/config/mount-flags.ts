@@ -17,8 +17,6 @@ const IGNORED = [
   'owner',
   'group',
   'defaults',
-  // mount(8) hands "rw" to every helper, asked for or not; the mount is read-only all the same.
-  'rw',
   'auto_unmount',
   'nonempty',
   'big_writes',
@@ -89,6 +87,16 @@ export function parseMountOptions(text: string): MountOptionWord[] {
       if (equals < 0) return { name: word.trim(), value: undefined };
       return { name: word.slice(0, equals).trim(), value: word.slice(equals + 1) };
     });
+}
+
+/**
+ * mount(8) hands "rw" to every helper, asked for or not, so there it says nothing: the other sources
+ * and the default decide. Asked for at our own command line it is meant.
+ */
+export function withoutAddedWords(text: string): string {
+  return formatMountOptions(
+    parseMountOptions(text).filter(({ name, value }) => name !== 'rw' || value !== undefined),
+  );
 }
 
 export function formatMountOptions(words: readonly MountOptionWord[]): string {

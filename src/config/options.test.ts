@@ -17,7 +17,10 @@ test('names of options do not collide in any source', () => {
   const lists = [
     optionList.map(({ row }) => row.key),
     optionList.map(({ row }) => environmentName(row)),
-    optionList.flatMap(({ row }) => mountOptionNames(row)),
+    optionList.flatMap(({ row }) => [
+      ...mountOptionNames(row),
+      ...(row.negativeMountOptions ?? []),
+    ]),
     optionList.flatMap(({ row }) => row.properties ?? []),
   ];
   for (const names of lists) assert.deepEqual(names, [...new Set(names)]);

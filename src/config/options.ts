@@ -48,6 +48,8 @@ export interface OptionRow<T> {
   readonly properties?: readonly string[];
   /** Further `-o` keys, as libfuse spells them. */
   readonly mountOptions?: readonly string[];
+  /** Further `-o` words that mean false. */
+  readonly negativeMountOptions?: readonly string[];
   /** Undefined where the option has no value unless given. */
   readonly fallback: (context: DefaultContext) => T | undefined;
   /** For help and docs, where the default depends on the machine or is not there. */
@@ -426,8 +428,9 @@ export const options: OptionTable = {
     group: 'Mount',
     kind: booleanKind,
     mountOptions: ['ro'],
+    negativeMountOptions: ['rw'],
     fallback: () => true,
-    doc: 'Mount read-only. Writing is not implemented in this release, so false is refused; the word `rw`, which mount(8) always adds, is ignored.',
+    doc: 'Mount read-only. Writing is not implemented in this release, so false is refused. The word `rw` is ignored where it comes from mount(8), which always adds it.',
   },
   driver: {
     key: 'driver',

@@ -209,12 +209,26 @@ test('rules over several options are checked after all sources', () => {
     [{ flags: { ...enough, memoryLimitBytes: '16MB', pageSizeBytes: '4MB' } }, undefined],
     [
       { flags: { ...enough, memoryLimitBytes: '32MB' }, mountOptions: ['page_size=16MB'] },
-      /^memory-limit .*: "32MB" is too small for pages of 16MB; use at least 64MB$/,
+      /^memory-limit .*: "32MB" is too small for pages of 16MB \(-o page_size\); use at least 64MB$/,
     ],
     [{ flags: { ...enough, memoryLimitBytes: '15MB' } }, /memory-limit.*too small; use a size/],
     [{ flags: { ...enough, readOnly: 'false' } }, /^read-only \(--no-read-only\): "false" is not/],
     [{ flags: enough, mountOptions: ['noread_only'] }, /^read-only \(-o noread_only\)/],
-    [{ flags: { ...enough, requestTimeoutMs: '1s' } }, /^connect-timeout: must not be longer/],
+    [{ flags: enough, mountOptions: ['rw'] }, /^read-only \(-o rw\): "false" is not possible/],
+    [{ flags: enough, mountOptions: ['rw,ro'] }, undefined],
+    [{ flags: enough, mountOptions: ['rw=1'] }, /^read-only \(-o rw\): "1" takes no value/],
+    [
+      { flags: { ...enough, requestTimeoutMs: '1' } },
+      /^request-timeout \(--request-timeout\): "1s" is too short: --connect-timeout is 3s \(default\); use at least 3s, or/,
+    ],
+    [
+      {
+        flags: { ...enough, connectTimeoutMs: '2' },
+        env: { ALLUXIO_FUSE_REQUEST_TIMEOUT: '1s' },
+      },
+      /^connect-timeout \(--connect-timeout\): "2s" is too long: --request-timeout is 1s \(ALLUXIO_FUSE_REQUEST_TIMEOUT\); use at most 1s/,
+    ],
+    [{ flags: { ...enough, requestTimeoutMs: '1', connectTimeoutMs: '1' } }, undefined],
     [{ flags: { ...enough, etcdUsername: 'u' } }, /^etcd-username .*needs a password/],
     [{ flags: enough, env: { ALLUXIO_FUSE_ETCD_PASSWORD: 'p' } }, /^etcd-username: must be given/],
     [{ flags: { ...enough, etcdCertFile: 'c' } }, /etcd-cert-file .*needs both/],
@@ -261,13 +275,43 @@ test('secrets are taken from files and environment, never from a command line, a
     assert.doesNotMatch(formatConfig(inspectConfig(asked), style), /sesame|weaker/);
   }
   for (const changes of [
+    { flags: { ...flags, etcdPassword: 'sesame' } },
     { flags, mountOptions: ['etcd_password=sesame'] },
     { flags, mountOptions: ['alluxio.etcd.password=sesame'] },
     { flags, properties: ['alluxio.etcd.password=sesame'] },
   ]) {
     const problems = problemsOf(changes);
-    assert.match(problems.join('\n'), /not accepted on a command line/);
+    assert.match(
+      problems.join('\n'),
+      /not accepted on a command line.*--etcd-password-file, ALLUXIO_FUSE_ETCD_PASSWORD or a file/,
+    );
     assert.doesNotMatch(problems.join('\n'), /sesame/);
+  }
+});
+
+test('a password in a value that takes none is not repeated', () => {
+  const wrong: [Changes, RegExp][] = [
+    [
+      { flags: { ...enough, etcdHosts: 'http://u:sesame@h' } },
+      /^etcd-hosts \(--etcd-hosts\): "\(hidden\)@h" takes no user name or password.*--etcd-password-file/,
+    ],
+    [{ flags: { ...enough, etcdHosts: 'e1,u:se,sa@me@h,e2' } }, /"\(hidden\)@h,e2" takes no/],
+    [{ flags: { ufs: 's3://b', workerHosts: 'u:sesame@h' } }, /^worker-hosts .*takes no user/],
+    [{ flags: { etcdHosts: 'e', ufs: 's3://key:sesame@b' } }, /^ufs .*"\(hidden\)@b" takes no/],
+    [{ flags: enough, source: 's3://key:sesame@b' }, /contradicts --ufs file:/],
+    [
+      { flags: { etcdHosts: 'e', ufs: 's3://key:sesame@b' }, source: 's3://b' },
+      /contradicts --ufs \(hidden\)@b/,
+    ],
+    [
+      { flags: { ...enough, config: '/c' }, files: { '/c': 'log-level: http://u:sesame@h' } },
+      /^log-level/,
+    ],
+  ];
+  for (const [changes, pattern] of wrong) {
+    const problems = problemsOf(changes).join('\n');
+    assert.match(problems, pattern);
+    assert.doesNotMatch(problems, /sesame|sa@me|u:se/);
   }
 });
 
@@ -284,7 +328,7 @@ test('words of fstab are understood', () => {
     inputs({
       source: 's3://bucket/data/',
       mountOptions: [
-        'rw,_netdev,nofail,noauto,user,defaults,x-systemd.requires=network.target,comment=a b',
+        'ro,_netdev,nofail,noauto,user,defaults,x-systemd.requires=network.target,comment=a b',
         'nosuid,nodev,noexec,noatime,noallow_other,etcd_hosts=a;b:1,attr_timeout=1.5',
       ],
     }),

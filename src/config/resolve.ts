@@ -13,7 +13,7 @@ import { mountFlags } from './mount-flags.ts';
 import { environmentName, optionList, options } from './options.ts';
 import type { AnyOption, DefaultContext, OptionField, RawValues } from './options.ts';
 import type { ConfigProblem, MountConfig, Provenance } from './types.ts';
-import { ValueError } from './values.ts';
+import { ValueError, withoutCredentials } from './values.ts';
 
 export interface ConfigInputs {
   readonly mountpoint: string | undefined;
@@ -111,7 +111,13 @@ export function inspectConfig(inputs: ConfigInputs): ConfigInspection {
           mountpoint: resolvePath(inputs.cwd, inputs.mountpoint),
           mountFlags: flags,
         };
-  return { config, entries, mountFlags: flags, problems, warnings };
+  return { config, entries, mountFlags: flags, problems: problems.map(presentable), warnings };
+}
+
+/** Of all sources alike: whatever was given may hold a password that does not belong there. */
+function presentable(problem: ConfigProblem): ConfigProblem {
+  const { value } = problem;
+  return value === undefined ? problem : { ...problem, value: withoutCredentials(value) };
 }
 
 /** fstab's first field and the first of two positionals. */
@@ -135,7 +141,7 @@ function addSourceArgument(candidates: Candidates, source: string | undefined): 
   }
   const flag = candidates.strongest('ufs');
   if (flag !== undefined && flag.text !== source) {
-    const reason = `contradicts ${flag.where} ${flag.text}`;
+    const reason = `contradicts ${flag.where} ${withoutCredentials(flag.text)}`;
     candidates.problems.push({ option: 'ufs', where, value: source, reason });
   }
   candidates.add('ufs', { ...place, text: source });

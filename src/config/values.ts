@@ -205,3 +205,11 @@ export function splitList(text: string): string[] {
     .map((part) => part.trim())
     .filter((part) => part !== '');
 }
+
+/**
+ * Text of a wrong value as it may be shown. Somebody may have put a password where none belongs
+ * (`http://user:password@host`): what stands before an `@` is left out.
+ */
+export function withoutCredentials(text: string): string {
+  return text.replace(/^[^]*:[^]*@/, '(hidden)@');
+}

@@ -61,7 +61,13 @@ export function addMountCommand(
   const attributes = new Map<string, OptionField>();
   for (const option of optionList) {
     const { field, row } = option;
-    if (!isFlagOnCommandLine(row)) continue;
+    if (!isFlagOnCommandLine(row)) {
+      // Only to be refused with what to do instead; as an unknown flag it would be repeated.
+      const refused = new Option(`--${row.key} [${row.kind.placeholder}]`).hideHelp();
+      command.addOption(refused);
+      attributes.set(refused.attributeName(), field);
+      continue;
+    }
     const description = `${row.doc} (default: ${defaultText(option)})`;
     const isBoolean = isBooleanOption(row);
     const value = isBoolean ? '' : ` <${row.kind.placeholder}>`;
