@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { systemClock } from '../base/clock.ts';
 import type { Logger } from '../base/logger.ts';
 import {
+  ClusterError,
   createWorkerClient,
   DEFAULT_FALLBACK_LIMITS,
   EtcdMembership,
@@ -111,6 +112,7 @@ async function startMembership(parts: ClusterSideParts): Promise<Membership> {
   } catch (error) {
     const last = membership.lastError();
     await membership.close();
+    if (error instanceof ClusterError && error.code === 'permission') throw error;
     throw new Error(
       `No answer from ${membership.source} within ${FIRST_VIEW_TIMEOUT_MS / 1000} s` +
         `${last === undefined ? '' : `: ${last}`}; check --etcd-hosts and --cluster-name`,

@@ -228,6 +228,7 @@ test('user and password are used where etcd demands them', { skip }, async () =>
     await client.role('root').create();
     const user = await client.user('root').create('secret');
     await user.addRole('root');
+    await client.user('guest').create('guest');
     await client.auth.authEnable();
   });
   const admin = new Etcd3({ hosts: etcd.url, auth });
@@ -236,6 +237,32 @@ test('user and password are used where etcd demands them', { skip }, async () =>
       await until('the refusal', () => membership.lastError() !== undefined);
       assert.equal(membership.status(), 'starting');
     });
+    // Each is told at once, and names the option to look at.
+    const refused: [EtcdMembershipOptions['auth'], RegExp][] = [
+      [undefined, /demands a login; give --etcd-username/],
+      [
+        { username: 'root', password: 'wrong' },
+        /refused the login of "root".*--etcd-password-file/,
+      ],
+      [{ username: 'nobody', password: 'x' }, /refused the login of "nobody".*--etcd-username/],
+      [{ username: 'guest', password: 'guest' }, /"guest" log in but not read \/ServiceDiscovery/],
+    ];
+    for (const [login, message] of refused) {
+      await observe(
+        'auth',
+        async ({ membership, lines }) => {
+          await assert.rejects(membership.ready(soon(WAIT_MS_MAX)), (error) => {
+            assert.ok(error instanceof ClusterError);
+            assert.equal(error.code, 'permission');
+            assert.match(error.message, message);
+            assert.doesNotMatch(error.message, /wrong"|within/);
+            return true;
+          });
+          assert.deepEqual(lines, ['etcd refuses us; the last good view stays']);
+        },
+        { auth: login },
+      );
+    }
     await observe(
       'auth',
       async ({ membership, hosts }) => {
@@ -248,5 +275,13 @@ test('user and password are used where etcd demands them', { skip }, async () =>
   } finally {
     await admin.auth.authDisable();
     admin.close();
+    await observe(
+      'auth',
+      async ({ membership }) => {
+        const failure = { message: /no users, authentication is not enabled; leave out --etcd-u/ };
+        await assert.rejects(membership.ready(soon(WAIT_MS_MAX)), failure);
+      },
+      { auth },
+    );
   }
 });

@@ -12,7 +12,7 @@ import type { ClusterEvents } from '../cluster-events.ts';
 import type { CallContext, MembershipView, Worker } from '../types.ts';
 import { ClusterError } from '../types.ts';
 import type { EtcdSourceOptions, RangeAnswer } from './etcd-source.ts';
-import { EtcdSource } from './etcd-source.ts';
+import { EtcdRefusal, EtcdSource } from './etcd-source.ts';
 import type { Membership, MembershipStatus } from './membership.ts';
 import { ViewHolder } from './membership.ts';
 import { Waker } from './waker.ts';
@@ -58,11 +58,13 @@ export class EtcdMembership implements Membership {
   readonly #holder = new ViewHolder();
   readonly #waker = new Waker();
   readonly #badKeys = new Set<string>();
+  /** Ends with the first good answer, or with the first refusal. */
   readonly #firstAnswer: Promise<void>;
   readonly #loop: Promise<void>;
   #resolveFirstAnswer: () => void = () => undefined;
   #lastGoodAtMs: number | undefined;
   #lastError: string | undefined;
+  #isRefused = false;
   #isWatchLost = false;
   #isTouched = false;
   #isEmptyOnce = false;
@@ -80,7 +82,10 @@ export class EtcdMembership implements Membership {
     this.#loop = this.#run();
   }
 
-  /** Resolves with the first good answer; throws `timeout` or `cancelled`. The source goes on. */
+  /**
+   * Resolves with the first good answer; throws `permission` when etcd refuses us before one, and
+   * `timeout` or `cancelled`. The source goes on in any case.
+   */
   async ready(context: CallContext): Promise<void> {
     const waker = new Waker();
     const abort = (): void => waker.wake();
@@ -97,6 +102,7 @@ export class EtcdMembership implements Membership {
     if (this.#lastGoodAtMs !== undefined) return;
     if (context.signal.aborted)
       throw new ClusterError('cancelled', 'Waiting for etcd was cancelled');
+    if (this.#isRefused) throw new ClusterError('permission', this.#lastError ?? '');
     throw new ClusterError(
       'timeout',
       `No answer from ${this.source}: ${this.#lastError ?? 'none yet'}`,
@@ -217,6 +223,7 @@ export class EtcdMembership implements Membership {
     this.#isEmptyOnce = false;
     if (this.#lastError !== undefined) logger.info({ source: this.source }, 'etcd answers again');
     this.#lastError = undefined;
+    this.#isRefused = false;
     this.#lastGoodAtMs = clock.nowMs();
     events.membership('read-ok', workers.length);
     if (this.#holder.replace(workers)) {
@@ -258,12 +265,16 @@ export class EtcdMembership implements Membership {
     if (this.#isClosed) return;
     const message = error instanceof Error ? error.message : String(error);
     this.#options.events.membership('read-failed', this.view().workers.length);
+    const isRefused = error instanceof EtcdRefusal;
     // Once per outage; the next line is the one that says it is over.
-    if (this.#lastError === undefined) {
+    if (this.#lastError === undefined || (isRefused && !this.#isRefused)) {
       const fields = { source: this.source, error: message, workers: this.view().workers.length };
-      this.#options.logger.warn(fields, 'etcd does not answer; the last good view stays');
+      const what = isRefused ? 'etcd refuses us' : 'etcd does not answer';
+      this.#options.logger.warn(fields, `${what}; the last good view stays`);
     }
     this.#lastError = message;
+    this.#isRefused = isRefused;
+    if (isRefused) this.#resolveFirstAnswer();
   }
 
   #connect(): EtcdSource {

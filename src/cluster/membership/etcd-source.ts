@@ -3,7 +3,7 @@
  * away after the first trouble and a new one is made: the reconnecting, retrying and revision
  * keeping inside etcd3 is not relied on, so that nothing in it can hang or loop on our account.
  */
-import { Etcd3 } from 'etcd3';
+import { Etcd3, EtcdAuthenticationFailedError, EtcdPermissionDeniedError } from 'etcd3';
 import type { IOptions, Watcher } from 'etcd3';
 
 export interface EtcdSourceOptions {
@@ -29,6 +29,14 @@ export interface RangeAnswer {
   readonly isTruncated: boolean;
 }
 
+/** etcd answers, but not to us: asking again helps only after somebody has changed something. */
+export class EtcdRefusal extends Error {
+  constructor(message: string, cause: unknown) {
+    super(message, { cause });
+    this.name = 'EtcdRefusal';
+  }
+}
+
 /** Alluxio leases live 120 s; a silently dead watch connection is found well within that. */
 const KEEPALIVE_TIME_MS = 30_000;
 const KEEPALIVE_TIMEOUT_MS = 10_000;
@@ -36,16 +44,22 @@ const KEEPALIVE_TIMEOUT_MS = 10_000;
 export class EtcdSource {
   readonly #client: Etcd3;
   readonly #timeoutMs: number;
+  readonly #username: string | undefined;
   #watcher: Watcher | undefined;
 
   constructor(options: EtcdSourceOptions) {
     this.#timeoutMs = options.requestTimeoutMs;
+    this.#username = options.auth?.username;
     this.#client = new Etcd3(clientOptions(options));
   }
 
+  /** Throws `EtcdRefusal` where etcd does not let us read. */
   async readPrefix(prefix: string, limit: number): Promise<RangeAnswer> {
     const request = this.#client.getAll().prefix(prefix).limit(limit).exec();
-    const answer = await withTimeout(request, this.#timeoutMs, 'etcd did not answer a read');
+    const read = withTimeout(request, this.#timeoutMs, 'etcd did not answer a read');
+    const answer = await read.catch((error: unknown) => {
+      throw refusalOf(error, this.#username, prefix) ?? error;
+    });
     return {
       entries: answer.kvs.map((kv) => ({ key: kv.key.toString('utf8'), value: kv.value })),
       revision: BigInt(answer.header.revision),
@@ -97,6 +111,33 @@ export class EtcdSource {
     }
     this.#client.close();
   }
+}
+
+/** Two of these have no class of their own in etcd3; their texts are constants of etcd. */
+function refusalOf(
+  error: unknown,
+  username: string | undefined,
+  prefix: string,
+): EtcdRefusal | undefined {
+  const text = error instanceof Error ? error.message : '';
+  if (error instanceof EtcdAuthenticationFailedError) {
+    const what = `etcd refused the login of "${username}": wrong name or password`;
+    const where = '--etcd-username and --etcd-password-file (or ALLUXIO_FUSE_ETCD_PASSWORD)';
+    return new EtcdRefusal(`${what}; check ${where}`, error);
+  }
+  if (text.includes('etcdserver: user name is empty')) {
+    const message = 'etcd demands a login; give --etcd-username and --etcd-password-file';
+    return new EtcdRefusal(message, error);
+  }
+  if (error instanceof EtcdPermissionDeniedError) {
+    const what = `etcd lets "${username}" log in but not read ${prefix}`;
+    return new EtcdRefusal(`${what}; grant that, or give another --etcd-username`, error);
+  }
+  if (text.includes('etcdserver: authentication is not enabled')) {
+    const what = 'etcd refused the login: it has no users, authentication is not enabled';
+    return new EtcdRefusal(`${what}; leave out --etcd-username and the password`, error);
+  }
+  return undefined;
 }
 
 function clientOptions(options: EtcdSourceOptions): IOptions {
