@@ -92,11 +92,6 @@ export function combine(raw: RawValues, context: CombineContext): CombinedValues
       problem('connectTimeoutMs', connect, reason);
     }
   }
-  if (!raw.readOnly) {
-    const reason = 'is not possible: this release cannot write; leave it out to mount read-only';
-    problem('readOnly', 'false', reason);
-  }
-
   const membership = choose('etcdHosts', 'workerHosts');
   // A value that was given but is wrong has been reported already.
   const isGiven = (field: OptionField): boolean => provenance[field].source !== 'default';

@@ -430,7 +430,43 @@ export const options: OptionTable = {
     mountOptions: ['ro'],
     negativeMountOptions: ['rw'],
     fallback: () => true,
-    doc: 'Mount read-only. Writing is not implemented in this release, so false is refused. The word `rw` is ignored where it comes from mount(8), which always adds it.',
+    doc: 'Mount read-only: recommended for training data. The word `rw` is ignored where it comes from mount(8), which always adds it.',
+  },
+  writeMode: {
+    key: 'write-mode',
+    group: 'Mount',
+    kind: choiceKind(['through', 'back']),
+    fallback: () => 'through',
+    doc: 'When close(2) and fsync(2) of a changed file return. through: when the under store has it. back: close(2) returns when the journal on the disk of this machine has it, and the upload follows; fsync(2) always waits for the under store.',
+  },
+  stagingDir: {
+    key: 'staging-dir',
+    group: 'Mount',
+    kind: pathKind,
+    fallback({ uid, env }) {
+      if (uid === 0) return '/var/lib/alluxio-fuse';
+      const data = env['XDG_STATE_HOME'];
+      if (data !== undefined && data.startsWith('/')) return `${data}/alluxio-fuse`;
+      return `/tmp/alluxio-fuse-staging-${uid}`;
+    },
+    defaultText:
+      '/var/lib/alluxio-fuse for root, else $XDG_STATE_HOME/alluxio-fuse or /tmp/alluxio-fuse-staging-UID',
+    isPath: true,
+    doc: 'Directory for what programs have written and the cluster does not have yet, with the journal. On a disk that survives a reboot.',
+  },
+  stagingLimitBytes: {
+    key: 'staging-limit',
+    group: 'Mount',
+    kind: sizeKind({ min: 16 * MB, max: 1024 * TB }),
+    fallback: () => 10 * GB,
+    doc: 'Most bytes in --staging-dir; a write that would exceed it fails with "No space left on device".',
+  },
+  posixAttributes: {
+    key: 'posix-attributes',
+    group: 'Mount',
+    kind: choiceKind(['auto', 'on', 'off']),
+    fallback: () => 'auto',
+    doc: 'Whether owner, mode, times, symbolic links and extended attributes are kept in a hidden file of each directory, since Alluxio cannot hold them. auto: where the mount is writable. off: such changes fail.',
   },
   driver: {
     key: 'driver',

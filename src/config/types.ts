@@ -61,6 +61,13 @@ export interface OptionValues {
   readonly allowOther: boolean;
   readonly defaultPermissions: boolean;
   readonly readOnly: boolean;
+  /** `through`: close(2) waits for the cluster; `back`: for the journal on this machine's disk. */
+  readonly writeMode: 'through' | 'back';
+  /** Where bytes wait that the cluster does not have yet; survives a reboot only on a real disk. */
+  readonly stagingDir: string;
+  readonly stagingLimitBytes: number;
+  /** Whether owner, mode, times and links that programs set are kept beside the data. */
+  readonly posixAttributes: 'auto' | 'on' | 'off';
   readonly driver: Driver;
   readonly maxBackground: number;
   /** What `df` and /proc/mounts show as the source. */

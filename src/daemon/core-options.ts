@@ -17,6 +17,14 @@ const LISTING_ENTRIES_MAX = 1_000_000;
 export function coreOptionsOf(config: MountConfig, incarnation: number): CoreOptions {
   return {
     incarnation,
+    isReadOnly: config.readOnly,
+    isWriteBack: config.writeMode === 'back',
+    defaults: {
+      uid: config.uid,
+      gid: config.gid,
+      fileMode: config.fileMode,
+      dirMode: config.dirMode,
+    },
     attrTimeoutMs: config.attrTimeoutMs,
     entryTimeoutMs: config.entryTimeoutMs,
     negativeTimeoutMs: config.negativeTimeoutMs,

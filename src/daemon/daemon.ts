@@ -24,6 +24,7 @@ import type { FromDaemon, StartDaemon } from './ipc.ts';
 import { JobRunner } from './job-runner.ts';
 import { KernelHost } from './kernel-host.ts';
 import type { KernelHostParts } from './kernel-host.ts';
+import { plainFiles } from './plain-files.ts';
 import { adminSocketPath, makeDirectory, mountDirectory, removeState } from './state-dir.ts';
 
 /** A kernel thread that does not turn for so long is stuck: its longest work is milliseconds. */
@@ -111,6 +112,8 @@ export class Daemon {
     const slab = this.#createSlab();
     const runner = new JobRunner({
       client,
+      files: plainFiles(client),
+      writes: undefined,
       slab,
       pageSizeBytes: config.pageSizeBytes,
       requestTimeoutMs: config.requestTimeoutMs,

@@ -19,6 +19,16 @@ export function errnoOf(code: FsErrorCode): ErrnoCode {
       return Errno.EROFS;
     case 'permission':
       return Errno.EACCES;
+    case 'not-permitted':
+      return Errno.EPERM;
+    case 'exists':
+      return Errno.EEXIST;
+    case 'not-empty':
+      return Errno.ENOTEMPTY;
+    case 'no-space':
+      return Errno.ENOSPC;
+    case 'too-large':
+      return Errno.EFBIG;
     case 'invalid':
       return Errno.EINVAL;
     case 'name-too-long':

@@ -6,27 +6,29 @@ import { NAME_BYTES_MAX } from '../base/byte-string.ts';
 import type { ByteString } from '../base/byte-string.ts';
 import type { Slab } from '../cache/index.ts';
 import { ClusterError } from '../cluster/index.ts';
-import type {
-  CallContext,
-  ClusterClient,
-  ClusterErrorCode,
-  FileStatus,
-  FileVersion,
-} from '../cluster/index.ts';
-import type { FsErrorCode, Job, JobId, JobResult, StatusMessage } from '../vfs/index.ts';
+import type { CallContext, ClusterClient, ClusterErrorCode } from '../cluster/index.ts';
+import type { NodeStatus, WritableStore } from '../store/index.ts';
+import type { FsErrorCode, Job, JobId, JobResult } from '../vfs/index.ts';
+import { versionOf } from './versions.ts';
+import { isWriteJob, runWriteJob, statusMessage, writeTimeoutMs } from './write-jobs.ts';
 
 /**
  * Fetches under way at once. Each is up to 4 MiB on a connection of its own; a worker serves small
  * files best at about 16 connections.
  */
 const FETCHES_MAX = 24;
+/** Uploads and renames: each is mostly one stream through one connection. */
+const CHANGES_MAX = 32;
 /** Single questions and listings are small and must not wait behind fetches. */
 const QUESTIONS_MAX = 64;
 /** Entries of one message to the core: some milliseconds of its time. */
 const BATCH_ENTRIES_MAX = 1000;
 
 export interface JobRunnerParts {
-  readonly client: ClusterClient;
+  readonly client: Pick<ClusterClient, 'locate'>;
+  /** What the mount shows; with `writes`, also what it may change. */
+  readonly files: Pick<WritableStore, 'stat' | 'list' | 'read'>;
+  readonly writes: WritableStore | undefined;
   readonly slab: Slab;
   readonly pageSizeBytes: number;
   readonly requestTimeoutMs: number;
@@ -69,6 +71,7 @@ export class JobRunner {
   readonly #parts: JobRunnerParts;
   readonly #fetches = new Lane(FETCHES_MAX);
   readonly #questions = new Lane(QUESTIONS_MAX);
+  readonly #changes = new Lane(CHANGES_MAX);
   readonly #controllers = new Map<JobId, AbortController>();
   #isClosed = false;
 
@@ -89,9 +92,12 @@ export class JobRunner {
     this.#controllers.set(job.id, controller);
     if (this.#isClosed) controller.abort();
     // The deadline counts from here: time in the queue is time that somebody waits.
-    const deadlineMs = performance.now() + this.#parts.requestTimeoutMs;
+    const { requestTimeoutMs } = this.#parts;
+    const isChange = isWriteJob(job);
+    const timeoutMs = isChange ? writeTimeoutMs(job, requestTimeoutMs) : requestTimeoutMs;
+    const deadlineMs = performance.now() + timeoutMs;
     const isFetch = job.kind === 'fetch';
-    const lane = isFetch ? this.#fetches : this.#questions;
+    const lane = isFetch ? this.#fetches : isChange ? this.#changes : this.#questions;
     lane.add(
       async () => await this.#runToEnd(job, { signal: controller.signal, deadlineMs }),
       isFetch && job.isAhead,
@@ -116,10 +122,15 @@ export class JobRunner {
   }
 
   async #runOne(job: RunnableJob, context: CallContext): Promise<void> {
-    const { client, deliver } = this.#parts;
+    const { client, files, writes, deliver } = this.#parts;
+    if (isWriteJob(job)) {
+      if (writes === undefined) throw new ClusterError('unsupported', 'The mount is read-only');
+      deliver(await runWriteJob(writes, job, context));
+      return;
+    }
     switch (job.kind) {
       case 'stat': {
-        const status = await client.stat(job.path, context);
+        const status = await files.stat(job.path, context);
         deliver({ kind: 'status', id: job.id, status: statusMessage(status) });
         return;
       }
@@ -138,8 +149,8 @@ export class JobRunner {
   }
 
   async #list(id: JobId, path: ByteString, context: CallContext): Promise<void> {
-    const { client, deliver } = this.#parts;
-    let pending: FileStatus[] = [];
+    const { files, deliver } = this.#parts;
+    let pending: NodeStatus[] = [];
     const send = (isLast: boolean): void => {
       const batch = {
         names: pending.map((status) => status.name),
@@ -148,7 +159,7 @@ export class JobRunner {
       deliver({ kind: 'listed', id, batch, isLast });
       pending = [];
     };
-    for await (const statuses of client.list(path, context)) {
+    for await (const statuses of files.list(path, context)) {
       for (const status of statuses) {
         if (!isName(status.name)) continue;
         pending.push(status);
@@ -161,7 +172,7 @@ export class JobRunner {
   }
 
   async #fetch(job: FetchJob, context: CallContext): Promise<void> {
-    const { client, pageSizeBytes, deliver } = this.#parts;
+    const { files, pageSizeBytes, deliver } = this.#parts;
     const lengthBytes = job.pages.reduce((sum, page) => sum + page.lengthBytes, 0);
     let handedOver = 0;
     /** By page: up to where its bytes have arrived in order. Several pages may arrive side by side. */
@@ -170,12 +181,12 @@ export class JobRunner {
       deliver({ kind: 'page', id: job.id, pageIndex: job.firstPage + handedOver });
       handedOver++;
     };
-    await client.read(
+    await files.read(
       {
         path: job.path,
         offset: job.firstPage * pageSizeBytes,
         lengthBytes,
-        version: versionOf(job),
+        version: versionOf(job.version),
       },
       (chunk, offsetInRange) => {
         this.#store(job, chunk, offsetInRange, handedOver * pageSizeBytes);
@@ -228,21 +239,6 @@ function noteArrival(arrived: number[], pageSizeBytes: number, start: number, en
     if (Math.max(0, start - pageStart) > reached) continue;
     arrived[index] = Math.max(reached, Math.min(end - pageStart, pageSizeBytes));
   }
-}
-
-function statusMessage(status: FileStatus): StatusMessage {
-  return {
-    kind: status.type,
-    lengthBytes: status.lengthBytes,
-    mtimeMs: status.mtimeMs,
-    mode: status.mode,
-    contentHash: status.contentHash,
-  };
-}
-
-function versionOf(job: FetchJob): FileVersion {
-  const { lengthBytes, mtimeMs, contentHash } = job.version;
-  return { lengthBytes, mtimeMs, ...(contentHash === undefined ? {} : { contentHash }) };
 }
 
 /** Whether the kernel takes it as a name; it fails a whole listing for one that it does not. */

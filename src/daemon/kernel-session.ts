@@ -12,6 +12,7 @@ import {
   DirentPlusWriter,
   DirentWriter,
   encodeAttrReply,
+  encodeCreateReply,
   encodeDataHeader,
   encodeEmptyReply,
   encodeEntryReply,
@@ -22,6 +23,7 @@ import {
   encodeOpenReply,
   encodeStatfsReply,
   encodeStatxReply,
+  encodeWriteReply,
   encodeXattrSizeReply,
   Errno,
   opcodeWantsReply,
@@ -48,11 +50,11 @@ import type {
   RequestId,
 } from '../vfs/index.ts';
 import { errnoOf } from './errno-table.ts';
+import { asChange, change, openModeOf } from './kernel-writes.ts';
 import { fileAttrOf, fileTypeBits, STATFS } from './presentation.ts';
 
 /** Largest READDIR that the kernel sends is one request; the header goes in front. */
 const ENTRIES_BYTES_MAX = 1024 * 1024;
-const O_ACCMODE = 3;
 const W_OK = 2;
 
 interface InFlight {
@@ -80,6 +82,23 @@ const OPERATION_OF: Partial<Record<FuseRequest['op'], OperationName>> = {
   forget: 'Forget',
   'batch-forget': 'Forget',
   interrupt: 'Interrupt',
+  create: 'Create',
+  write: 'Write',
+  setattr: 'Setattr',
+  readlink: 'Readlink',
+  mkdir: 'Mkdir',
+  mknod: 'Mknod',
+  symlink: 'Symlink',
+  link: 'Link',
+  unlink: 'Unlink',
+  rmdir: 'Rmdir',
+  rename: 'Rename',
+  flush: 'Flush',
+  fsync: 'Fsync',
+  fsyncdir: 'Fsyncdir',
+  fallocate: 'Fallocate',
+  setxattr: 'Setxattr',
+  removexattr: 'Removexattr',
   init: 'Init',
   destroy: 'Destroy',
 };
@@ -175,7 +194,7 @@ export class KernelSession implements CoreReplies {
         core.access(id, ino, (request.mask & W_OK) !== 0);
         return;
       case 'open':
-        core.open(id, ino, (request.flags & O_ACCMODE) !== 0);
+        core.open(id, ino, openModeOf(request.flags));
         return;
       case 'read':
         core.read(id, request.fh as HandleId, request.offset, request.size);
@@ -217,12 +236,16 @@ export class KernelSession implements CoreReplies {
         core.interrupt(request.targetUnique as RequestId);
         return;
       case 'destroy':
-      case 'fsync':
-      case 'fsyncdir':
         this.ok(id);
         return;
+      case 'fsync':
+        core.save(id, request.fh as HandleId);
+        return;
+      case 'fsyncdir':
+        core.saveDirectory(id, request.fh as HandleId);
+        return;
       case 'readlink':
-        this.error(id, 'invalid');
+        core.readlink(id, ino);
         return;
       case 'ioctl':
         this.#errno(id, Errno.ENOTTY);
@@ -230,8 +253,11 @@ export class KernelSession implements CoreReplies {
       case 'notify-reply':
         this.#done(id);
         return;
-      // Nothing is buffered for a reader: the kernel may stop to tell us of every close(2).
       case 'flush':
+        // Nothing is buffered for a reader: the kernel may stop to tell us of every close(2).
+        if (this.#parts.config.readOnly) this.#errno(id, Errno.ENOSYS);
+        else core.save(id, request.fh as HandleId);
+        return;
       // Answered by the kernel itself once it knows that we do not.
       case 'poll':
       case 'bmap':
@@ -240,12 +266,19 @@ export class KernelSession implements CoreReplies {
       case 'setlk':
       case 'setlkw':
       case 'copy-file-range':
+      case 'copy-file-range-64':
         this.#errno(id, Errno.ENOSYS);
         return;
       default:
-        // What is left would change something.
-        this.error(id, 'read-only');
+        this.#change(id, core, request);
     }
+  }
+
+  #change(id: RequestId, core: Core, request: FuseRequest): void {
+    const changing = asChange(request);
+    if (this.#parts.config.readOnly) this.error(id, 'read-only');
+    else if (changing === undefined) this.error(id, 'unsupported');
+    else change(core, id, changing, (code) => this.error(id, code));
   }
 
   #init(id: RequestId, request: Extract<FuseRequest, { op: 'init' }>): void {
@@ -255,6 +288,7 @@ export class KernelSession implements CoreReplies {
     }
     const { reply, negotiated } = negotiate(request, {
       maxBackground: this.#parts.config.maxBackground,
+      isReadOnly: this.#parts.config.readOnly,
     });
     this.#reply(id, (out, header) => encodeInitReply(out, 0, header, reply));
     this.#parts.onNegotiated(negotiated);
@@ -290,6 +324,29 @@ export class KernelSession implements CoreReplies {
   opened(id: RequestId, handle: HandleId, keepCache: boolean): void {
     const openFlags = keepCache ? OpenReplyFlag.KEEP_CACHE : 0;
     this.#replyOpened(id, handle, openFlags);
+  }
+
+  created(
+    id: RequestId,
+    attributes: Attributes,
+    ttls: { readonly attrMs: number; readonly entryMs: number },
+    handle: HandleId,
+  ): void {
+    const isTaken = this.#reply(id, (out, header) => {
+      const entry = this.#entryOf(attributes, ttls.attrMs, ttls.entryMs);
+      return encodeCreateReply(out, 0, header, entry, {
+        fh: handle,
+        openFlags: OpenReplyFlag.KEEP_CACHE,
+        backingId: 0,
+      });
+    });
+    if (isTaken) return;
+    this.#core?.discardHandle(handle);
+    this.#core?.forget(attributes.ino, 1);
+  }
+
+  written(id: RequestId, lengthBytes: number): void {
+    this.#reply(id, (out, header) => encodeWriteReply(out, 0, header, lengthBytes));
   }
 
   openedDirectory(id: RequestId, handle: HandleId): void {

@@ -10,6 +10,7 @@ import { FuseChannel, runLoop } from '../fuse/device/index.ts';
 import { Core, Counters } from '../vfs/index.ts';
 import { coreOptionsOf } from './core-options.ts';
 import { KernelSession } from './kernel-session.ts';
+import { stagingOf } from './staging-area.ts';
 import type { FromKernelThread, KernelThreadData, ToKernelThread } from './messages.ts';
 
 /** While requests wait (deadlines) or there are too many inodes. */
@@ -44,6 +45,7 @@ function main(data: KernelThreadData): void {
     wallMs: Date.now(),
     counters,
     tier: new MemoryTier(slab, config.pageSizeBytes),
+    staging: stagingOf(config, data.incarnation, reportInternal),
     replies: session,
     effects: {
       submit: (job) => send({ kind: 'job', job }),

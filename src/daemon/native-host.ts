@@ -9,6 +9,7 @@ import { NativeMount } from '../fuse/native/index.ts';
 import { Core } from '../vfs/index.ts';
 import type { Job } from '../vfs/index.ts';
 import { coreOptionsOf } from './core-options.ts';
+import { stagingOf } from './staging-area.ts';
 import type { KernelSide, KernelSideParts } from './daemon.ts';
 import { NativeOperations } from './native-operations.ts';
 import { NativePaths } from './native-paths.ts';
@@ -41,6 +42,7 @@ export async function startNativeHost(parts: KernelSideParts): Promise<KernelSid
     wallMs: Date.now(),
     counters,
     tier: new MemoryTier(parts.slab, config.pageSizeBytes),
+    staging: stagingOf(config, parts.incarnation, reportInternal),
     replies,
     effects: {
       // Not before the core is done with this event: a job may have its result at once.

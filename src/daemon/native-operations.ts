@@ -5,12 +5,12 @@ import type { MountConfig } from '../config/index.ts';
 import type { NativeEntry, NativeHandler } from '../fuse/native/index.ts';
 import type { FileAttr, StatfsReply } from '../fuse/wire/index.ts';
 import type { Core, Counters, HandleId, InodeId, OperationName } from '../vfs/index.ts';
+import { openModeOf } from './kernel-writes.ts';
 import type { NativePaths, PathNode } from './native-paths.ts';
 import { RequestFailed } from './native-replies.ts';
 import type { NativeReplies } from './native-replies.ts';
 import { fileAttrOf, fileTypeBits, STATFS } from './presentation.ts';
 
-const O_ACCMODE = 3;
 const W_OK = 2;
 /** The package carries handles as 32-bit signed integers, and takes 0 for none. */
 const HANDLE_MAX = 2 ** 31 - 1;
@@ -74,9 +74,9 @@ export class NativeOperations implements NativeHandler {
 
   async open(path: ByteString, flags: number): Promise<number> {
     const { core, replies } = this.#parts;
-    const wantsWrite = (flags & O_ACCMODE) !== 0;
+    const mode = openModeOf(flags);
     return await this.#onPath('Open', path, async ({ ino }) => {
-      const { handle } = await replies.ask('opened', (id) => core.open(id, ino, wantsWrite));
+      const { handle } = await replies.ask('opened', (id) => core.open(id, ino, mode));
       do {
         this.#lastHandle = (this.#lastHandle % HANDLE_MAX) + 1;
       } while (this.#handles.has(this.#lastHandle));

@@ -40,6 +40,7 @@ export type Answer =
     }
   | { readonly kind: 'attributes'; readonly attributes: Attributes }
   | { readonly kind: 'opened'; readonly handle: HandleId }
+  | { readonly kind: 'created'; readonly attributes: Attributes; readonly handle: HandleId }
   | { readonly kind: 'data'; readonly lengthBytes: number }
   | { readonly kind: 'entries'; readonly entries: readonly ListedEntry[] }
   | { readonly kind: 'value'; readonly value: Uint8Array }
@@ -106,6 +107,19 @@ export class NativeReplies implements CoreReplies {
 
   opened(request: RequestId, handle: HandleId): void {
     this.#answer(request, { kind: 'opened', handle });
+  }
+
+  created(
+    request: RequestId,
+    attributes: Attributes,
+    _ttls: { readonly attrMs: number; readonly entryMs: number },
+    handle: HandleId,
+  ): void {
+    this.#answer(request, { kind: 'created', attributes, handle });
+  }
+
+  written(request: RequestId, lengthBytes: number): void {
+    this.#answer(request, { kind: 'data', lengthBytes });
   }
 
   openedDirectory(request: RequestId, handle: HandleId): void {

@@ -52,6 +52,8 @@ const METRIC_OF: Record<CounterName, UnlabelledKey | { slabState: string }> = {
   notifications: 'fuseNotifications',
   listingEntries: 'fuseListingEntries',
   heartbeats: 'fuseHeartbeats',
+  writtenBytes: 'writtenBytes',
+  stagedFiles: 'stagedFiles',
 };
 
 export function registerKernelFigures<Operation extends string>(

@@ -139,6 +139,20 @@ export const METRICS = {
     labels: [],
     stability: 'young',
   },
+  writtenBytes: {
+    name: 'alluxio_fuse_written_bytes_total',
+    type: 'counter',
+    help: 'Bytes that programs wrote, staged on this machine',
+    labels: [],
+    stability: 'young',
+  },
+  stagedFiles: {
+    name: 'alluxio_fuse_staged_files',
+    type: 'gauge',
+    help: 'Files with changes that the cluster does not have yet',
+    labels: [],
+    stability: 'young',
+  },
   fuseHeartbeats: {
     name: 'alluxio_fuse_kernel_thread_heartbeats_total',
     type: 'counter',

@@ -1,6 +1,7 @@
 /** What the parts of the core share: one owner each, wired once in `Core`. */
 import type { Clock } from '../base/clock.ts';
-import type { PageTier } from '../cache/index.ts';
+import type { PageTier, StagingArea } from '../cache/index.ts';
+import type { Asking } from './asking.ts';
 import type { Counters } from './counters.ts';
 import type { Handles } from './handles.ts';
 import type { Inode, InodeTable } from './inode-table.ts';
@@ -16,8 +17,12 @@ export interface CoreContext {
   readonly inodes: InodeTable;
   readonly handles: Handles;
   readonly tier: PageTier;
+  readonly staging: StagingArea;
+  /** Milliseconds since 1970, for times that programs see. */
+  readonly wallNowMs: () => number;
   readonly jobs: Jobs;
   readonly pending: PendingRequests;
+  readonly asking: Asking;
 }
 
 /** Tells the log why a request on this inode failed. */

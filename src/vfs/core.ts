@@ -6,18 +6,26 @@
  * INVARIANT: every request is answered exactly once, at once or later.
  */
 import type { ByteString } from '../base/byte-string.ts';
-import { byteStringOfText, bytesOfByteString, NAME_BYTES_MAX } from '../base/byte-string.ts';
+import { bytesOfByteString, NAME_BYTES_MAX } from '../base/byte-string.ts';
 import type { Clock } from '../base/clock.ts';
-import type { PageTier } from '../cache/index.ts';
+import type { PageTier, StagingArea } from '../cache/index.ts';
+import { Asking } from './asking.ts';
+import { AttributeChanges } from './attribute-changes.ts';
+import type { AttributesWanted } from './attribute-changes.ts';
 import type { CoreContext } from './context.ts';
 import { Counters } from './counters.ts';
 import { Directories } from './directories.ts';
-import { Handles } from './handles.ts';
+import { contentOfHandle, Handles } from './handles.ts';
+import type { FileHandle } from './handles.ts';
 import { InodeTable } from './inode-table.ts';
 import type { Inode } from './inode-table.ts';
 import { Metadata } from './metadata.ts';
+import { NameChanges } from './name-changes.ts';
+import type { Creation } from './name-changes.ts';
 import { Jobs, PendingRequests } from './pending.ts';
-import { ReadAhead } from './read-ahead.ts';
+import { Opening } from './opening.ts';
+import type { OpenMode } from './opening.ts';
+import { shownAttributes } from './posix.ts';
 import { Reader } from './reader.ts';
 import type {
   CoreEffects,
@@ -27,17 +35,12 @@ import type {
   InodeId,
   JobResult,
   RequestId,
+  SpecialKind,
 } from './types.ts';
+import { Writer } from './writer.ts';
 
 /** A tick's work: some milliseconds; four ticks a second keep up with any walk of a tree. */
 const TRIM_BATCH = 8192;
-
-const XATTR_WORKER = 'user.alluxio.worker' as ByteString;
-const XATTR_UFS_PATH = 'user.alluxio.ufs_path' as ByteString;
-const XATTR_CACHED = 'user.alluxio.cached' as ByteString;
-const DIRECTORY_XATTRS: readonly ByteString[] = [XATTR_WORKER, XATTR_UFS_PATH];
-const FILE_XATTRS: readonly ByteString[] = [...DIRECTORY_XATTRS, XATTR_CACHED];
-const ACL_PREFIX = 'system.posix_acl_';
 
 export type SeekWhence = 'data' | 'hole';
 
@@ -47,6 +50,7 @@ export interface CoreParts {
   readonly wallMs: number;
   readonly counters: Counters;
   readonly tier: PageTier;
+  readonly staging: StagingArea;
   readonly replies: CoreReplies;
   readonly effects: CoreEffects;
 }
@@ -64,9 +68,15 @@ export class Core {
   readonly #metadata: Metadata;
   readonly #reader: Reader;
   readonly #directories: Directories;
+  readonly #writer: Writer;
+  readonly #names: NameChanges;
+  readonly #opening: Opening;
+  readonly #attributes: AttributeChanges;
 
   constructor(parts: CoreParts) {
     const { options, clock, counters, tier, replies, effects } = parts;
+    const wallOffsetMs = parts.wallMs - clock.nowMs();
+    const pending = new PendingRequests(clock, options.requestTimeoutMs, counters);
     this.#context = {
       options,
       clock,
@@ -74,14 +84,28 @@ export class Core {
       replies,
       effects,
       tier,
+      staging: parts.staging,
+      wallNowMs: () => wallOffsetMs + clock.nowMs(),
       inodes: new InodeTable(options.incarnation, clock.nowMs(), parts.wallMs),
       handles: new Handles(options.incarnation, options.handlesMax),
       jobs: new Jobs(effects, counters),
-      pending: new PendingRequests(clock, options.requestTimeoutMs, counters),
+      pending,
+      asking: new Asking(pending, replies),
     };
     this.#metadata = new Metadata(this.#context);
     this.#reader = new Reader(this.#context, this.#metadata);
     this.#directories = new Directories(this.#context, this.#metadata);
+    this.#writer = new Writer(this.#context, this.#metadata);
+    this.#names = new NameChanges(this.#context, this.#metadata, this.#writer, (request, inode) =>
+      this.#found(request, inode),
+    );
+    this.#opening = new Opening(this.#context, {
+      metadata: this.#metadata,
+      reader: this.#reader,
+      writer: this.#writer,
+      names: this.#names,
+    });
+    this.#attributes = new AttributeChanges(this.#context, this.#metadata, this.#writer);
   }
 
   /** A true answer is one more lookup of the inode. */
@@ -94,7 +118,7 @@ export class Core {
     else if (name === '.') this.#found(request, parent);
     else if (name === '..') this.#found(request, parent.parent ?? parent);
     else {
-      this.#resolve(
+      this.#context.asking.resolve(
         request,
         (waiter) => this.#metadata.resolve(parent, name, waiter),
         (inode) => this.#found(request, inode),
@@ -106,34 +130,8 @@ export class Core {
   #found(request: RequestId, inode: Inode): void {
     inode.lookups++;
     const attrTtlMs = this.#metadata.attrTtlMs(inode);
-    this.#context.replies.entry(request, inode, attrTtlMs, this.#metadata.entryTtlMs(inode));
-  }
-
-  /** Waits for a question if it has to, within the deadline, and answers errors. */
-  #resolve(
-    request: RequestId,
-    ask: (waiter: Parameters<Metadata['refresh']>[1]) => void,
-    found: (inode: Inode) => void,
-    absent: (ttlMs: number) => void,
-  ): void {
-    const { replies, pending } = this.#context;
-    let isAnswered = false;
-    let isWaiting = false;
-    const settle = (answer: () => void): void => {
-      if (isWaiting ? !pending.take(request) : isAnswered) return;
-      isAnswered = true;
-      answer();
-    };
-    ask({
-      found: (inode) => settle(() => found(inode)),
-      absent: (ttlMs) => settle(() => absent(ttlMs)),
-      failed: (code) => settle(() => replies.error(request, code)),
-    });
-    if (isAnswered) return;
-    isWaiting = true;
-    pending.add(request, (code) => {
-      if (pending.take(request)) replies.error(request, code);
-    });
+    const entryTtlMs = this.#metadata.entryTtlMs(inode);
+    this.#context.replies.entry(request, shownAttributes(inode), attrTtlMs, entryTtlMs);
   }
 
   /** The kernel gives lookups back; no answer. */
@@ -152,13 +150,13 @@ export class Core {
       replies.error(request, 'stale');
       return;
     }
-    this.#resolve(
+    this.#context.asking.resolve(
       request,
       (waiter) => this.#metadata.refresh(inode, waiter),
       (fresh) => {
         // The name became something else: the kernel must look it up again.
         if (fresh !== inode) replies.error(request, 'stale');
-        else replies.attributes(request, fresh, this.#metadata.attrTtlMs(fresh));
+        else this.#attributes.answer(request, fresh);
       },
       () => replies.error(request, 'not-found'),
     );
@@ -166,25 +164,25 @@ export class Core {
 
   /** Permissions are the kernel's business (default_permissions); here only existence counts. */
   access(request: RequestId, ino: InodeId, wantsWrite: boolean): void {
-    const { replies, inodes } = this.#context;
+    const { replies, inodes, options } = this.#context;
     if (inodes.find(ino) === undefined) replies.error(request, 'stale');
-    else if (wantsWrite) replies.error(request, 'read-only');
+    else if (wantsWrite && options.isReadOnly) replies.error(request, 'read-only');
     else replies.ok(request);
   }
 
-  open(request: RequestId, ino: InodeId, wantsWrite: boolean): void {
-    const { replies, inodes, handles } = this.#context;
+  open(request: RequestId, ino: InodeId, mode: OpenMode): void {
+    const { replies, inodes, handles, options } = this.#context;
     const inode = inodes.find(ino);
     if (inode === undefined) replies.error(request, 'stale');
     else if (inode.kind !== 'file') replies.error(request, 'is-a-directory');
-    else if (wantsWrite) replies.error(request, 'read-only');
+    else if (mode.wantsWrite && options.isReadOnly) replies.error(request, 'read-only');
     else if (handles.isFull) replies.error(request, 'limit');
     else {
-      this.#resolve(
+      this.#context.asking.resolve(
         request,
         (waiter) => this.#metadata.refresh(inode, waiter),
         (fresh) => {
-          if (fresh === inode) this.#opened(request, inode);
+          if (fresh === inode) this.#opening.open(request, inode, mode);
           else replies.error(request, 'stale');
         },
         () => replies.error(request, 'not-found'),
@@ -192,22 +190,153 @@ export class Core {
     }
   }
 
-  #opened(request: RequestId, inode: Inode): void {
-    const { handles, replies, options, counters } = this.#context;
-    // Others may have been opened while this one waited.
-    if (handles.isFull) {
-      replies.error(request, 'limit');
-      return;
+  /** The directory for a new or old name; undefined: the request was answered. */
+  #parentFor(request: RequestId, parentIno: InodeId, name: ByteString): Inode | undefined {
+    const { replies, inodes, options } = this.#context;
+    const parent = inodes.find(parentIno);
+    if (parent === undefined) replies.error(request, 'stale');
+    else if (options.isReadOnly) replies.error(request, 'read-only');
+    else if (parent.kind !== 'directory') replies.error(request, 'not-a-directory');
+    else if (parent.isUnlinked) replies.error(request, 'not-found');
+    else if (name.length > NAME_BYTES_MAX) replies.error(request, 'name-too-long');
+    else if (name === '.' || name === '..' || name === '') replies.error(request, 'invalid');
+    else return parent;
+    return undefined;
+  }
+
+  mkdir(request: RequestId, parentIno: InodeId, name: ByteString, creation: Creation): void {
+    const parent = this.#parentFor(request, parentIno, name);
+    if (parent !== undefined) this.#names.makeDirectory(request, parent, name, creation);
+  }
+
+  create(
+    request: RequestId,
+    parentIno: InodeId,
+    name: ByteString,
+    creation: Creation & OpenMode & { readonly isExclusive: boolean },
+  ): void {
+    const parent = this.#parentFor(request, parentIno, name);
+    if (parent !== undefined) this.#opening.create(request, parent, name, creation);
+  }
+
+  makeFile(request: RequestId, parentIno: InodeId, name: ByteString, creation: Creation): void {
+    const parent = this.#parentFor(request, parentIno, name);
+    if (parent === undefined) return;
+    this.#opening.makeFile(request, parent, name, creation, (inode) => this.#found(request, inode));
+  }
+
+  makeNode(
+    request: RequestId,
+    parentIno: InodeId,
+    name: ByteString,
+    nodeKind: SpecialKind,
+    creation: Parameters<NameChanges['makeNode']>[4],
+  ): void {
+    const parent = this.#parentFor(request, parentIno, name);
+    if (parent !== undefined) this.#names.makeNode(request, parent, name, nodeKind, creation);
+  }
+
+  /** The cluster has one name for each file. */
+  link(request: RequestId): void {
+    const { options, replies } = this.#context;
+    replies.error(request, options.isReadOnly ? 'read-only' : 'not-permitted');
+  }
+
+  readlink(request: RequestId, ino: InodeId): void {
+    const { replies, inodes } = this.#context;
+    const inode = inodes.find(ino);
+    const target = inode?.posix?.target;
+    if (inode === undefined) replies.error(request, 'stale');
+    else if (inode.kind !== 'symlink' || target === undefined) replies.error(request, 'invalid');
+    else replies.data(request, [bytesOfByteString(target)], target.length);
+  }
+
+  unlink(request: RequestId, parentIno: InodeId, name: ByteString): void {
+    this.#remove(request, parentIno, name, (parent, child) =>
+      this.#names.unlink(request, parent, name, child),
+    );
+  }
+
+  rmdir(request: RequestId, parentIno: InodeId, name: ByteString): void {
+    this.#remove(request, parentIno, name, (parent, child) =>
+      this.#names.removeDirectory(request, parent, name, child),
+    );
+  }
+
+  #remove(
+    request: RequestId,
+    parentIno: InodeId,
+    name: ByteString,
+    remove: (parent: Inode, child: Inode) => void,
+  ): void {
+    const parent = this.#parentFor(request, parentIno, name);
+    if (parent === undefined) return;
+    this.#context.asking.resolve(
+      request,
+      (waiter) => this.#metadata.resolve(parent, name, waiter),
+      (child) => remove(parent, child),
+      () => this.#context.replies.error(request, 'not-found'),
+    );
+  }
+
+  rename(
+    request: RequestId,
+    from: { readonly parent: InodeId; readonly name: ByteString },
+    to: { readonly parent: InodeId; readonly name: ByteString },
+    isExclusive: boolean,
+  ): void {
+    const { replies } = this.#context;
+    const oldParent = this.#parentFor(request, from.parent, from.name);
+    if (oldParent === undefined) return;
+    const newParent = this.#parentFor(request, to.parent, to.name);
+    if (newParent === undefined) return;
+    this.#context.asking.resolve(
+      request,
+      (waiter) => this.#metadata.resolve(oldParent, from.name, waiter),
+      (child) => {
+        const source = { parent: oldParent, name: from.name, child };
+        const rename = (target: Inode | undefined): void => {
+          const place = { parent: newParent, name: to.name, child: target };
+          this.#names.rename(request, source, place, isExclusive);
+        };
+        child.openHandles++;
+        this.#context.asking.resolve(
+          request,
+          (waiter) => this.#metadata.resolve(newParent, to.name, waiter),
+          rename,
+          () => rename(undefined),
+        );
+        child.openHandles--;
+      },
+      () => replies.error(request, 'not-found'),
+    );
+  }
+
+  setattr(
+    request: RequestId,
+    ino: InodeId,
+    handleId: HandleId | undefined,
+    wanted: AttributesWanted,
+  ): void {
+    const { replies, inodes, options } = this.#context;
+    const inode = inodes.find(ino);
+    if (inode === undefined) replies.error(request, 'stale');
+    else if (options.isReadOnly) replies.error(request, 'read-only');
+    else if (wanted.lengthBytes !== undefined && inode.kind === 'directory') {
+      replies.error(request, 'is-a-directory');
+    } else if (wanted.lengthBytes !== undefined && inode.kind !== 'file') {
+      replies.error(request, 'invalid');
+    } else {
+      this.#context.asking.resolve(
+        request,
+        (waiter) => this.#metadata.refresh(inode, waiter),
+        (fresh) => {
+          if (fresh !== inode) replies.error(request, 'stale');
+          else this.#attributes.setattr(request, inode, handleId, wanted);
+        },
+        () => replies.error(request, 'not-found'),
+      );
     }
-    const content = this.#metadata.contentOf(inode);
-    const keepCache = inode.openedContent === content;
-    inode.openedContent = content;
-    inode.openHandles++;
-    const readAhead = new ReadAhead(options.readAheadBytes);
-    const handle = handles.add({ kind: 'file', inode, content, readAhead });
-    counters.add('openFiles');
-    replies.opened(request, handle, keepCache);
-    this.#reader.warm(inode, content);
   }
 
   read(request: RequestId, handleId: HandleId, offset: number, sizeBytes: number): void {
@@ -216,22 +345,80 @@ export class Core {
     else this.#reader.read(request, handle, offset, sizeBytes);
   }
 
-  release(request: RequestId, handleId: HandleId): void {
-    this.#dropHandle(handleId);
-    this.#context.replies.ok(request);
+  write(
+    request: RequestId,
+    handleId: HandleId,
+    offset: number,
+    data: Uint8Array,
+    clearsPrivileges: boolean,
+  ): void {
+    const handle = this.#writable(request, handleId);
+    if (handle !== undefined) {
+      this.#writer.write(request, handle, offset, data, clearsPrivileges);
+    }
   }
 
-  #dropHandle(handleId: HandleId): void {
-    const handle = this.#context.handles.remove(handleId);
-    if (handle === undefined) return;
-    this.#context.counters.add(handle.kind === 'file' ? 'openFiles' : 'openDirectories', -1);
-    handle.inode.openHandles--;
-    this.#metadata.release(handle.inode);
+  allocate(
+    request: RequestId,
+    handleId: HandleId,
+    offset: number,
+    lengthBytes: number,
+    how: Parameters<Writer['allocate']>[4],
+  ): void {
+    const handle = this.#writable(request, handleId);
+    if (handle !== undefined) this.#writer.allocate(request, handle, offset, lengthBytes, how);
+  }
+
+  #writable(request: RequestId, handleId: HandleId): FileHandle | undefined {
+    const handle = this.#context.handles.find(handleId, 'file');
+    if (typeof handle === 'string') this.#context.replies.error(request, handle);
+    else if (!handle.canWrite) this.#context.replies.error(request, 'bad-handle');
+    else return handle;
+    return undefined;
+  }
+
+  /** fsync(2), and every close(2): returns the error of the upload. */
+  save(request: RequestId, handleId: HandleId): void {
+    const handle = this.#context.handles.find(handleId, 'file');
+    if (typeof handle === 'string') this.#context.replies.error(request, handle);
+    else if (!handle.canWrite) this.#context.replies.ok(request);
+    else this.#writer.save(request, handle.inode);
+  }
+
+  /** fsync(2) of a directory: what was acknowledged of its entries is in the cluster. */
+  saveDirectory(request: RequestId, handleId: HandleId): void {
+    const { handles, replies, options, jobs, asking, inodes } = this.#context;
+    const handle = handles.find(handleId, 'directory');
+    if (typeof handle === 'string') replies.error(request, handle);
+    else if (options.isReadOnly) replies.ok(request);
+    else {
+      const path = inodes.path(handle.inode);
+      asking.until(
+        request,
+        (settle) =>
+          jobs.submit(
+            (id) => ({ kind: 'sync-directory', id, path }),
+            (result) => {
+              if (result.kind === 'failed') {
+                this.#context.effects.report({ code: result.code, path, reason: result.reason });
+              }
+              settle(result.kind === 'failed' ? result.code : undefined);
+              return true;
+            },
+          ),
+        () => replies.ok(request),
+      );
+    }
+  }
+
+  release(request: RequestId, handleId: HandleId): void {
+    this.#opening.drop(handleId);
+    this.#context.replies.ok(request);
   }
 
   /** The open was interrupted before the kernel took the handle: no release will come. */
   discardHandle(handleId: HandleId): void {
-    this.#dropHandle(handleId);
+    this.#opening.drop(handleId);
   }
 
   opendir(request: RequestId, ino: InodeId): void {
@@ -266,66 +453,30 @@ export class Core {
     const { replies, handles } = this.#context;
     const handle = handles.find(handleId, 'file');
     if (typeof handle === 'string') replies.error(request, handle);
-    else if (offset < 0 || offset >= handle.content.lengthBytes) replies.error(request, 'no-data');
-    else replies.offset(request, whence === 'data' ? offset : handle.content.lengthBytes);
+    else {
+      const end = handle.inode.staged?.lengthBytes ?? contentOfHandle(handle).lengthBytes;
+      if (offset < 0 || offset >= end) replies.error(request, 'no-data');
+      else replies.offset(request, whence === 'data' ? offset : end);
+    }
   }
 
   listxattr(request: RequestId, ino: InodeId, sizeBytes: number): void {
-    const { replies, inodes } = this.#context;
-    const inode = inodes.find(ino);
-    if (inode === undefined) {
-      replies.error(request, 'stale');
-      return;
-    }
-    const own = inode.kind === 'file' ? FILE_XATTRS : DIRECTORY_XATTRS;
-    const names = own.map((name) => `${name}\0`).join('');
-    this.#answerValue(request, byteStringOfText(names), sizeBytes);
+    this.#attributes.listxattr(request, ino, sizeBytes);
   }
 
   getxattr(request: RequestId, ino: InodeId, name: ByteString, sizeBytes: number): void {
-    const { replies, inodes } = this.#context;
-    const inode = inodes.find(ino);
-    if (inode === undefined) replies.error(request, 'stale');
-    else if (name.startsWith(ACL_PREFIX)) replies.error(request, 'unsupported');
-    else if (name === XATTR_CACHED && inode.kind === 'file') {
-      this.#answerValue(request, byteStringOfText(this.#cachedPages(inode)), sizeBytes);
-    } else if (name === XATTR_WORKER || name === XATTR_UFS_PATH) {
-      this.#locate(request, inode, name, sizeBytes);
-    } else replies.error(request, 'no-attribute');
+    this.#attributes.getxattr(request, ino, name, sizeBytes);
   }
 
-  /** '<pages in memory>/<pages of the file>'. */
-  #cachedPages(inode: Inode): string {
-    const total = Math.ceil(inode.lengthBytes / this.#context.tier.pageSizeBytes);
-    let ready = 0;
-    for (const page of inode.content?.pages.values() ?? []) if (page.state === 'ready') ready++;
-    return `${ready}/${total}`;
-  }
-
-  #locate(request: RequestId, inode: Inode, name: ByteString, sizeBytes: number): void {
-    const { jobs, pending, replies } = this.#context;
-    pending.add(request, (code) => {
-      if (pending.take(request)) replies.error(request, code);
-    });
-    jobs.submit(
-      (id) => ({ kind: 'locate', id, path: this.#context.inodes.path(inode) }),
-      (result) => {
-        if (!pending.take(request)) return true;
-        if (result.kind !== 'located') {
-          replies.error(request, result.kind === 'failed' ? result.code : 'io');
-        } else if (name === XATTR_UFS_PATH) {
-          this.#answerValue(request, result.ufsPath, sizeBytes);
-        } else if (result.workers.length === 0) replies.error(request, 'no-attribute');
-        else this.#answerValue(request, byteStringOfText(result.workers.join(',')), sizeBytes);
-        return true;
-      },
-    );
-  }
-
-  #answerValue(request: RequestId, value: ByteString, sizeBytes: number): void {
-    const bytes = bytesOfByteString(value);
-    if (sizeBytes > 0 && bytes.length > sizeBytes) this.#context.replies.error(request, 'range');
-    else this.#context.replies.attributeValue(request, bytes, sizeBytes);
+  /** A value of undefined removes the attribute. */
+  setxattr(
+    request: RequestId,
+    ino: InodeId,
+    name: ByteString,
+    value: Uint8Array | undefined,
+    must: 'create' | 'replace' | 'either',
+  ): void {
+    this.#attributes.setxattr(request, ino, name, value, must);
   }
 
   /** The program that made the request was interrupted; a request answered before is no matter. */
@@ -342,6 +493,7 @@ export class Core {
   tick(): void {
     this.#context.pending.expire();
     this.#trimInodes();
+    this.#writer.tick();
     this.publish();
   }
 
@@ -358,7 +510,7 @@ export class Core {
   /** Whether the next tick must come soon: deadlines to watch, or inodes to let go. */
   get isBusy(): boolean {
     const { pending, inodes, options } = this.#context;
-    return pending.count > 0 || inodes.count > options.inodesMax;
+    return pending.count > 0 || inodes.count > options.inodesMax || this.#writer.isBusy;
   }
 
   /** Answers all that wait: the mount is going away. */

@@ -29,6 +29,8 @@ export const COUNTERS = [
   'notifications',
   'listingEntries',
   'heartbeats',
+  'writtenBytes',
+  'stagedFiles',
 ] as const;
 
 export type CounterName = (typeof COUNTERS)[number];
@@ -53,6 +55,23 @@ export const OPERATIONS = [
   'Init',
   'Destroy',
   'Other',
+  'Create',
+  'Write',
+  'Setattr',
+  'Readlink',
+  'Mkdir',
+  'Mknod',
+  'Symlink',
+  'Link',
+  'Unlink',
+  'Rmdir',
+  'Rename',
+  'Flush',
+  'Fsync',
+  'Fsyncdir',
+  'Fallocate',
+  'Setxattr',
+  'Removexattr',
 ] as const;
 
 export type OperationName = (typeof OPERATIONS)[number];

@@ -4,7 +4,8 @@ import type { DirectoryHandle } from './handles.ts';
 import type { Inode } from './inode-table.ts';
 import type { Listing } from './listing.ts';
 import type { Metadata } from './metadata.ts';
-import type { EntrySink, InodeId, RequestId } from './types.ts';
+import { shownAttributes } from './posix.ts';
+import type { EntrySink, InodeId, RequestId, StatusMessage } from './types.ts';
 import type { ByteString } from '../base/byte-string.ts';
 
 const DOT = '.' as ByteString;
@@ -79,14 +80,16 @@ export class Directories {
       offset = 2;
     }
     for (let index = offset - FIRST_ENTRY_OFFSET; index < listing.count; index++) {
+      const status = listing.status(index);
+      if (status === undefined) continue;
       const name = listing.name(index);
       const nextOffset = index + 1 + FIRST_ENTRY_OFFSET;
       const isAdded = call.isPlus
-        ? this.#addPlus(inode, name, index, call.handle, nextOffset, sink)
+        ? this.#addPlus(inode, name, status, call.handle, nextOffset, sink)
         : sink.add(
             name,
             this.#context.inodes.child(inode, name)?.ino ?? UNKNOWN_INODE,
-            listing.status(index).kind,
+            status.kind,
             nextOffset,
           );
       if (!isAdded) return;
@@ -96,16 +99,16 @@ export class Directories {
   #addPlus(
     directory: Inode,
     name: ByteString,
-    index: number,
+    status: StatusMessage,
     handle: DirectoryHandle,
     nextOffset: number,
     sink: EntrySink,
   ): boolean {
     const { listing } = handle;
-    const child = this.#metadata.adoptListed(directory, name, listing.status(index), listing);
+    const child = this.#metadata.adoptListed(directory, name, status, listing);
     const isAdded = sink.addPlus(
       name,
-      child,
+      shownAttributes(child),
       this.#metadata.attrTtlMs(child),
       this.#metadata.entryTtlMs(child),
       nextOffset,

@@ -8,7 +8,9 @@ import type { FsErrorCode, HandleId } from './types.ts';
 export interface FileHandle {
   readonly kind: 'file';
   readonly inode: Inode;
-  readonly content: Content;
+  /** Follows what this mount writes; see `Content.successor`. */
+  content: Content;
+  readonly canWrite: boolean;
   readonly readAhead: ReadAhead;
 }
 
@@ -18,6 +20,12 @@ export interface DirectoryHandle {
   listing: Listing;
   /** Reading from the start again asks for the directory as it is then. */
   isRead: boolean;
+}
+
+/** The content as this mount has last written it. */
+export function contentOfHandle(handle: FileHandle): Content {
+  while (handle.content.successor !== undefined) handle.content = handle.content.successor;
+  return handle.content;
 }
 
 export type Handle = FileHandle | DirectoryHandle;

@@ -4,6 +4,9 @@
  */
 export { Core } from './core.ts';
 export type { CoreParts, SeekWhence } from './core.ts';
+export type { AttributesWanted } from './attribute-changes.ts';
+export type { Creation } from './name-changes.ts';
+export type { OpenMode } from './opening.ts';
 export { COUNTERS, Counters, LATENCY_BUCKETS_MS, OPERATIONS } from './counters.ts';
 export type { CounterName, OperationFigures, OperationName } from './counters.ts';
 export { ROOT_INODE } from './types.ts';

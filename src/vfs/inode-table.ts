@@ -11,28 +11,38 @@ import { assert } from '../base/assert.ts';
 import { joinPath } from '../base/byte-string.ts';
 import type { ByteString } from '../base/byte-string.ts';
 import type { CachedFile } from '../cache/index.ts';
+import type { PosixAttributes } from '../store/index.ts';
 import type { Listing } from './listing.ts';
+import type { StagedFile } from './staged-file.ts';
 import { INCARNATION_STRIDE, ROOT_INODE } from './types.ts';
 import type { FileKind, InodeId, StatusMessage, VersionMessage } from './types.ts';
 
 /** One version of a file's content, shared by all handles that opened that version. */
 export interface Content extends CachedFile {
-  readonly version: VersionMessage;
+  /** The same bytes may get another version: a renamed file has a new time in the cluster. */
+  version: VersionMessage;
   /** The path holds another version now; whoever still reads this one gets ESTALE. */
   isStale: boolean;
+  /** What this mount has written over it: whoever reads this one goes on there. */
+  successor: Content | undefined;
+  /** Where the bytes of an unlinked file lie while somebody has it open. */
+  keptPath: ByteString | undefined;
 }
 
 export interface Inode {
   readonly ino: InodeId;
   /** Unlike `ino` never used again. */
   readonly serial: number;
-  readonly parent: Inode | undefined;
-  readonly name: ByteString;
+  parent: Inode | undefined;
+  name: ByteString;
   readonly kind: FileKind;
   lengthBytes: number;
   mtimeMs: number;
   mode: number | undefined;
   contentHash: string | undefined;
+  posix: PosixAttributes | undefined;
+  touchedMs: number;
+  isUnlinked: boolean;
   /** When the cluster was asked for these attributes; -Infinity: must be asked again. */
   checkedMs: number;
   /** When a read found that this version was gone: who saw it before then saw old news. */
@@ -51,6 +61,14 @@ export interface Inode {
   content: Content | undefined;
   /** The content that the kernel may hold pages of since the last open. */
   openedContent: Content | undefined;
+  /** Open handles of files; `openHandles` counts whatever holds the inode. */
+  openFiles: number;
+  /** Those of them that may write. */
+  writers: number;
+  /** Of a file: changes that the cluster does not have. */
+  staged: StagedFile | undefined;
+  /** The cluster has nothing under this name yet. */
+  isLocal: boolean;
 }
 
 export class InodeTable {
@@ -98,6 +116,7 @@ export class InodeTable {
       mtimeMs: status.mtimeMs,
       mode: status.mode,
       contentHash: status.contentHash,
+      posix: status.posix,
       checkedMs,
     };
     this.#inodes[index] = inode;
@@ -112,6 +131,19 @@ export class InodeTable {
   detach(inode: Inode): void {
     const children = inode.parent?.children;
     if (children?.get(inode.name) === inode) children.delete(inode.name);
+  }
+
+  /** Gives the inode another name, which must not lead to another inode any more. */
+  move(inode: Inode, parent: Inode, name: ByteString): void {
+    this.detach(inode);
+    const oldParent = inode.parent;
+    assert(oldParent !== undefined, 'The root cannot be moved');
+    oldParent.childCount--;
+    inode.parent = parent;
+    inode.name = name;
+    parent.childCount++;
+    parent.children ??= new Map();
+    parent.children.set(name, inode);
   }
 
   /** Removes the inode, and parents it kept, where nothing holds them any more. */
@@ -200,6 +232,9 @@ function blank(ino: InodeId, parent: Inode | undefined, name: ByteString, kind: 
     mtimeMs: 0,
     mode: undefined,
     contentHash: undefined,
+    posix: undefined,
+    touchedMs: 0,
+    isUnlinked: false,
     checkedMs: -Infinity,
     outdatedMs: -Infinity,
     lookups: 0,
@@ -211,6 +246,10 @@ function blank(ino: InodeId, parent: Inode | undefined, name: ByteString, kind: 
     listedEntries: 0,
     content: undefined,
     openedContent: undefined,
+    openFiles: 0,
+    writers: 0,
+    staged: undefined,
+    isLocal: false,
   };
 }
 

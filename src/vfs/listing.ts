@@ -1,13 +1,14 @@
 /** The entries of one directory as one listing told them, whole or still arriving. */
 import type { ByteString } from '../base/byte-string.ts';
+import { EntryColumns } from './entry-columns.ts';
 import type { FsErrorCode, ListBatch, StatusMessage } from './types.ts';
 
 export class Listing {
   /** Age counts from the question, not from the answer. */
   readonly startedMs: number;
-  readonly #names: ByteString[] = [];
-  readonly #statuses: StatusMessage[] = [];
-  readonly #indexByName = new Map<ByteString, number>();
+  readonly #entries = new EntryColumns();
+  /** By index: what the columns cannot hold, and what this mount has changed since. */
+  readonly #exceptions = new Map<number, StatusMessage | 'hidden'>();
   #state: 'arriving' | 'complete' | 'failed' = 'arriving';
   #error: FsErrorCode | undefined;
   /** Called, once, when more entries are there or the listing ended. */
@@ -18,7 +19,7 @@ export class Listing {
   }
 
   get count(): number {
-    return this.#names.length;
+    return this.#entries.count;
   }
 
   get isComplete(): boolean {
@@ -34,28 +35,50 @@ export class Listing {
   }
 
   name(index: number): ByteString {
-    return this.#names[index] as ByteString;
+    return this.#entries.name(index);
   }
 
-  status(index: number): StatusMessage {
-    return this.#statuses[index] as StatusMessage;
+  /** Undefined: this mount has taken the name away since. */
+  status(index: number): StatusMessage | undefined {
+    const exception = this.#exceptions.get(index);
+    return exception === 'hidden' ? undefined : (exception ?? this.#entries.status(index));
   }
 
   find(name: ByteString): StatusMessage | undefined {
-    const index = this.#indexByName.get(name);
-    return index === undefined ? undefined : this.#statuses[index];
+    const index = this.#entries.indexOf(name);
+    return index === undefined ? undefined : this.status(index);
   }
 
   /** A name that came before is kept as it came first. */
   append(batch: ListBatch, isLast: boolean): void {
     batch.names.forEach((name, index) => {
-      if (this.#indexByName.has(name)) return;
-      this.#indexByName.set(name, this.#names.length);
-      this.#names.push(name);
-      this.#statuses.push(batch.statuses[index] as StatusMessage);
+      const status = batch.statuses[index] as StatusMessage;
+      if (this.#entries.indexOf(name) === undefined) this.#add(name, status);
     });
-    if (isLast) this.#state = 'complete';
+    if (isLast) {
+      this.#state = 'complete';
+      this.#entries.trim();
+    }
     this.#wake();
+  }
+
+  #add(name: ByteString, status: StatusMessage): void {
+    const isPlain = status.kind === 'file' || status.kind === 'directory';
+    if (!isPlain || status.posix !== undefined) this.#exceptions.set(this.#entries.count, status);
+    this.#entries.add(name, status);
+  }
+
+  /** This mount has made or changed the name. */
+  put(name: ByteString, status: StatusMessage): void {
+    const index = this.#entries.indexOf(name);
+    if (index === undefined) this.#add(name, status);
+    else this.#exceptions.set(index, status);
+  }
+
+  /** This mount has taken the name away; the places of the others stay. */
+  hide(name: ByteString): void {
+    const index = this.#entries.indexOf(name);
+    if (index !== undefined) this.#exceptions.set(index, 'hidden');
   }
 
   fail(code: FsErrorCode): void {

@@ -9,8 +9,11 @@ import { isSameVersion } from './inode-table.ts';
 import type { Content, Inode } from './inode-table.ts';
 import { Listing } from './listing.ts';
 import { reportFailure } from './context.ts';
+import { OwnChanges } from './own-changes.ts';
+import type { OwnChange } from './own-changes.ts';
+import type { StagedFile } from './staged-file.ts';
 import type { CoreContext } from './context.ts';
-import type { FsErrorCode, StatusMessage, VersionMessage } from './types.ts';
+import type { FsErrorCode, ListBatch, StatusMessage, VersionMessage } from './types.ts';
 
 /** Names known not to exist: a path search (python, linkers) asks for thousands, not millions. */
 const NEGATIVES_MAX = 65_536;
@@ -40,6 +43,7 @@ export class Metadata {
   readonly #parked = new LRUCache<ByteString, Content>({ max: PARKED_MAX });
   /** Waiters by what is asked, as `nameKey`. */
   readonly #asking = new Map<string, ResolveWaiter[]>();
+  readonly #own = new OwnChanges();
   #nextFileId = 1;
 
   constructor(context: CoreContext) {
@@ -61,10 +65,13 @@ export class Metadata {
   attrTtlMs(inode: Inode): number {
     // The root is ours; its attributes never expire.
     if (inode.parent === undefined) return this.#context.options.attrTimeoutMs;
+    // What was changed here is known better here than anywhere.
+    if (isOurs(inode)) return this.#context.options.attrTimeoutMs;
     return this.#remaining(inode.checkedMs, this.#context.options.attrTimeoutMs);
   }
 
   entryTtlMs(inode: Inode): number {
+    if (isOurs(inode)) return this.#context.options.entryTimeoutMs;
     return this.#remaining(inode.checkedMs, this.#context.options.entryTimeoutMs);
   }
 
@@ -75,7 +82,8 @@ export class Metadata {
   /** Finds a name. The waiter is called at once, or when the cluster has answered. */
   resolve(parent: Inode, name: ByteString, waiter: ResolveWaiter): void {
     const known = this.#context.inodes.child(parent, name);
-    if (known !== undefined && this.entryTtlMs(known) > 0 && this.attrTtlMs(known) > 0) {
+    const isKnown = known !== undefined && this.entryTtlMs(known) > 0 && this.attrTtlMs(known) > 0;
+    if (known !== undefined && (isKnown || isOurs(known))) {
       this.#context.counters.add('lookupsFromCache');
       waiter.found(known);
       return;
@@ -115,20 +123,17 @@ export class Metadata {
 
   /** Makes sure that the attributes are within their TTL. */
   refresh(inode: Inode, waiter: ResolveWaiter): void {
-    if (this.attrTtlMs(inode) > 0) {
+    const { parent } = inode;
+    if (parent === undefined || this.attrTtlMs(inode) > 0 || isOurs(inode)) {
       waiter.found(inode);
       return;
     }
-    if (inode.parent === undefined) {
-      waiter.found(inode);
-      return;
-    }
-    if (this.#context.inodes.child(inode.parent, inode.name) !== inode) {
+    if (this.#context.inodes.child(parent, inode.name) !== inode) {
       // The name is another inode by now: this one is only still open somewhere.
       waiter.failed('stale');
       return;
     }
-    this.#ask(inode.parent, inode.name, waiter);
+    this.#ask(parent, inode.name, waiter);
   }
 
   /** One question per name under way, however many wait for the answer. */
@@ -150,7 +155,15 @@ export class Metadata {
       (result) => {
         this.#asking.delete(key);
         const known = this.#context.inodes.child(parent, name);
-        if (result.kind === 'status') {
+        const own = this.#own.find(this.#context.inodes.path(parent), name);
+        if (known !== undefined && isOurs(known)) this.#tell(ours, known);
+        else if (
+          (own !== undefined && own.atMs >= askedMs) ||
+          joinPath(this.#context.inodes.path(parent), name) !== path
+        ) {
+          // This mount has changed the name, or moved the directory, since it was asked.
+          for (const each of ours) this.resolve(parent, name, each);
+        } else if (result.kind === 'status') {
           // Before anybody is told: who asks next finds the listing on its way.
           this.#listWhenWorthwhile(parent);
           this.#tell(ours, this.adopt(parent, name, result.status, askedMs));
@@ -210,6 +223,7 @@ export class Metadata {
     if (known?.kind === 'file' && status.kind === 'file' && known.mtimeMs > status.mtimeMs) {
       return known;
     }
+    if (known !== undefined && isOurs(known)) return known;
     const checkedMs = lacksTime(known, status) ? -Infinity : listing.startedMs;
     return this.adopt(parent, name, status, checkedMs);
   }
@@ -218,7 +232,7 @@ export class Metadata {
   adopt(parent: Inode, name: ByteString, status: StatusMessage, checkedMs: number): Inode {
     this.#negatives.delete(nameKey(parent, name));
     const known = this.#context.inodes.child(parent, name);
-    if (known !== undefined && known.checkedMs > checkedMs) return known;
+    if (known !== undefined && (known.checkedMs > checkedMs || isOurs(known))) return known;
     if (known === undefined || known.kind !== status.kind) {
       if (known !== undefined) this.#forgetName(known);
       return this.#context.inodes.create(parent, name, status, checkedMs);
@@ -233,6 +247,7 @@ export class Metadata {
       known.contentHash = status.contentHash;
     }
     known.mode = status.mode;
+    known.posix = status.posix;
     known.checkedMs = checkedMs;
     return known;
   }
@@ -277,21 +292,28 @@ export class Metadata {
       parked.isStale = true;
       this.#context.tier.drop(parked);
     }
-    inode.content = {
+    inode.content = this.#newContent(version);
+    return inode.content;
+  }
+
+  #newContent(version: VersionMessage): Content {
+    return {
       fileId: this.#nextFileId++,
-      lengthBytes: inode.lengthBytes,
+      lengthBytes: version.lengthBytes,
       pages: new Map(),
       version,
       isStale: false,
+      successor: undefined,
+      keptPath: undefined,
     };
-    return inode.content;
   }
 
   /** Lets an inode go if nothing holds it; its cached pages stay for the next who asks. */
   release(inode: Inode): void {
     this.#context.inodes.release(inode, (gone) => {
       const content = gone.content;
-      if (content !== undefined && content.pages.size > 0) this.#park(gone, content);
+      if (content !== undefined && gone.isUnlinked) this.#context.tier.drop(content);
+      else if (content !== undefined && content.pages.size > 0) this.#park(gone, content);
       this.#listings.delete(gone);
     });
   }
@@ -334,7 +356,7 @@ export class Metadata {
       (id) => ({ kind: 'list', id, path }),
       (result) => {
         if (result.kind === 'listed' && !result.isLast) {
-          if (listing.isArriving) listing.append(result.batch, false);
+          if (listing.isArriving) this.#append(directory, listing, result.batch, false);
           if (listing.isArriving && listing.count > LISTING_ENTRIES_MAX) {
             const reason = `The directory has more than ${LISTING_ENTRIES_MAX} entries`;
             this.#endListing(directory, listing, 'limit', reason);
@@ -345,7 +367,7 @@ export class Metadata {
         if (!listing.isArriving) {
           // Ended before by its bound: this is only the job's last word.
         } else if (result.kind === 'listed') {
-          listing.append(result.batch, true);
+          this.#append(directory, listing, result.batch, true);
           directory.listedEntries = listing.count;
           this.#settleNames(directory, listing);
           if (directory.listing === listing) this.#keepListing(directory, listing);
@@ -363,6 +385,21 @@ export class Metadata {
     return listing;
   }
 
+  /** What this mount has changed goes before what the cluster lists. */
+  #append(directory: Inode, listing: Listing, batch: ListBatch, isLast: boolean): void {
+    const own = this.#own.isEmpty ? undefined : this.#own.of(this.#context.inodes.path(directory));
+    listing.append(batch, isLast);
+    if (own === undefined) return;
+    for (const [name, change] of own) {
+      const status = listing.find(name);
+      if (change.status === undefined) {
+        if (status !== undefined && isOlder(status, change, listing)) listing.hide(name);
+      } else if (status === undefined ? isLast : isOlder(status, change, listing)) {
+        listing.put(name, change.status);
+      }
+    }
+  }
+
   /** One that is larger than all that may be kept is only its readers'. */
   #keepListing(directory: Inode, listing: Listing): void {
     this.#listings.set(directory, listing);
@@ -378,6 +415,7 @@ export class Metadata {
   /** Known children learn what the listing said of them; those it lacks are gone. */
   #settleNames(directory: Inode, listing: Listing): void {
     for (const [name, child] of Array.from(directory.children ?? [])) {
+      if (isOurs(child)) continue;
       const status = listing.find(name);
       // Another kind is another inode, to be made for whoever asks for it.
       if (status?.kind === child.kind) this.adoptListed(directory, name, status, listing);
@@ -391,6 +429,153 @@ export class Metadata {
       }
     }
   }
+
+  // What this mount changes.
+
+  /** A file that nobody else knows of before it is saved. */
+  makeLocal(parent: Inode, name: ByteString): Inode {
+    const known = this.#context.inodes.child(parent, name);
+    if (known !== undefined) this.#forgetName(known);
+    const mtimeMs = this.#context.wallNowMs();
+    const status: StatusMessage = {
+      kind: 'file',
+      lengthBytes: 0,
+      mtimeMs,
+      mode: undefined,
+      contentHash: undefined,
+    };
+    const inode = this.#context.inodes.create(parent, name, status, this.#context.clock.nowMs());
+    inode.isLocal = true;
+    inode.touchedMs = mtimeMs;
+    this.#noteName(parent, name, status);
+    return inode;
+  }
+
+  #noteName(parent: Inode, name: ByteString, status: StatusMessage): void {
+    const atMs = this.#context.clock.nowMs();
+    this.#negatives.delete(nameKey(parent, name));
+    this.#own.note(this.#context.inodes.path(parent), name, {
+      atMs,
+      status,
+      goneMtimeMs: -Infinity,
+    });
+    parent.listing?.put(name, status);
+  }
+
+  #noteAbsence(parent: Inode, name: ByteString, goneMtimeMs: number): void {
+    const atMs = this.#context.clock.nowMs();
+    const path = this.#context.inodes.path(parent);
+    this.#own.note(path, name, { atMs, status: undefined, goneMtimeMs });
+    this.#negatives.set(nameKey(parent, name), atMs + this.#context.options.negativeTimeoutMs);
+    parent.listing?.hide(name);
+  }
+
+  /** The cluster has made it for us. */
+  noteMade(parent: Inode, name: ByteString, status: StatusMessage): Inode {
+    this.#noteName(parent, name, status);
+    const inode = this.adopt(parent, name, status, this.#context.clock.nowMs());
+    inode.touchedMs = this.#context.wallNowMs();
+    return inode;
+  }
+
+  /** We have taken the name away; the inode stays for whoever has it open. */
+  noteGone(parent: Inode, name: ByteString, inode: Inode): void {
+    this.#context.inodes.detach(inode);
+    this.#noteAbsence(parent, name, inode.mtimeMs);
+  }
+
+  noteMoved(inode: Inode, parent: Inode, name: ByteString): void {
+    const { inodes, clock } = this.#context;
+    const oldParent = inode.parent as Inode;
+    const oldPath = inodes.path(inode);
+    this.#noteAbsence(oldParent, inode.name, inode.mtimeMs);
+    const replaced = inodes.child(parent, name);
+    if (replaced !== undefined) inodes.detach(replaced);
+    inodes.move(inode, parent, name);
+    this.#noteName(parent, name, statusOf(inode));
+    inode.checkedMs = clock.nowMs();
+    if (inode.kind === 'directory') {
+      this.#own.move(oldPath, inodes.path(inode));
+      this.#doubtBelow(inode);
+    }
+  }
+
+  /** Versions and listings below a directory that has moved may be others now. */
+  #doubtBelow(directory: Inode): void {
+    this.#listings.delete(directory);
+    directory.listing = undefined;
+    for (const child of directory.children?.values() ?? []) {
+      child.checkedMs = -Infinity;
+      if (child.kind === 'directory') this.#doubtBelow(child);
+    }
+  }
+
+  /** The same bytes under another version: a move has made a copy of the file in the cluster. */
+  reversioned(inode: Inode, status: StatusMessage | undefined): void {
+    if (status === undefined || status.kind !== inode.kind) {
+      inode.checkedMs = -Infinity;
+      return;
+    }
+    if (inode.kind === 'file' && status.lengthBytes !== inode.lengthBytes) this.#dropContent(inode);
+    this.#setVersion(inode, status);
+    if (inode.content !== undefined) inode.content.version = versionOf(status);
+    if (inode.parent !== undefined) this.#noteName(inode.parent, inode.name, status);
+  }
+
+  #setVersion(inode: Inode, status: StatusMessage): void {
+    inode.lengthBytes = status.lengthBytes;
+    inode.mtimeMs = status.mtimeMs;
+    inode.mode = status.mode;
+    inode.contentHash = status.contentHash;
+    inode.posix = status.posix;
+    inode.checkedMs = this.#context.clock.nowMs();
+  }
+
+  /** The unlinked file's bytes lie elsewhere as long as somebody has it open. */
+  kept(inode: Inode, path: ByteString, version: VersionMessage): void {
+    const content = this.contentOf(inode);
+    content.keptPath = path;
+    content.version = version;
+  }
+
+  /** The cluster has what was staged: it is a version like any other from here on. */
+  saved(inode: Inode, staged: StagedFile, status: StatusMessage): void {
+    const content = this.#newContent(versionOf(status));
+    const old = staged.base;
+    staged.uploaded(content);
+    old.successor = content;
+    this.#context.tier.drop(old);
+    // The kernel has seen every byte that was written.
+    if (inode.openedContent === old) inode.openedContent = content;
+    inode.content = content;
+    inode.isLocal = false;
+    this.#setVersion(inode, status);
+    if (inode.parent !== undefined && !inode.isUnlinked) {
+      this.#noteName(inode.parent, inode.name, status);
+    }
+  }
+}
+
+/** Changed here and not saved yet, or without a name: the cluster's word on it does not count. */
+function isOurs(inode: Inode): boolean {
+  return inode.staged !== undefined || inode.isLocal || inode.isUnlinked;
+}
+
+/** Whether a listing shows a name as it was before our change of it. */
+function isOlder(status: StatusMessage, change: OwnChange, listing: Listing): boolean {
+  if (listing.startedMs <= change.atMs) return true;
+  if (change.status === undefined) return status.mtimeMs <= change.goneMtimeMs;
+  return status.kind === change.status.kind && status.mtimeMs < change.status.mtimeMs;
+}
+
+function versionOf(status: StatusMessage): VersionMessage {
+  const { lengthBytes, mtimeMs, contentHash } = status;
+  return { lengthBytes, mtimeMs, contentHash };
+}
+
+function statusOf(inode: Inode): StatusMessage {
+  const { kind, lengthBytes, mtimeMs, mode, contentHash, posix } = inode;
+  return { kind, lengthBytes, mtimeMs, mode, contentHash, posix };
 }
 
 /** Inode numbers are used again, serial numbers are not. */

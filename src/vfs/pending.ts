@@ -16,6 +16,8 @@ export class PendingRequests {
   readonly #counters: Counters;
   /** In order of arrival, which is the order of deadlines, since all have the same timeout. */
   readonly #requests = new Map<RequestId, PendingRequest>();
+  /** Changes wait for their job alone, whose own deadline depends on how much there is to do. */
+  readonly #untimed = new Map<RequestId, PendingRequest>();
 
   constructor(clock: Clock, timeoutMs: number, counters: Counters) {
     this.#clock = clock;
@@ -24,25 +26,31 @@ export class PendingRequests {
   }
 
   get count(): number {
-    return this.#requests.size;
+    return this.#requests.size + this.#untimed.size;
+  }
+
+  addUntimed(request: RequestId, fail: (code: FsErrorCode) => void): void {
+    assert(!this.#untimed.has(request), 'A request waits twice');
+    this.#untimed.set(request, { deadlineMs: Infinity, fail });
+    this.#counters.set('requestsPending', this.count);
   }
 
   add(request: RequestId, fail: (code: FsErrorCode) => void): void {
     assert(!this.#requests.has(request), 'A request waits twice');
     this.#requests.set(request, { deadlineMs: this.#clock.nowMs() + this.#timeoutMs, fail });
-    this.#counters.set('requestsPending', this.#requests.size);
+    this.#counters.set('requestsPending', this.count);
   }
 
   /** To be called before the answer; false when the request was answered already. */
   take(request: RequestId): boolean {
-    const had = this.#requests.delete(request);
-    this.#counters.set('requestsPending', this.#requests.size);
+    const had = this.#requests.delete(request) || this.#untimed.delete(request);
+    this.#counters.set('requestsPending', this.count);
     return had;
   }
 
   /** False when no such request waits: it was answered before. */
   interrupt(request: RequestId): boolean {
-    const pending = this.#requests.get(request);
+    const pending = this.#requests.get(request) ?? this.#untimed.get(request);
     if (pending === undefined) return false;
     this.#counters.add('interrupts');
     pending.fail('interrupted');
@@ -59,7 +67,9 @@ export class PendingRequests {
   }
 
   failAll(code: FsErrorCode): void {
-    for (const pending of this.#requests.values()) pending.fail(code);
+    for (const pending of [...this.#requests.values(), ...this.#untimed.values()]) {
+      pending.fail(code);
+    }
   }
 }
 

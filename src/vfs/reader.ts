@@ -8,12 +8,15 @@
  */
 import { LRUCache } from 'lru-cache';
 import { assert } from '../base/assert.ts';
+import type { ByteString } from '../base/byte-string.ts';
 import type { Page } from '../cache/index.ts';
 import { reportFailure } from './context.ts';
 import type { CoreContext } from './context.ts';
+import { contentOfHandle } from './handles.ts';
 import type { FileHandle } from './handles.ts';
 import type { Content, Inode } from './inode-table.ts';
 import type { Metadata } from './metadata.ts';
+import type { StagedFile } from './staged-file.ts';
 import type { FsErrorCode, RequestId } from './types.ts';
 
 /**
@@ -27,8 +30,14 @@ const JOBS_FOR_AHEAD_MAX = 32;
 interface PendingRead {
   readonly request: RequestId;
   readonly handle: FileHandle;
+  /** As it was when the read began; a read that finds another one at its end begins again. */
+  readonly content: Content;
+  /** What the program asked for. */
   readonly offset: number;
   readonly end: number;
+  /** The part of it that the pages cover: all, unless the rest is staged. */
+  readonly pagesFrom: number;
+  readonly pagesEnd: number;
   /** Up to which offset the file should be on its way once this read is under way. */
   readonly aheadEnd: number;
   readonly pages: Page[];
@@ -49,19 +58,39 @@ export class Reader {
   }
 
   read(request: RequestId, handle: FileHandle, offset: number, sizeBytes: number): void {
-    const { content } = handle;
+    const content = contentOfHandle(handle);
     if (content.isStale) {
       this.#context.counters.add('staleHandles');
       this.#context.replies.error(request, 'stale');
       return;
     }
-    const end = Math.min(offset + sizeBytes, content.lengthBytes);
+    const { staged } = handle.inode;
+    const isStaged = staged !== undefined && staged.base === content;
+    const end = Math.min(offset + sizeBytes, isStaged ? staged.lengthBytes : content.lengthBytes);
     if (offset >= end) {
       this.#context.replies.data(request, [], 0);
       return;
     }
-    const aheadEnd = handle.readAhead.next(offset, end);
-    const read: PendingRead = { request, handle, offset, end, aheadEnd, pages: [], missing: 0 };
+    const runs = isStaged ? staged.runs(offset, end).filter(({ from }) => from === 'base') : [];
+    if (isStaged && runs.length === 0) {
+      this.#answerStaged(request, staged, [], { offset, end, pagesFrom: end });
+      return;
+    }
+    const pagesFrom = runs[0]?.start ?? offset;
+    const pagesEnd = runs.at(-1)?.end ?? end;
+    const aheadEnd = Math.min(handle.readAhead.next(offset, end), content.lengthBytes);
+    const read: PendingRead = {
+      request,
+      handle,
+      content,
+      offset,
+      end,
+      pagesFrom,
+      pagesEnd,
+      aheadEnd,
+      pages: [],
+      missing: 0,
+    };
     if (!this.#start(read, this.#starved.length > 0)) {
       this.#starved.push(read);
       this.#context.pending.add(request, (code) => this.#giveUp(read, code));
@@ -71,6 +100,40 @@ export class Reader {
       this.#context.counters.add('hitBytes', end - offset);
       this.#answer(read);
     }
+  }
+
+  /** What was staged lies over what the base has; both as they are now. */
+  #answerStaged(
+    request: RequestId,
+    staged: StagedFile,
+    base: readonly Uint8Array[],
+    range: Pick<PendingRead, 'offset' | 'end' | 'pagesFrom'>,
+  ): void {
+    const end = Math.min(range.end, staged.lengthBytes);
+    const out = Buffer.alloc(Math.max(0, end - range.offset));
+    let at = range.pagesFrom - range.offset;
+    for (const segment of base) {
+      if (at < out.length) out.set(segment.subarray(0, out.length - at), at);
+      at += segment.length;
+    }
+    for (const run of staged.runs(range.offset, end)) {
+      const start = run.start - range.offset;
+      if (run.from === 'zero') out.fill(0, start, run.end - range.offset);
+      else if (run.from === 'staging') {
+        const bytes = staged.read(run);
+        if (bytes === undefined) {
+          this.#context.replies.error(request, 'io');
+          return;
+        }
+        out.set(bytes, start);
+      }
+    }
+    this.#context.replies.data(request, [out], out.length);
+  }
+
+  /** A read whose file this mount has written, or moved, in the meantime. */
+  #again(read: PendingRead): void {
+    this.read(read.request, read.handle, read.offset, read.end - read.offset);
   }
 
   /** Starts to fetch a small file that was just opened: its reader comes in a moment. */
@@ -84,9 +147,10 @@ export class Reader {
   /** Pins and reserves all pages of a read, or nothing. False: there is no room now. */
   #start(read: PendingRead, mustQueueIfMissing: boolean): boolean {
     const { tier } = this.#context;
-    const { content, inode } = read.handle;
-    const first = Math.floor(read.offset / tier.pageSizeBytes);
-    const last = Math.floor((read.end - 1) / tier.pageSizeBytes);
+    const { content } = read;
+    const { inode } = read.handle;
+    const first = Math.floor(read.pagesFrom / tier.pageSizeBytes);
+    const last = Math.floor((read.pagesEnd - 1) / tier.pageSizeBytes);
     const present: Page[] = [];
     const missing: number[] = [];
     for (let index = first; index <= last; index++) {
@@ -173,7 +237,7 @@ export class Reader {
   }
 
   #submitRun(inode: Inode, content: Content, run: readonly Page[]): void {
-    const path = this.#context.inodes.path(inode);
+    const path = this.#pathOf(inode, content);
     inode.openHandles++;
     let done = 0;
     this.#context.jobs.submit(
@@ -196,7 +260,9 @@ export class Reader {
         } else {
           const code = result.kind === 'failed' ? result.code : 'io';
           const reason = result.kind === 'failed' ? result.reason : `Unexpected ${result.kind}`;
-          this.#runFailed(inode, content, run.slice(done), code, reason);
+          const rest = run.slice(done);
+          if (this.#pathOf(inode, content) !== path) this.#runMoved(rest);
+          else this.#runFailed(inode, content, rest, code, reason);
         }
         inode.openHandles--;
         this.#metadata.release(inode);
@@ -204,6 +270,26 @@ export class Reader {
         return true;
       },
     );
+  }
+
+  #pathOf(inode: Inode, content: Content): ByteString {
+    return content.keptPath ?? this.#context.inodes.path(inode);
+  }
+
+  /** The file got another name while it was being read: whoever waits asks again there. */
+  #runMoved(pages: readonly Page[]): void {
+    for (const page of pages) {
+      this.#context.tier.abandon(page);
+      const reads = this.#waiting.get(page) ?? [];
+      this.#waiting.delete(page);
+      for (const read of reads) {
+        if (read.missing === 0) continue;
+        this.#finish(read, () => {
+          for (const each of read.pages) this.#context.tier.unpin(each);
+          this.#again(read);
+        });
+      }
+    }
   }
 
   #runFailed(
@@ -215,7 +301,8 @@ export class Reader {
   ): void {
     // The path vanished or changed under an open handle: that handle is stale, not absent.
     const isOutdated = code === 'stale' || code === 'not-found';
-    if (isOutdated) this.#metadata.versionChanged(inode, content);
+    if (isOutdated && content.successor === undefined)
+      this.#metadata.versionChanged(inode, content);
     const key = `${code} ${content.fileId}`;
     if (!this.#reported.has(key)) {
       this.#reported.set(key, true);
@@ -257,7 +344,8 @@ export class Reader {
 
   #fail(read: PendingRead, code: FsErrorCode): void {
     for (const page of read.pages) this.#context.tier.unpin(page);
-    this.#context.replies.error(read.request, code);
+    if (code === 'stale' && read.content.successor !== undefined) this.#again(read);
+    else this.#context.replies.error(read.request, code);
   }
 
   /** Interrupted, or too late: the pages go on being fetched, the request does not wait. */
@@ -279,22 +367,26 @@ export class Reader {
         continue;
       }
       const start = page.index * tier.pageSizeBytes;
-      const from = Math.max(read.offset - start, 0);
-      const to = Math.min(read.end - start, page.lengthBytes);
+      const from = Math.max(read.pagesFrom - start, 0);
+      const to = Math.min(read.pagesEnd - start, page.lengthBytes);
       if (page.isUnread) this.#context.counters.add('readAheadUsedBytes', page.lengthBytes);
       tier.segments(page, from, to - from, segments);
       tier.touch(page);
     }
+    const { staged } = read.handle.inode;
+    if (contentOfHandle(read.handle) !== read.content) this.#again(read);
     // Pages only vanish under a waiting read when their version does.
-    if (isWhole) this.#context.replies.data(read.request, segments, read.end - read.offset);
-    else this.#context.replies.error(read.request, 'stale');
+    else if (!isWhole) this.#context.replies.error(read.request, 'stale');
+    else if (staged !== undefined && staged.base === read.content) {
+      this.#answerStaged(read.request, staged, segments, read);
+    } else this.#context.replies.data(read.request, segments, read.end - read.offset);
   }
 
   /** Reads that found no room try again, in the order they came. */
   #feedStarved(): void {
     while (this.#starved.length > 0) {
       const read = this.#starved[0] as PendingRead;
-      if (read.handle.content.isStale) {
+      if (read.content.isStale && read.content.successor === undefined) {
         this.#starved.shift();
         if (this.#context.pending.take(read.request)) {
           this.#context.replies.error(read.request, 'stale');

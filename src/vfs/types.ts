@@ -1,5 +1,6 @@
 /** What crosses the border of the core: ids, errors, requests' answers, jobs and their results. */
 import type { ByteString } from '../base/byte-string.ts';
+import type { AttributeChange, NodeKind, PosixAttributes, UploadSegment } from '../store/index.ts';
 
 declare const idBrand: unique symbol;
 type Id<Name extends string> = number & { readonly [idBrand]: Name };
@@ -28,6 +29,13 @@ export type FsErrorCode =
   | 'is-a-directory'
   | 'read-only'
   | 'permission'
+  /** Nobody may: the mount cannot hold such a thing. */
+  | 'not-permitted'
+  | 'exists'
+  | 'not-empty'
+  /** The staging area, or the disk under it, is full. */
+  | 'no-space'
+  | 'too-large'
   | 'invalid'
   | 'name-too-long'
   /** Seek past the end. */
@@ -49,7 +57,7 @@ export type FsErrorCode =
   /** Everything else: answers that do not add up, broken invariants. */
   | 'io';
 
-export type FileKind = 'file' | 'directory';
+export type FileKind = NodeKind;
 
 export interface Attributes {
   readonly ino: InodeId;
@@ -58,6 +66,11 @@ export interface Attributes {
   readonly mtimeMs: number;
   /** Permission bits, where the cluster tells them. */
   readonly mode: number | undefined;
+  readonly posix: PosixAttributes | undefined;
+  /** Wall time of the last change made through this mount that the cluster has no time for. */
+  readonly touchedMs: number;
+  /** It has no name any more. */
+  readonly isUnlinked: boolean;
 }
 
 /** Takes directory entries until the kernel's buffer is full. */
@@ -87,6 +100,15 @@ export interface CoreReplies {
   attributes(request: RequestId, attributes: Attributes, ttlMs: number): void;
   /** `keepCache`: what the kernel holds of this file is still right. */
   opened(request: RequestId, handle: HandleId, keepCache: boolean): void;
+  /** Of a new file, or one that CREATE found: `entry` and `opened` in one. */
+  created(
+    request: RequestId,
+    attributes: Attributes,
+    ttls: { readonly attrMs: number; readonly entryMs: number },
+    handle: HandleId,
+  ): void;
+  /** So many bytes were taken. */
+  written(request: RequestId, lengthBytes: number): void;
   openedDirectory(request: RequestId, handle: HandleId): void;
   data(request: RequestId, segments: readonly Uint8Array[], lengthBytes: number): void;
   /** The core calls `fill` once, at once, with a sink over a buffer of the size asked for. */
@@ -121,6 +143,8 @@ export interface VersionMessage {
   readonly contentHash: string | undefined;
 }
 
+export type SpecialKind = Exclude<NodeKind, 'file' | 'directory'>;
+
 /** Plain data: it is posted to another thread. */
 export type Job =
   | { readonly kind: 'stat'; readonly id: JobId; readonly path: ByteString }
@@ -140,6 +164,55 @@ export type Job =
       readonly isAhead: boolean;
     }
   | { readonly kind: 'locate'; readonly id: JobId; readonly path: ByteString }
+  | {
+      readonly kind: 'make-directory';
+      readonly id: JobId;
+      readonly path: ByteString;
+      readonly attributes: AttributeChange;
+    }
+  | {
+      readonly kind: 'make-node';
+      readonly id: JobId;
+      readonly path: ByteString;
+      readonly nodeKind: SpecialKind;
+      readonly attributes: PosixAttributes;
+    }
+  | {
+      readonly kind: 'set-attributes';
+      readonly id: JobId;
+      readonly path: ByteString;
+      readonly change: AttributeChange;
+    }
+  | {
+      readonly kind: 'upload';
+      readonly id: JobId;
+      readonly path: ByteString;
+      readonly stagingName: string;
+      readonly segments: readonly UploadSegment[];
+      readonly base: { readonly path: ByteString; readonly version: VersionMessage } | undefined;
+      readonly attributes: AttributeChange;
+      readonly isHandedOver: boolean;
+    }
+  | {
+      readonly kind: 'remove-file';
+      readonly id: JobId;
+      readonly path: ByteString;
+      /** It is open: its content must stay readable, at the path that the result tells. */
+      readonly mustKeep: boolean;
+    }
+  /** Nobody has the unlinked file open any more. */
+  | { readonly kind: 'remove-kept'; readonly id: JobId; readonly path: ByteString }
+  | { readonly kind: 'remove-directory'; readonly id: JobId; readonly path: ByteString }
+  | {
+      readonly kind: 'rename';
+      readonly id: JobId;
+      readonly path: ByteString;
+      readonly to: ByteString;
+      readonly isExclusive: boolean;
+      /** As in `RenameOptions`. */
+      readonly watched: readonly ByteString[];
+    }
+  | { readonly kind: 'sync-directory'; readonly id: JobId; readonly path: ByteString }
   /** The job's result is not wanted any more; its final result still comes. */
   | { readonly kind: 'cancel'; readonly id: JobId };
 
@@ -149,6 +222,8 @@ export interface StatusMessage {
   readonly mtimeMs: number;
   readonly mode: number | undefined;
   readonly contentHash: string | undefined;
+  /** Absent where there is nothing beside the cluster's own. */
+  readonly posix?: PosixAttributes | undefined;
 }
 
 /** A part of a listing, column by column. */
@@ -175,6 +250,20 @@ export type JobResult =
       readonly ufsPath: ByteString;
       readonly workers: readonly string[];
     }
+  /** Ends `remove-file`; `kept` where it was asked for. */
+  | {
+      readonly kind: 'removed';
+      readonly id: JobId;
+      readonly kept: { readonly path: ByteString; readonly version: VersionMessage } | undefined;
+    }
+  /** In the order of `watched`; undefined for what is not a file there. */
+  | {
+      readonly kind: 'renamed';
+      readonly id: JobId;
+      readonly statuses: readonly (StatusMessage | undefined)[];
+    }
+  /** Ends every other job that has nothing to tell. */
+  | { readonly kind: 'done'; readonly id: JobId }
   | {
       readonly kind: 'failed';
       readonly id: JobId;
@@ -182,9 +271,21 @@ export type JobResult =
       readonly reason: string;
     };
 
+export interface DefaultAttributes {
+  readonly uid: number;
+  readonly gid: number;
+  readonly fileMode: number;
+  readonly dirMode: number;
+}
+
 export interface CoreOptions {
   /** Life number of the daemon under one mount, from 1; keeps inode numbers of lives apart. */
   readonly incarnation: number;
+  readonly isReadOnly: boolean;
+  /** Closed files are acknowledged once the store holds them, before the cluster does. */
+  readonly isWriteBack: boolean;
+  /** What a file or directory has that nobody has set anything of. */
+  readonly defaults: DefaultAttributes;
   readonly attrTimeoutMs: number;
   readonly entryTimeoutMs: number;
   readonly negativeTimeoutMs: number;

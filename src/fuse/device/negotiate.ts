@@ -9,13 +9,20 @@ export const REQUEST_BYTES_MAX = MAX_PAGES * 4096;
 const WANTED =
   InitFlag.ASYNC_READ |
   InitFlag.BIG_WRITES |
-  InitFlag.AUTO_INVAL_DATA |
   InitFlag.DO_READDIRPLUS |
   InitFlag.READDIRPLUS_AUTO |
   InitFlag.PARALLEL_DIROPS |
   InitFlag.ATOMIC_O_TRUNC |
   InitFlag.MAX_PAGES |
   InitFlag.INIT_EXT;
+
+/** The kernel looks at times and lengths by itself for what others change. */
+const WANTED_READ_ONLY = WANTED | InitFlag.AUTO_INVAL_DATA;
+/**
+ * Times change with every save of our own: the kernel must not drop its pages for that, and is told
+ * of what others change. Set-id bits are taken away here, so that no write has to ask for attributes.
+ */
+const WANTED_WRITABLE = WANTED | InitFlag.EXPLICIT_INVAL_DATA | InitFlag.HANDLE_KILLPRIV_V2;
 
 const WANTED_EXT = InitFlag2.HAS_EXPIRE_ONLY | InitFlag2.HAS_RESEND;
 
@@ -31,13 +38,15 @@ export interface Negotiated {
 export interface NegotiateOptions {
   /** Bound on read-ahead and other background requests that the kernel keeps unanswered. */
   readonly maxBackground: number;
+  readonly isReadOnly: boolean;
 }
 
 export function negotiate(
   request: InitRequest,
   options: NegotiateOptions,
 ): { readonly reply: InitReply; readonly negotiated: Negotiated } {
-  const flags = WANTED & request.flags;
+  const wanted = options.isReadOnly ? WANTED_READ_ONLY : WANTED_WRITABLE;
+  const flags = wanted & request.flags;
   const flags2 = (flags & InitFlag.INIT_EXT) === 0 ? 0 : WANTED_EXT & request.flags2;
   const hasMaxPages = (flags & InitFlag.MAX_PAGES) !== 0;
   const maxWriteBytes = hasMaxPages ? REQUEST_BYTES_MAX : 128 * 1024;

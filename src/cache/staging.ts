@@ -1,0 +1,157 @@
+/**
+ * Where bytes wait that programs have written and the cluster does not have yet: one local file for
+ * each file that is being changed. Calls are synchronous and go to the page cache of the kernel: a
+ * thread hop would cost more than they do.
+ */
+import {
+  closeSync,
+  ftruncateSync,
+  mkdirSync,
+  openSync,
+  readSync,
+  unlinkSync,
+  writeSync,
+} from 'node:fs';
+import { join } from 'node:path';
+
+export type StagingError = 'no-space' | 'io';
+
+export interface StagingFile {
+  /** Inside the staging directory. */
+  readonly name: string;
+  write(data: Uint8Array, offset: number): StagingError | undefined;
+  /** Bytes that were never written read as zeros; undefined where the disk fails. */
+  read(offset: number, lengthBytes: number): Uint8Array | undefined;
+  truncate(lengthBytes: number): StagingError | undefined;
+  /** Closes and deletes it. */
+  remove(): void;
+  /** Closes it; it is somebody else's from here on. */
+  handOver(): void;
+}
+
+export interface StagingArea {
+  create(): StagingFile | StagingError;
+  /** Whether so many more bytes may be held; they then are, until given back. */
+  reserve(lengthBytes: number): boolean;
+  giveBack(lengthBytes: number): void;
+}
+
+/** A write that found the disk full, or beyond a quota or the largest file of it. */
+const FULL_CODES: readonly string[] = ['ENOSPC', 'EDQUOT', 'EFBIG'];
+
+function errorOf(error: unknown): StagingError {
+  return FULL_CODES.includes((error as NodeJS.ErrnoException).code ?? '') ? 'no-space' : 'io';
+}
+
+export interface StagingOptions {
+  readonly directory: string;
+  /** Hard bound over all staging files of this mount. */
+  readonly limitBytes: number;
+  /** Keeps names of different lives of the daemon apart. */
+  readonly prefix: string;
+  readonly onError: (error: unknown) => void;
+}
+
+export class StagingDirectory implements StagingArea {
+  readonly #options: StagingOptions;
+  #heldBytes = 0;
+  #last = 0;
+
+  constructor(options: StagingOptions) {
+    this.#options = options;
+    mkdirSync(options.directory, { recursive: true, mode: 0o700 });
+  }
+
+  get heldBytes(): number {
+    return this.#heldBytes;
+  }
+
+  create(): StagingFile | StagingError {
+    const name = `${this.#options.prefix}-${++this.#last}`;
+    try {
+      const path = join(this.#options.directory, name);
+      const fd = openSync(path, 'wx+', 0o600);
+      return new DiskFile(name, path, fd, this.#options.onError);
+    } catch (error) {
+      this.#options.onError(error);
+      return errorOf(error);
+    }
+  }
+
+  reserve(lengthBytes: number): boolean {
+    if (this.#heldBytes + lengthBytes > this.#options.limitBytes) return false;
+    this.#heldBytes += lengthBytes;
+    return true;
+  }
+
+  giveBack(lengthBytes: number): void {
+    this.#heldBytes -= lengthBytes;
+  }
+}
+
+/** Of a mount that cannot be written to. */
+export const NO_STAGING: StagingArea = {
+  create: () => 'io',
+  reserve: () => false,
+  giveBack: () => undefined,
+};
+
+class DiskFile implements StagingFile {
+  readonly name: string;
+  readonly #path: string;
+  readonly #fd: number;
+  readonly #onError: (error: unknown) => void;
+
+  constructor(name: string, path: string, fd: number, onError: (error: unknown) => void) {
+    this.name = name;
+    this.#path = path;
+    this.#fd = fd;
+    this.#onError = onError;
+  }
+
+  write(data: Uint8Array, offset: number): StagingError | undefined {
+    return this.#attempt(() => {
+      let done = 0;
+      while (done < data.length) {
+        done += writeSync(this.#fd, data, done, data.length - done, offset + done);
+      }
+    });
+  }
+
+  read(offset: number, lengthBytes: number): Uint8Array | undefined {
+    // Past the end of what was written it stays zero.
+    const out = Buffer.alloc(lengthBytes);
+    const error = this.#attempt(() => {
+      let done = 0;
+      while (done < lengthBytes) {
+        const count = readSync(this.#fd, out, done, lengthBytes - done, offset + done);
+        if (count === 0) return;
+        done += count;
+      }
+    });
+    return error === undefined ? out : undefined;
+  }
+
+  truncate(lengthBytes: number): StagingError | undefined {
+    return this.#attempt(() => ftruncateSync(this.#fd, lengthBytes));
+  }
+
+  remove(): void {
+    closeSync(this.#fd);
+    this.#attempt(() => unlinkSync(this.#path));
+  }
+
+  handOver(): void {
+    closeSync(this.#fd);
+  }
+
+  #attempt(act: () => void): StagingError | undefined {
+    try {
+      act();
+      return undefined;
+    } catch (error) {
+      this.#onError(error);
+      return errorOf(error);
+    }
+  }
+}

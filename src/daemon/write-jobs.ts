@@ -1,0 +1,127 @@
+/** Jobs that change the name space or a file, as calls of the store. */
+import type { CallContext } from '../cluster/index.ts';
+import type { NodeStatus, Upload, WritableStore } from '../store/index.ts';
+import type { Job, JobResult, StatusMessage } from '../vfs/index.ts';
+import { versionOf } from './versions.ts';
+
+const WRITE_KINDS = [
+  'make-directory',
+  'make-node',
+  'set-attributes',
+  'upload',
+  'remove-file',
+  'remove-kept',
+  'remove-directory',
+  'rename',
+  'sync-directory',
+] as const;
+
+export type WriteJob = Extract<Job, { kind: (typeof WRITE_KINDS)[number] }>;
+
+export function isWriteJob(job: Job): job is WriteJob {
+  return (WRITE_KINDS as readonly string[]).includes(job.kind);
+}
+
+/** Slower than any network worth a mount; what stands still is noticed long before. */
+const SLOWEST_BYTES_PER_MS = 100;
+/** A directory of millions of files moves one by one; each of them has a deadline of its own. */
+const LONGEST_MS = 24 * 3600 * 1000;
+
+/** Deadline of the job in milliseconds from now. */
+export function writeTimeoutMs(job: WriteJob, requestTimeoutMs: number): number {
+  switch (job.kind) {
+    case 'upload': {
+      const bytes = job.segments.reduce((sum, { lengthBytes }) => sum + lengthBytes, 0);
+      return requestTimeoutMs + bytes / SLOWEST_BYTES_PER_MS;
+    }
+    case 'rename':
+    case 'remove-file':
+      // Both may copy what they move.
+      return LONGEST_MS;
+    default:
+      return requestTimeoutMs;
+  }
+}
+
+export async function runWriteJob(
+  store: WritableStore,
+  job: WriteJob,
+  context: CallContext,
+): Promise<JobResult> {
+  const { id } = job;
+  switch (job.kind) {
+    case 'make-directory':
+      return status(id, await store.makeDirectory(job.path, job.attributes, context));
+    case 'make-node':
+      return status(id, await store.makeNode(job.path, job.nodeKind, job.attributes, context));
+    case 'set-attributes':
+      return status(id, await store.setAttributes(job.path, job.change, context));
+    case 'upload':
+      return status(id, await store.upload(uploadOf(job), context));
+    case 'remove-file': {
+      const { kept } = await store.removeFile(job.path, job.mustKeep, context);
+      return {
+        kind: 'removed',
+        id,
+        kept:
+          kept === undefined
+            ? undefined
+            : {
+                path: kept.path,
+                version: {
+                  lengthBytes: kept.version.lengthBytes,
+                  mtimeMs: kept.version.mtimeMs,
+                  contentHash: kept.version.contentHash,
+                },
+              },
+      };
+    }
+    case 'remove-kept':
+      await store.removeKept(job.path, context);
+      return { kind: 'done', id };
+    case 'remove-directory':
+      await store.removeDirectory(job.path, context);
+      return { kind: 'done', id };
+    case 'rename': {
+      const { path, to, isExclusive, watched } = job;
+      const statuses = await store.rename(path, to, { isExclusive, watched }, context);
+      return {
+        kind: 'renamed',
+        id,
+        statuses: statuses.map((each) => (each === undefined ? undefined : statusMessage(each))),
+      };
+    }
+    case 'sync-directory':
+      await store.sync(job.path, context);
+      return { kind: 'done', id };
+  }
+}
+
+function status(id: JobResult['id'], node: NodeStatus): JobResult {
+  return { kind: 'status', id, status: statusMessage(node) };
+}
+
+function uploadOf(job: Extract<WriteJob, { kind: 'upload' }>): Upload {
+  const { path, stagingName, segments, base, attributes, isHandedOver } = job;
+  return {
+    path,
+    stagingName,
+    segments,
+    base: base === undefined ? undefined : { path: base.path, version: versionOf(base.version) },
+    attributes,
+    isHandedOver,
+  };
+}
+
+export function statusMessage(node: NodeStatus): StatusMessage {
+  const { mode, ...posix } = node.posix;
+  const isPlain = Object.keys(posix).length === 0;
+  return {
+    kind: node.kind,
+    lengthBytes: node.lengthBytes,
+    mtimeMs: node.mtimeMs,
+    mode,
+    contentHash: node.contentHash,
+    ...(isPlain ? {} : { posix: node.posix }),
+  };
+}

@@ -1,0 +1,60 @@
+/** How a request waits: for the answer to a question, within the deadline, or for a job of its own. */
+import type { Inode } from './inode-table.ts';
+import type { ResolveWaiter } from './metadata.ts';
+import type { PendingRequests } from './pending.ts';
+import type { CoreReplies, FsErrorCode, RequestId } from './types.ts';
+
+export class Asking {
+  readonly #pending: PendingRequests;
+  readonly #replies: CoreReplies;
+
+  constructor(pending: PendingRequests, replies: CoreReplies) {
+    this.#pending = pending;
+    this.#replies = replies;
+  }
+
+  /** Waits for a question if it has to, within the deadline, and answers errors. */
+  resolve(
+    request: RequestId,
+    ask: (waiter: ResolveWaiter) => void,
+    found: (inode: Inode) => void,
+    absent: (ttlMs: number) => void,
+  ): void {
+    let isAnswered = false;
+    let isWaiting = false;
+    const settle = (answer: () => void): void => {
+      if (isWaiting ? !this.#pending.take(request) : isAnswered) return;
+      isAnswered = true;
+      answer();
+    };
+    ask({
+      found: (inode) => settle(() => found(inode)),
+      absent: (ttlMs) => settle(() => absent(ttlMs)),
+      failed: (code) => settle(() => this.#replies.error(request, code)),
+    });
+    if (isAnswered) return;
+    isWaiting = true;
+    this.#pending.add(request, (code) => {
+      if (this.#pending.take(request)) this.#replies.error(request, code);
+    });
+  }
+
+  /**
+   * Waits for what `start` begins, which has a deadline of its own and calls back once. `done` runs if
+   * it went well and somebody still waits.
+   */
+  until(
+    request: RequestId,
+    start: (settle: (error: FsErrorCode | undefined) => void) => void,
+    done: () => void,
+  ): void {
+    this.#pending.addUntimed(request, (code) => {
+      if (this.#pending.take(request)) this.#replies.error(request, code);
+    });
+    start((error) => {
+      if (!this.#pending.take(request)) return;
+      if (error === undefined) done();
+      else this.#replies.error(request, error);
+    });
+  }
+}

@@ -1,0 +1,343 @@
+/**
+ * Changes of the name space: each is a job, and nothing here changes before the cluster has done it.
+ * The kernel serves one change of a directory at a time, so two jobs about one name do not meet.
+ */
+import type { ByteString } from '../base/byte-string.ts';
+import { joinPath } from '../base/byte-string.ts';
+import type { PosixAttributes } from '../store/index.ts';
+import { reportFailure } from './context.ts';
+import type { CoreContext } from './context.ts';
+import type { Inode } from './inode-table.ts';
+import type { Metadata } from './metadata.ts';
+import { creationAttributes } from './posix.ts';
+import type { FsErrorCode, Job, JobId, JobResult, RequestId, SpecialKind } from './types.ts';
+import type { Writer } from './writer.ts';
+
+/** Open files below a renamed directory whose new versions are asked for; others find out by TTL. */
+const WATCHED_MAX = 10_000;
+
+export interface Creation {
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+}
+
+export class NameChanges {
+  readonly #context: CoreContext;
+  readonly #metadata: Metadata;
+  readonly #writer: Writer;
+  /** Answers with the entry: one more lookup. */
+  readonly #found: (request: RequestId, inode: Inode) => void;
+
+  constructor(
+    context: CoreContext,
+    metadata: Metadata,
+    writer: Writer,
+    found: (request: RequestId, inode: Inode) => void,
+  ) {
+    this.#context = context;
+    this.#metadata = metadata;
+    this.#writer = writer;
+    this.#found = found;
+  }
+
+  makeDirectory(request: RequestId, parent: Inode, name: ByteString, creation: Creation): void {
+    const path = this.#pathOf(parent, name);
+    const attributes = creationAttributes(parent, true, creation, this.#context.options.defaults);
+    this.#make(request, parent, name, (id) => ({ kind: 'make-directory', id, path, attributes }));
+  }
+
+  makeNode(
+    request: RequestId,
+    parent: Inode,
+    name: ByteString,
+    nodeKind: SpecialKind,
+    creation: Creation & Pick<PosixAttributes, 'target' | 'deviceNumber'>,
+  ): void {
+    const path = this.#pathOf(parent, name);
+    const { target, deviceNumber } = creation;
+    const nowMs = this.#context.wallNowMs();
+    const inherited = creationAttributes(parent, false, creation, this.#context.options.defaults);
+    const attributes: PosixAttributes = {
+      mode: inherited.mode ?? creation.mode,
+      uid: inherited.uid ?? creation.uid,
+      gid: inherited.gid ?? creation.gid,
+      mtimeMs: nowMs,
+      ctimeMs: nowMs,
+      ...(target === undefined ? {} : { target }),
+      ...(deviceNumber === undefined ? {} : { deviceNumber }),
+    };
+    this.#make(request, parent, name, (id) => ({
+      kind: 'make-node',
+      id,
+      path,
+      nodeKind,
+      attributes,
+    }));
+  }
+
+  #pathOf(parent: Inode, name: ByteString): ByteString {
+    return joinPath(this.#context.inodes.path(parent), name);
+  }
+
+  #make(request: RequestId, parent: Inode, name: ByteString, build: (id: JobId) => Job): void {
+    this.#run(request, [parent], build, (result, answer) => {
+      if (result.kind !== 'status') return;
+      this.#touch(parent);
+      const inode = this.#metadata.noteMade(parent, name, result.status);
+      answer(() => this.#found(request, inode));
+      this.#metadata.release(inode);
+    });
+  }
+
+  /**
+   * Submits a job for a request. `done` gets every final result that is not a failure, whether or not
+   * anybody still waits; `answer` runs its argument if somebody does. The inodes held stay in the table
+   * until then.
+   */
+  #run(
+    request: RequestId,
+    held: readonly [Inode, ...Inode[]],
+    build: (id: JobId) => Job,
+    done: (result: JobResult, answer: (reply: () => void) => void) => void,
+  ): void {
+    const { jobs, pending, replies } = this.#context;
+    pending.addUntimed(request, (code) => {
+      if (pending.take(request)) replies.error(request, code);
+    });
+    for (const inode of held) inode.openHandles++;
+    jobs.submit(build, (result) => {
+      if (result.kind === 'failed') {
+        this.#refuse(request, held[0], result.code, result.reason);
+      } else {
+        done(result, (reply) => {
+          if (pending.take(request)) reply();
+        });
+      }
+      for (const inode of held) {
+        inode.openHandles--;
+        this.#metadata.release(inode);
+      }
+      return true;
+    });
+  }
+
+  #refuse(request: RequestId, inode: Inode, code: FsErrorCode, reason: string): void {
+    const { pending, replies } = this.#context;
+    // These say what is the matter by themselves.
+    const isPlain = code === 'exists' || code === 'not-empty' || code === 'not-found';
+    if (!isPlain) reportFailure(this.#context, inode, code, reason);
+    if (pending.take(request)) replies.error(request, code);
+  }
+
+  #touch(directory: Inode): void {
+    directory.touchedMs = this.#context.wallNowMs();
+  }
+
+  unlink(request: RequestId, parent: Inode, name: ByteString, child: Inode): void {
+    if (child.kind === 'directory') {
+      this.#context.replies.error(request, 'is-a-directory');
+      return;
+    }
+    this.#settled(request, child, () => {
+      if (child.isLocal) {
+        this.#unlinked(parent, name, child);
+        this.#context.replies.ok(request);
+        return;
+      }
+      const path = this.#pathOf(parent, name);
+      const mustKeep = child.openFiles > 0 && child.lengthBytes > 0;
+      this.#run(
+        request,
+        [parent, child],
+        (id) => ({ kind: 'remove-file', id, path, mustKeep }),
+        (result, answer) => {
+          if (result.kind === 'removed' && result.kept !== undefined) {
+            this.#metadata.kept(child, result.kept.path, result.kept.version);
+          }
+          this.#unlinked(parent, name, child);
+          answer(() => this.#context.replies.ok(request));
+        },
+      );
+    });
+  }
+
+  /** The name is gone; the inode stays for whoever has it open. */
+  #unlinked(parent: Inode, name: ByteString, child: Inode): void {
+    child.openHandles++;
+    this.#touch(parent);
+    child.isUnlinked = true;
+    child.touchedMs = this.#context.wallNowMs();
+    this.#metadata.noteGone(parent, name, child);
+    if (child.openFiles === 0) this.gone(child);
+    child.openHandles--;
+    this.#metadata.release(child);
+  }
+
+  /** Nobody has the unlinked file open any more. */
+  gone(inode: Inode): void {
+    this.#writer.forget(inode);
+    const { content } = inode;
+    if (content?.keptPath === undefined) return;
+    const path = content.keptPath;
+    content.keptPath = undefined;
+    content.isStale = true;
+    this.#context.jobs.submit(
+      (id) => ({ kind: 'remove-kept', id, path }),
+      (result) => {
+        if (result.kind === 'failed') {
+          const reason = `A removed file's content stays until the next start: ${result.reason}`;
+          this.#context.effects.report({ code: result.code, path, reason });
+        }
+        return true;
+      },
+    );
+  }
+
+  /** Runs once no upload of the file is under way. */
+  #settled(request: RequestId, inode: Inode, run: () => void): void {
+    if (inode.staged?.isUploading !== true) {
+      run();
+      return;
+    }
+    this.#context.asking.until(
+      request,
+      (settle) => this.#writer.whenSettled(inode, () => settle(undefined)),
+      run,
+    );
+  }
+
+  removeDirectory(request: RequestId, parent: Inode, name: ByteString, child: Inode): void {
+    const { replies } = this.#context;
+    if (child.kind !== 'directory') {
+      replies.error(request, 'not-a-directory');
+      return;
+    }
+    if (hasLocalChildren(child)) {
+      replies.error(request, 'not-empty');
+      return;
+    }
+    const path = this.#pathOf(parent, name);
+    this.#run(
+      request,
+      [parent, child],
+      (id) => ({ kind: 'remove-directory', id, path }),
+      (_, answer) => {
+        this.#touch(parent);
+        child.isUnlinked = true;
+        this.#metadata.noteGone(parent, name, child);
+        answer(() => replies.ok(request));
+      },
+    );
+  }
+
+  /** What is staged of the file, or below the directory, is saved first: then one move moves all. */
+  rename(
+    request: RequestId,
+    from: { readonly parent: Inode; readonly name: ByteString; readonly child: Inode },
+    to: { readonly parent: Inode; readonly name: ByteString; readonly child: Inode | undefined },
+    isExclusive: boolean,
+  ): void {
+    const { replies, asking } = this.#context;
+    const { child } = from;
+    if (to.child === child) {
+      replies.ok(request);
+      return;
+    }
+    const wrong = wrongTarget(from.child, to.child, isExclusive);
+    if (wrong !== undefined) {
+      replies.error(request, wrong);
+      return;
+    }
+    const unsaved = stagedBelow(child);
+    if (to.child?.staged !== undefined) unsaved.push(to.child);
+    if (unsaved.length === 0) {
+      this.#rename(request, from, to, isExclusive);
+      return;
+    }
+    asking.until(
+      request,
+      (settle) => {
+        let missing = unsaved.length;
+        let failure: FsErrorCode | undefined;
+        for (const inode of unsaved) {
+          this.#writer.whenSaved(inode, (error) => {
+            failure ??= error;
+            if (--missing === 0) settle(failure);
+          });
+        }
+      },
+      () => this.#rename(request, from, to, isExclusive),
+    );
+  }
+
+  #rename(
+    request: RequestId,
+    from: { readonly parent: Inode; readonly name: ByteString; readonly child: Inode },
+    to: { readonly parent: Inode; readonly name: ByteString; readonly child: Inode | undefined },
+    isExclusive: boolean,
+  ): void {
+    const { replies, inodes } = this.#context;
+    const { child } = from;
+    const path = this.#pathOf(from.parent, from.name);
+    const target = this.#pathOf(to.parent, to.name);
+    const open = openFilesBelow(child, WATCHED_MAX);
+    const watched = open.map((inode) => inodes.path(inode).slice(path.length + 1) as ByteString);
+    const replaced = to.child === undefined ? [] : [to.child];
+    this.#run(
+      request,
+      [from.parent, to.parent, child, ...replaced, ...open],
+      (id) => ({ kind: 'rename', id, path, to: target, isExclusive, watched }),
+      (result, answer) => {
+        const statuses = result.kind === 'renamed' ? result.statuses : [];
+        if (to.child !== undefined) {
+          to.child.isUnlinked = true;
+          to.child.touchedMs = this.#context.wallNowMs();
+          this.#metadata.noteGone(to.parent, to.name, to.child);
+        }
+        this.#touch(from.parent);
+        this.#touch(to.parent);
+        child.touchedMs = this.#context.wallNowMs();
+        this.#metadata.noteMoved(child, to.parent, to.name);
+        open.forEach((inode, index) => this.#metadata.reversioned(inode, statuses[index]));
+        answer(() => replies.ok(request));
+      },
+    );
+  }
+}
+
+function wrongTarget(
+  child: Inode,
+  target: Inode | undefined,
+  isExclusive: boolean,
+): FsErrorCode | undefined {
+  if (target === undefined) return undefined;
+  if (isExclusive) return 'exists';
+  if (target.kind === 'directory' && child.kind !== 'directory') return 'is-a-directory';
+  if (target.kind !== 'directory' && child.kind === 'directory') return 'not-a-directory';
+  if (target.kind === 'directory' && hasLocalChildren(target)) return 'not-empty';
+  return undefined;
+}
+
+function hasLocalChildren(directory: Inode): boolean {
+  for (const child of directory.children?.values() ?? []) if (child.isLocal) return true;
+  return false;
+}
+
+function* below(inode: Inode): IterableIterator<Inode> {
+  yield inode;
+  for (const child of inode.children?.values() ?? []) yield* below(child);
+}
+
+function stagedBelow(inode: Inode): Inode[] {
+  return [...below(inode)].filter(({ staged }) => staged !== undefined);
+}
+
+function openFilesBelow(inode: Inode, limit: number): Inode[] {
+  const found: Inode[] = [];
+  for (const each of below(inode)) {
+    if (each.kind === 'file' && (each === inode || each.openFiles > 0)) found.push(each);
+    if (found.length >= limit) break;
+  }
+  return found;
+}

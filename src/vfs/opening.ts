@@ -1,0 +1,162 @@
+/** Opening, making and closing files. */
+import type { ByteString } from '../base/byte-string.ts';
+import type { CoreContext } from './context.ts';
+import type { Inode } from './inode-table.ts';
+import type { Metadata } from './metadata.ts';
+import type { Creation, NameChanges } from './name-changes.ts';
+import { creationAttributes, shownAttributes } from './posix.ts';
+import { ReadAhead } from './read-ahead.ts';
+import type { Reader } from './reader.ts';
+import type { FsErrorCode, HandleId, RequestId } from './types.ts';
+import type { Writer } from './writer.ts';
+
+/** How a program opens a file. */
+export interface OpenMode {
+  readonly wantsWrite: boolean;
+  readonly truncates: boolean;
+}
+
+export interface OpeningParts {
+  readonly metadata: Metadata;
+  readonly reader: Reader;
+  readonly writer: Writer;
+  readonly names: NameChanges;
+}
+
+export class Opening {
+  readonly #context: CoreContext;
+  readonly #parts: OpeningParts;
+
+  constructor(context: CoreContext, parts: OpeningParts) {
+    this.#context = context;
+    this.#parts = parts;
+  }
+
+  open(request: RequestId, inode: Inode, mode: OpenMode): void {
+    const keepCache = inode.openedContent === this.#parts.metadata.contentOf(inode);
+    const handle = this.#addHandle(inode, mode);
+    if (typeof handle === 'string') this.#context.replies.error(request, handle);
+    else {
+      this.#context.replies.opened(request, handle, keepCache);
+      if (!mode.truncates && inode.staged === undefined) {
+        this.#parts.reader.warm(inode, this.#parts.metadata.contentOf(inode));
+      }
+    }
+  }
+
+  #addHandle(inode: Inode, mode: OpenMode): HandleId | FsErrorCode {
+    const { handles, options, counters } = this.#context;
+    // Others may have been opened while this one waited.
+    if (handles.isFull) return 'limit';
+    const content = this.#parts.metadata.contentOf(inode);
+    inode.openedContent = content;
+    inode.openHandles++;
+    inode.openFiles++;
+    if (mode.wantsWrite) inode.writers++;
+    const readAhead = new ReadAhead(options.readAheadBytes);
+    const { wantsWrite: canWrite } = mode;
+    const id = handles.add({ kind: 'file', inode, content, canWrite, readAhead });
+    counters.add('openFiles');
+    const error = mode.truncates ? this.#parts.writer.truncate(inode, content, 0) : undefined;
+    if (error === undefined) return id;
+    this.drop(id);
+    return error;
+  }
+
+  /** As open(2) with O_CREAT: opens what is there, else makes a file. */
+  create(
+    request: RequestId,
+    parent: Inode,
+    name: ByteString,
+    creation: Creation & OpenMode & { readonly isExclusive: boolean },
+  ): void {
+    const { replies, asking } = this.#context;
+    asking.resolve(
+      request,
+      (waiter) => this.#parts.metadata.resolve(parent, name, waiter),
+      (inode) => {
+        if (creation.isExclusive) replies.error(request, 'exists');
+        else if (inode.kind !== 'file') replies.error(request, 'is-a-directory');
+        else this.#created(request, inode, creation);
+      },
+      () => {
+        const inode = this.#createLocal(parent, name, creation);
+        if (typeof inode === 'string') replies.error(request, inode);
+        else this.#created(request, inode, { wantsWrite: true, truncates: false });
+      },
+    );
+  }
+
+  /** A new file, known only here until it is saved. */
+  #createLocal(parent: Inode, name: ByteString, creation: Creation): Inode | FsErrorCode {
+    const { options } = this.#context;
+    const inode = this.#parts.metadata.makeLocal(parent, name);
+    const error = this.#parts.writer.createLocal(inode, this.#parts.metadata.contentOf(inode));
+    if (error !== undefined) {
+      inode.isUnlinked = true;
+      this.#parts.metadata.noteGone(parent, name, inode);
+      this.#parts.metadata.release(inode);
+      return error;
+    }
+    parent.touchedMs = this.#context.wallNowMs();
+    inode.staged?.changeAttributes(creationAttributes(parent, false, creation, options.defaults));
+    return inode;
+  }
+
+  #created(request: RequestId, inode: Inode, mode: OpenMode): void {
+    const { replies } = this.#context;
+    const handle = this.#addHandle(inode, mode);
+    if (typeof handle === 'string') {
+      replies.error(request, handle);
+      return;
+    }
+    inode.lookups++;
+    const ttls = {
+      attrMs: this.#parts.metadata.attrTtlMs(inode),
+      entryMs: this.#parts.metadata.entryTtlMs(inode),
+    };
+    replies.created(request, shownAttributes(inode), ttls, handle);
+  }
+
+  /** A file that is not opened, so nobody closes it: it is saved at once. */
+  makeFile(
+    request: RequestId,
+    parent: Inode,
+    name: ByteString,
+    creation: Creation,
+    found: (inode: Inode) => void,
+  ): void {
+    const { replies, asking } = this.#context;
+    asking.resolve(
+      request,
+      (waiter) => this.#parts.metadata.resolve(parent, name, waiter),
+      () => replies.error(request, 'exists'),
+      () => {
+        const inode = this.#createLocal(parent, name, creation);
+        if (typeof inode === 'string') replies.error(request, inode);
+        else {
+          asking.until(
+            request,
+            (settle) => this.#parts.writer.whenSaved(inode, settle),
+            () => found(inode),
+          );
+        }
+      },
+    );
+  }
+
+  drop(handleId: HandleId): void {
+    const handle = this.#context.handles.remove(handleId);
+    if (handle === undefined) return;
+    const { inode } = handle;
+    this.#context.counters.add(handle.kind === 'file' ? 'openFiles' : 'openDirectories', -1);
+    if (handle.kind === 'file') {
+      inode.openFiles--;
+      if (handle.canWrite) inode.writers--;
+      this.#parts.writer.closed(inode);
+      if (inode.isUnlinked && inode.openFiles === 0) this.#parts.names.gone(inode);
+    }
+    inode.openHandles--;
+    this.#parts.metadata.release(inode);
+  }
+}
