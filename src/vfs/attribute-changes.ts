@@ -139,6 +139,7 @@ export class AttributeChanges {
           if (result.kind === 'status') {
             inode.posix = result.status.posix;
             inode.touchedMs = this.#context.wallNowMs();
+            this.#metadata.noteChanged(inode);
             settle(undefined);
           } else {
             const code = result.kind === 'failed' ? result.code : 'io';

@@ -285,30 +285,29 @@ export class Core {
     to: { readonly parent: InodeId; readonly name: ByteString },
     isExclusive: boolean,
   ): void {
-    const { replies } = this.#context;
+    const { replies, inodes, asking } = this.#context;
     const oldParent = this.#parentFor(request, from.parent, from.name);
     if (oldParent === undefined) return;
     const newParent = this.#parentFor(request, to.parent, to.name);
     if (newParent === undefined) return;
-    this.#context.asking.resolve(
-      request,
-      (waiter) => this.#metadata.resolve(oldParent, from.name, waiter),
-      (child) => {
-        const source = { parent: oldParent, name: from.name, child };
-        const rename = (target: Inode | undefined): void => {
+    const rename = (): void =>
+      asking.resolve(
+        request,
+        (waiter) => this.#metadata.resolve(oldParent, from.name, waiter),
+        (child) => {
+          const source = { parent: oldParent, name: from.name, child };
+          // Asked for just now; if it has left the table since, nobody has it open.
+          const target = inodes.child(newParent, to.name);
           const place = { parent: newParent, name: to.name, child: target };
           this.#names.rename(request, source, place, isExclusive);
-        };
-        child.openHandles++;
-        this.#context.asking.resolve(
-          request,
-          (waiter) => this.#metadata.resolve(newParent, to.name, waiter),
-          rename,
-          () => rename(undefined),
-        );
-        child.openHandles--;
-      },
-      () => replies.error(request, 'not-found'),
+        },
+        () => replies.error(request, 'not-found'),
+      );
+    asking.resolve(
+      request,
+      (waiter) => this.#metadata.resolve(newParent, to.name, waiter),
+      rename,
+      rename,
     );
   }
 

@@ -6,6 +6,8 @@ import type { FsErrorCode, ListBatch, StatusMessage } from './types.ts';
 export class Listing {
   /** Age counts from the question, not from the answer. */
   readonly startedMs: number;
+  /** Tells which of this mount's own changes came before the question. */
+  readonly ownChanges: number;
   readonly #entries = new EntryColumns();
   /** By index: what the columns cannot hold, and what this mount has changed since. */
   readonly #exceptions = new Map<number, StatusMessage | 'hidden'>();
@@ -14,8 +16,9 @@ export class Listing {
   /** Called, once, when more entries are there or the listing ended. */
   #waiters: (() => void)[] = [];
 
-  constructor(startedMs: number) {
+  constructor(startedMs: number, ownChanges = 0) {
     this.startedMs = startedMs;
+    this.ownChanges = ownChanges;
   }
 
   get count(): number {
@@ -49,12 +52,13 @@ export class Listing {
     return index === undefined ? undefined : this.status(index);
   }
 
-  /** A name that came before is kept as it came first. */
-  append(batch: ListBatch, isLast: boolean): void {
+  /** A name that came before is kept as it came first. `adjust` runs before anybody sees it. */
+  append(batch: ListBatch, isLast: boolean, adjust: () => void = () => {}): void {
     batch.names.forEach((name, index) => {
       const status = batch.statuses[index] as StatusMessage;
       if (this.#entries.indexOf(name) === undefined) this.#add(name, status);
     });
+    adjust();
     if (isLast) {
       this.#state = 'complete';
       this.#entries.trim();

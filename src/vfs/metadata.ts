@@ -93,7 +93,7 @@ export class Metadata {
       const status = listing.find(name);
       if (status !== undefined && !lacksTime(known, status)) {
         this.#context.counters.add('lookupsFromCache');
-        waiter.found(this.adoptListed(parent, name, status, listing));
+        this.#tell([waiter], this.adoptListed(parent, name, status, listing));
         return;
       }
       if (status === undefined && listing.isComplete && this.#context.options.provesAbsence(name)) {
@@ -150,6 +150,7 @@ export class Metadata {
     // The parent must not leave the table while the question is under way.
     parent.openHandles++;
     const askedMs = this.#context.clock.nowMs();
+    const ownChanges = this.#own.count;
     this.#context.jobs.submit(
       (id) => ({ kind: 'stat', id, path }),
       (result) => {
@@ -158,7 +159,7 @@ export class Metadata {
         const own = this.#own.find(this.#context.inodes.path(parent), name);
         if (known !== undefined && isOurs(known)) this.#tell(ours, known);
         else if (
-          (own !== undefined && own.atMs >= askedMs) ||
+          (own !== undefined && own.number > ownChanges) ||
           joinPath(this.#context.inodes.path(parent), name) !== path
         ) {
           // This mount has changed the name, or moved the directory, since it was asked.
@@ -347,7 +348,7 @@ export class Metadata {
   list(directory: Inode): Listing {
     const present = directory.listing;
     if (present !== undefined && (present.isArriving || this.isFresh(present))) return present;
-    const listing = new Listing(this.#context.clock.nowMs());
+    const listing = new Listing(this.#context.clock.nowMs(), this.#own.count);
     directory.listing = listing;
     directory.statsSinceListing = 0;
     directory.openHandles++;
@@ -388,16 +389,16 @@ export class Metadata {
   /** What this mount has changed goes before what the cluster lists. */
   #append(directory: Inode, listing: Listing, batch: ListBatch, isLast: boolean): void {
     const own = this.#own.isEmpty ? undefined : this.#own.of(this.#context.inodes.path(directory));
-    listing.append(batch, isLast);
-    if (own === undefined) return;
-    for (const [name, change] of own) {
-      const status = listing.find(name);
-      if (change.status === undefined) {
-        if (status !== undefined && isOlder(status, change, listing)) listing.hide(name);
-      } else if (status === undefined ? isLast : isOlder(status, change, listing)) {
-        listing.put(name, change.status);
+    listing.append(batch, isLast, () => {
+      for (const [name, change] of own ?? []) {
+        const status = listing.find(name);
+        if (change.status === undefined) {
+          if (status !== undefined && isOlder(status, change, listing)) listing.hide(name);
+        } else if (status === undefined ? isLast : isOlder(status, change, listing)) {
+          listing.put(name, change.status);
+        }
       }
-    }
+    });
   }
 
   /** One that is larger than all that may be kept is only its readers'. */
@@ -452,10 +453,8 @@ export class Metadata {
   }
 
   #noteName(parent: Inode, name: ByteString, status: StatusMessage): void {
-    const atMs = this.#context.clock.nowMs();
     this.#negatives.delete(nameKey(parent, name));
     this.#own.note(this.#context.inodes.path(parent), name, {
-      atMs,
       status,
       goneMtimeMs: -Infinity,
     });
@@ -465,7 +464,7 @@ export class Metadata {
   #noteAbsence(parent: Inode, name: ByteString, goneMtimeMs: number): void {
     const atMs = this.#context.clock.nowMs();
     const path = this.#context.inodes.path(parent);
-    this.#own.note(path, name, { atMs, status: undefined, goneMtimeMs });
+    this.#own.note(path, name, { status: undefined, goneMtimeMs });
     this.#negatives.set(nameKey(parent, name), atMs + this.#context.options.negativeTimeoutMs);
     parent.listing?.hide(name);
   }
@@ -490,7 +489,10 @@ export class Metadata {
     const oldPath = inodes.path(inode);
     this.#noteAbsence(oldParent, inode.name, inode.mtimeMs);
     const replaced = inodes.child(parent, name);
-    if (replaced !== undefined) inodes.detach(replaced);
+    if (replaced !== undefined) {
+      replaced.isUnlinked = true;
+      inodes.detach(replaced);
+    }
     inodes.move(inode, parent, name);
     this.#noteName(parent, name, statusOf(inode));
     inode.checkedMs = clock.nowMs();
@@ -508,6 +510,12 @@ export class Metadata {
       child.checkedMs = -Infinity;
       if (child.kind === 'directory') this.#doubtBelow(child);
     }
+  }
+
+  /** Its attributes are others than a listing at hand may show. */
+  noteChanged(inode: Inode): void {
+    if (inode.parent === undefined || inode.isUnlinked) return;
+    this.#noteName(inode.parent, inode.name, statusOf(inode));
   }
 
   /** The same bytes under another version: a move has made a copy of the file in the cluster. */
@@ -563,7 +571,7 @@ function isOurs(inode: Inode): boolean {
 
 /** Whether a listing shows a name as it was before our change of it. */
 function isOlder(status: StatusMessage, change: OwnChange, listing: Listing): boolean {
-  if (listing.startedMs <= change.atMs) return true;
+  if (change.number > listing.ownChanges) return true;
   if (change.status === undefined) return status.mtimeMs <= change.goneMtimeMs;
   return status.kind === change.status.kind && status.mtimeMs < change.status.mtimeMs;
 }

@@ -105,7 +105,7 @@ export class NameChanges {
     pending.addUntimed(request, (code) => {
       if (pending.take(request)) replies.error(request, code);
     });
-    for (const inode of held) inode.openHandles++;
+    const letGo = this.#hold(held);
     jobs.submit(build, (result) => {
       if (result.kind === 'failed') {
         this.#refuse(request, held[0], result.code, result.reason);
@@ -114,12 +114,20 @@ export class NameChanges {
           if (pending.take(request)) reply();
         });
       }
-      for (const inode of held) {
+      letGo();
+      return true;
+    });
+  }
+
+  /** Keeps inodes in the table until the returned function is called. */
+  #hold(inodes: readonly Inode[]): () => void {
+    for (const inode of inodes) inode.openHandles++;
+    return () => {
+      for (const inode of inodes) {
         inode.openHandles--;
         this.#metadata.release(inode);
       }
-      return true;
-    });
+    };
   }
 
   #refuse(request: RequestId, inode: Inode, code: FsErrorCode, reason: string): void {
@@ -255,6 +263,8 @@ export class NameChanges {
       this.#rename(request, from, to, isExclusive);
       return;
     }
+    // A file that is saved may be let go of.
+    const letGo = this.#hold(to.child === undefined ? [child] : [child, to.child]);
     asking.until(
       request,
       (settle) => {
@@ -263,7 +273,9 @@ export class NameChanges {
         for (const inode of unsaved) {
           this.#writer.whenSaved(inode, (error) => {
             failure ??= error;
-            if (--missing === 0) settle(failure);
+            if (--missing > 0) return;
+            settle(failure);
+            letGo();
           });
         }
       },

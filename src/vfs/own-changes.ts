@@ -7,7 +7,8 @@ import type { ByteString } from '../base/byte-string.ts';
 import type { StatusMessage } from './types.ts';
 
 export interface OwnChange {
-  readonly atMs: number;
+  /** Which of all changes it was, from 1. */
+  readonly number: number;
   /** What the name became; undefined: nothing. */
   readonly status: StatusMessage | undefined;
   /** Of a name that went: the modification time that it had; a listing that shows it is an old one. */
@@ -23,6 +24,13 @@ export class OwnChanges {
     sizeCalculation: (changes) => changes.size + 1,
   });
 
+  #count = 0;
+
+  /** How many there ever were: questions remember it, and know what came after them. */
+  get count(): number {
+    return this.#count;
+  }
+
   get isEmpty(): boolean {
     return this.#directories.size === 0;
   }
@@ -35,7 +43,8 @@ export class OwnChanges {
     return this.#directories.get(directory)?.get(name);
   }
 
-  note(directory: ByteString, name: ByteString, change: OwnChange): void {
+  note(directory: ByteString, name: ByteString, made: Omit<OwnChange, 'number'>): void {
+    const change: OwnChange = { ...made, number: ++this.#count };
     const changes = this.#directories.get(directory) ?? new Map<ByteString, OwnChange>();
     // Younger ones last.
     changes.delete(name);
