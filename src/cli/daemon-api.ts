@@ -62,7 +62,9 @@ export interface StatusReport {
   };
   readonly inodes: { readonly known: number; readonly openHandles: number };
   readonly fuse: {
+    /** `7.N`; 'libfuse 2' where that negotiates; '' while nobody knows. */
     readonly protocol: string;
+    /** 0 where it is not known, here and below. */
     readonly maxWriteBytes: number;
     readonly readAheadKb: number;
     readonly requestsTotal: number;

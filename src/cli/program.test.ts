@@ -225,6 +225,9 @@ test('status text tells what an administrator looks for, and outside text cannot
   ]) {
     assert.match(text, pattern);
   }
+  const fuse = { protocol: 'libfuse 2', maxWriteBytes: 0, readAheadKb: 0, requestsTotal: 1 };
+  const native = statusText({ ...report, driver: 'fuse-native', fuse });
+  assert.match(native, /kernel +driver fuse-native, protocol libfuse 2, 1 request so far$/m);
   const dead = statusText({ ...report, daemonPid: undefined, cluster: undefined, lastErrors: [] });
   assert.match(dead, /supervisor 11, no daemon[^]*not known: the daemon does not answer/);
 });

@@ -49,17 +49,14 @@ const printable = (text: string): string =>
   text.replace(/[\x00-\x1f\x7f]/g, (char) => JSON.stringify(char).slice(1, -1));
 
 export function statusText(report: StatusReport): string {
-  const { cache, fuse, inodes, cluster } = report;
+  const { cache, inodes, cluster } = report;
   const asked = cache.hits + cache.misses;
   const hitShare = asked === 0 ? '' : ` (${Math.round((100 * cache.hits) / asked)} % hits)`;
   const daemon = report.daemonPid === undefined ? 'no daemon' : `daemon ${report.daemonPid}`;
   const rows = [
     ['state', `${report.state}, up ${uptimeText(report.uptimeMs)}, ${restarts(report.restarts)}`],
     ['processes', `supervisor ${report.supervisorPid}, ${daemon}`],
-    [
-      'kernel',
-      `driver ${report.driver}, protocol ${fuse.protocol}, requests of ${bytesText(fuse.maxWriteBytes)}, read-ahead ${bytesText(fuse.readAheadKb * 1024)}, ${plural(fuse.requestsTotal, 'request')} so far`,
-    ],
+    ['kernel', kernelText(report)],
     ...clusterRows(cluster),
     [
       'cache',
@@ -78,6 +75,17 @@ export function statusText(report: StatusReport): string {
     ...errorSection(report),
   ];
   return sections.join('\n');
+}
+
+/** What is not known is left out. */
+function kernelText({ driver, fuse }: StatusReport): string {
+  return [
+    `driver ${driver}`,
+    ...(fuse.protocol === '' ? [] : [`protocol ${fuse.protocol}`]),
+    ...(fuse.maxWriteBytes === 0 ? [] : [`requests of ${bytesText(fuse.maxWriteBytes)}`]),
+    ...(fuse.readAheadKb === 0 ? [] : [`read-ahead ${bytesText(fuse.readAheadKb * 1024)}`]),
+    `${plural(fuse.requestsTotal, 'request')} so far`,
+  ].join(', ');
 }
 
 const restarts = (value: number): string =>

@@ -44,6 +44,8 @@ export interface RoutedClientOptions {
   readonly ufsRoot: UfsRoot;
   readonly pageSizeBytes: number;
   readonly virtualNodes: number | 'auto';
+  /** What an earlier process learned where `virtualNodes` is `auto`. */
+  readonly learnedVirtualNodes?: number | undefined;
   readonly underStore?: UnderStore | undefined;
   readonly fallbackLimits?: FallbackLimits;
   /** Must run like `performance.now()`, the clock of every deadline. */
@@ -90,8 +92,9 @@ export class RoutedClient implements ClusterClient {
     const breakers = this.#breakers;
     this.#calls = new WorkerCalls({ clock, events, breakers });
     const calls = this.#calls;
-    const { virtualNodes } = options;
-    this.#virtualNodes = new VirtualNodes({ virtualNodes, clock, logger, events });
+    const { virtualNodes, learnedVirtualNodes: learnedBefore } = options;
+    const settings = { virtualNodes, learnedBefore };
+    this.#virtualNodes = new VirtualNodes({ ...settings, clock, logger, events });
     this.#placement = new Placement({ virtualNodes: this.#virtualNodes, breakers, choice });
     const placement = this.#placement;
     this.#trust = new PageTrust({ pageSizeBytes, clock, logger, events });

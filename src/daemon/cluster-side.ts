@@ -28,11 +28,20 @@ export interface ClusterSideParts {
   /** As last known to an earlier life of the daemon. */
   readonly knownWorkers: readonly Worker[];
   readonly onWorkers: (workers: readonly Worker[]) => void;
+  readonly learnedVirtualNodes: number | undefined;
+  readonly onVirtualNodes: (learned: number) => void;
 }
 
 /** The client owns what it was built from: closing it closes all. */
 export async function startClusterSide(parts: ClusterSideParts): Promise<ClusterClient> {
-  const { config, logger, events } = parts;
+  const { config, logger } = parts;
+  const events: ClusterEvents = {
+    ...parts.events,
+    virtualNodesSwitched(from, to) {
+      parts.events.virtualNodesSwitched(from, to);
+      parts.onVirtualNodes(to);
+    },
+  };
   const membership = await startMembership(parts);
   const tell = (): void => {
     const { workers } = membership.view();
@@ -63,6 +72,7 @@ export async function startClusterSide(parts: ClusterSideParts): Promise<Cluster
     ufsRoot,
     pageSizeBytes: config.pageSizeBytes,
     virtualNodes: config.virtualNodes,
+    learnedVirtualNodes: parts.learnedVirtualNodes,
     clock: systemClock,
     logger,
     events,

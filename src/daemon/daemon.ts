@@ -96,6 +96,8 @@ export class Daemon {
       events: clusterEventsFor(this.#metrics),
       knownWorkers: this.#start.workers,
       onWorkers: (workers) => this.#send({ kind: 'workers', workers }),
+      learnedVirtualNodes: this.#start.learnedVirtualNodes,
+      onVirtualNodes: (learned) => this.#send({ kind: 'virtual-nodes', learned }),
     });
     this.#cluster = client;
     registerClusterStatus(this.#metrics, () => client.status());
@@ -236,12 +238,18 @@ export class Daemon {
         openHandles: figures.get('openFiles') + figures.get('openDirectories'),
       },
       fuse: {
-        protocol: this.#negotiated === undefined ? '' : `7.${this.#negotiated.minor}`,
+        protocol: this.#protocol(),
         maxWriteBytes: this.#negotiated?.maxWriteBytes ?? 0,
         requestsTotal,
       },
       lastErrors: this.#errors.list(),
     };
+  }
+
+  #protocol(): string {
+    // It negotiates by itself, and does not tell what.
+    if (this.#start.driver === 'fuse-native') return 'libfuse 2';
+    return this.#negotiated === undefined ? '' : `7.${this.#negotiated.minor}`;
   }
 
   stop(): void {

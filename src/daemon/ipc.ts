@@ -14,6 +14,8 @@ export interface StartDaemon {
   readonly startedAtMs: number;
   /** As an earlier life last knew them: enough to serve while etcd is away; empty for the first. */
   readonly workers: readonly Worker[];
+  /** Per worker, as an earlier life learned them from redirects. */
+  readonly learnedVirtualNodes: number | undefined;
 }
 
 export type ToDaemon = StartDaemon | { readonly kind: 'stop' } | { readonly kind: 'reopen-log' };
@@ -22,6 +24,8 @@ export type FromDaemon =
   | { readonly kind: 'negotiated'; readonly negotiated: Negotiated }
   /** The workers of the cluster changed: what the next life begins with. */
   | { readonly kind: 'workers'; readonly workers: readonly Worker[] }
+  /** Redirects showed this number per worker: what the next life begins with. */
+  | { readonly kind: 'virtual-nodes'; readonly learned: number }
   /** The kernel is being answered. */
   | { readonly kind: 'serving' }
   /** It cannot start, and trying again would not help. */

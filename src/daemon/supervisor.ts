@@ -45,6 +45,7 @@ export class Supervisor {
   #daemon: ChildProcess | undefined;
   #negotiated: Negotiated | undefined;
   #workers: readonly Worker[] = [];
+  #learnedVirtualNodes: number | undefined;
   #incarnation = 0;
   #restarts = 0;
   #crashTimesMs: number[] = [];
@@ -152,6 +153,7 @@ export class Supervisor {
       negotiated: this.#negotiated,
       startedAtMs: this.#startedAtMs,
       workers: this.#workers,
+      learnedVirtualNodes: this.#learnedVirtualNodes,
     };
     let hasServed = false;
     await new Promise<void>((resolve, reject) => {
@@ -162,6 +164,7 @@ export class Supervisor {
       daemon.on('message', (answer: FromDaemon) => {
         if (answer.kind === 'negotiated') this.#negotiated = answer.negotiated;
         else if (answer.kind === 'workers') this.#workers = answer.workers;
+        else if (answer.kind === 'virtual-nodes') this.#learnedVirtualNodes = answer.learned;
         else if (answer.kind === 'unmounted') this.#isEnding = true;
         else if (answer.kind === 'failed') reject(new Error(answer.reason));
         else {
