@@ -106,6 +106,9 @@ function clusterRows(cluster: StatusCluster | undefined): string[][] {
     ],
     ['under store', `fallback ${cluster.underStoreFallback}`],
   ];
+  if (cluster.ufsRootMismatch !== undefined) {
+    rows.push(['WARNING', `wrong --ufs: ${printable(cluster.ufsRootMismatch)}`]);
+  }
   if (cluster.pageSizeMismatch !== undefined) {
     rows.push(['WARNING', `wrong page size: ${printable(cluster.pageSizeMismatch)}`]);
   }

@@ -67,6 +67,7 @@ export interface ClusterEvents {
   breaker(worker: string, state: BreakerState): void;
   inexpressible(reason: InexpressibleReason): void;
   pageSizeMismatch(message: string): void;
+  ufsRootMismatch(message: string): void;
   virtualNodesSwitched(from: number, to: number): void;
   /** A redirect or a direct answer that the virtual node count in use cannot explain. */
   virtualNodesContradicted(virtualNodes: number): void;
@@ -87,6 +88,7 @@ export const ignoredEvents: ClusterEvents = {
   breaker: ignore,
   inexpressible: ignore,
   pageSizeMismatch: ignore,
+  ufsRootMismatch: ignore,
   virtualNodesSwitched: ignore,
   virtualNodesContradicted: ignore,
   membership: ignore,

@@ -16,6 +16,7 @@ export type { Membership } from './membership/index.ts';
 export { RoutedClient } from './routed-client.ts';
 export type { RoutedClientOptions } from './routed-client.ts';
 export * from './types.ts';
+export { UfsRootCheck } from './ufs-root-check.ts';
 export { parseUfsRoot, ufsPathOf } from './ufs-path.ts';
 export type { UfsRoot } from './ufs-path.ts';
 export type { UnderStore } from './under-store.ts';

@@ -30,6 +30,7 @@ import { RangeRouter } from './range-router.ts';
 import type { ByteSink, CallContext, FileStatus, MembershipView, Worker } from './types.ts';
 import type { UfsRoot } from './ufs-path.ts';
 import { normaliseAlluxioPath, ufsPathOf } from './ufs-path.ts';
+import type { UfsRootCheck } from './ufs-root-check.ts';
 import type { UnderStore } from './under-store.ts';
 import { UnderStoreFallback } from './under-store-fallback.ts';
 import type { FallbackLimits } from './under-store-gate.ts';
@@ -42,6 +43,8 @@ export interface RoutedClientOptions {
   readonly client: WorkerClient;
   readonly membership: Membership;
   readonly ufsRoot: UfsRoot;
+  /** Fed by the worker client; once it knows better, the under store is left alone. */
+  readonly ufsRootCheck?: UfsRootCheck;
   readonly pageSizeBytes: number;
   readonly virtualNodes: number | 'auto';
   /** What an earlier process learned where `virtualNodes` is `auto`. */
@@ -100,8 +103,10 @@ export class RoutedClient implements ClusterClient {
     this.#trust = new PageTrust({ pageSizeBytes, clock, logger, events });
     const trust = this.#trust;
     const limits = options.fallbackLimits ?? DEFAULT_FALLBACK_LIMITS;
+    const isRootWrong = (): boolean => options.ufsRootCheck?.mismatch !== undefined;
     this.#fallback = new UnderStoreFallback({
       store: options.underStore,
+      isRootWrong,
       gate: new UnderStoreGate({ limits, clock, events }),
       clock,
       events,
@@ -115,6 +120,7 @@ export class RoutedClient implements ClusterClient {
       breakers,
       choice,
       oss,
+      isRootWrong,
       noteInexpressible: (error, { path: file }) =>
         this.#noteInexpressible(file, reasonForFile(file), error.message),
     });
@@ -189,6 +195,7 @@ export class RoutedClient implements ClusterClient {
       virtualNodesFrom: this.#virtualNodes.from,
       pageSizeBytes,
       pageSizeMismatch: this.#trust.mismatch,
+      ufsRootMismatch: this.#options.ufsRootCheck?.mismatch,
       underStoreFallback: this.#fallback.status,
       workers: this.#placement.view.workers.map((worker) => this.#workerStatus(worker)),
     };

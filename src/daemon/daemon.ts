@@ -121,21 +121,24 @@ export class Daemon {
     this.#runner = runner;
     this.#kernel = await this.#startKernelSide(slab, runner);
     await this.#startServers();
-    if (client.status().view.workers.length === 0) {
-      this.#logger.warn(
-        { clusterName: config.clusterName },
-        'No worker of this cluster is registered; check --cluster-name, or start workers',
-      );
+    const { view, ufsRootMismatch } = client.status();
+    // The second has been logged by whoever found it.
+    const warnings = ufsRootMismatch === undefined ? [] : [ufsRootMismatch];
+    if (view.workers.length === 0) {
+      const warning =
+        'No worker of this cluster is registered; check --cluster-name, or start workers';
+      this.#logger.warn({ clusterName: config.clusterName }, warning);
+      warnings.push(warning);
     }
     this.#logger.info(
       {
         driver: this.#start.driver,
         incarnation: this.#start.incarnation,
-        workers: client.status().view.workers.length,
+        workers: view.workers.length,
       },
       'Serving the mount',
     );
-    this.#send({ kind: 'serving' });
+    this.#send({ kind: 'serving', warnings });
   }
 
   #createSlab(): Slab {

@@ -26,8 +26,8 @@ export type FromDaemon =
   | { readonly kind: 'workers'; readonly workers: readonly Worker[] }
   /** Redirects showed this number per worker: what the next life begins with. */
   | { readonly kind: 'virtual-nodes'; readonly learned: number }
-  /** The kernel is being answered. */
-  | { readonly kind: 'serving' }
+  /** The kernel is being answered; the warnings are for whoever mounts. */
+  | { readonly kind: 'serving'; readonly warnings: readonly string[] }
   /** It cannot start, and trying again would not help. */
   | { readonly kind: 'failed'; readonly reason: string }
   /** The mount is gone; the process ends by itself. */
@@ -39,5 +39,10 @@ export interface StartSupervisor {
 }
 
 export type FromSupervisor =
-  | { readonly kind: 'mounted'; readonly pid: number; readonly driver: Driver }
+  | {
+      readonly kind: 'mounted';
+      readonly pid: number;
+      readonly driver: Driver;
+      readonly warnings: readonly string[];
+    }
   | { readonly kind: 'failed'; readonly reason: string };

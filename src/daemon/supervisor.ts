@@ -46,6 +46,7 @@ export class Supervisor {
   #negotiated: Negotiated | undefined;
   #workers: readonly Worker[] = [];
   #learnedVirtualNodes: number | undefined;
+  #warnings: readonly string[] = [];
   #incarnation = 0;
   #restarts = 0;
   #crashTimesMs: number[] = [];
@@ -69,6 +70,11 @@ export class Supervisor {
 
   get driver(): Driver {
     return this.#driver;
+  }
+
+  /** What was to be said about the mount when it last came up. */
+  get warnings(): readonly string[] {
+    return this.#warnings;
   }
 
   /** Resolves when the mount answers; throws with the reason why it does not, leaving nothing. */
@@ -169,6 +175,7 @@ export class Supervisor {
         else if (answer.kind === 'failed') reject(new Error(answer.reason));
         else {
           hasServed = true;
+          this.#warnings = answer.warnings;
           clearTimeout(timer);
           resolve();
         }

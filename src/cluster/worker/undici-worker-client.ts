@@ -54,6 +54,8 @@ export interface WorkerClientOptions {
   readonly timeouts?: Partial<WorkerTimeouts>;
   readonly logger?: Logger;
   readonly events?: Pick<ClusterEvents, 'inexpressible'>;
+  /** Told where a worker says that `path` lies in the under store: of one entry an answer. */
+  readonly onUfsPath?: (worker: Worker, path: ByteString, ufsPath: string) => void;
 }
 
 /** Enough for 16 readers at once, few enough for a thousand workers' file descriptors. */
@@ -70,11 +72,13 @@ export class UndiciWorkerClient implements WorkerClient {
   readonly #personalities: Personalities;
   readonly #logger: Logger;
   readonly #events: Pick<ClusterEvents, 'inexpressible'>;
+  readonly #onUfsPath: NonNullable<WorkerClientOptions['onUfsPath']>;
 
   constructor(options: WorkerClientOptions) {
     const timeouts = { ...defaultWorkerTimeouts, ...options.timeouts };
     this.#logger = options.logger ?? silentLogger;
     this.#events = options.events ?? ignoredEvents;
+    this.#onUfsPath = options.onUfsPath ?? (() => undefined);
     this.#origins = new Origins({
       maxConnections: options.connectionsPerWorker ?? defaultConnectionsPerWorker,
       connectTimeoutMs: timeouts.connectMs,
@@ -120,6 +124,7 @@ export class UndiciWorkerClient implements WorkerClient {
         throw inexpressible(worker, path, entry.dropped);
       // An entry of another path: the worker read the name differently, so the other port is asked.
       if (entry !== undefined && isOf(entry, path, personality)) {
+        this.#tellUfsPath(worker, personality, entry);
         return { ...entry.status, name: baseName(path) };
       }
       if (personality === 'enterprise' || path === '/') {
@@ -240,9 +245,18 @@ export class UndiciWorkerClient implements WorkerClient {
         throw notADirectory(worker, path);
       } else if (personality === 'oss' && !liesIn(entry, path)) {
         this.#drop(worker, path, 'other', displayByteString(entry.path ?? entry.status.name));
-      } else kept.push(entry.status);
+      } else {
+        if (kept.length === 0) this.#tellUfsPath(worker, personality, entry);
+        kept.push(entry.status);
+      }
     }
     return kept;
+  }
+
+  #tellUfsPath(worker: Worker, personality: Personality, { path, ufsPath }: Entry): void {
+    // The root of Enterprise holds mounts, and need not lie in an under store itself.
+    if (path === undefined || (personality === 'enterprise' && path === '/')) return;
+    if (ufsPath !== undefined) this.#onUfsPath(worker, path, ufsPath);
   }
 
   #drop(worker: Worker, path: ByteString, reason: InexpressibleReason, what: string): void {
