@@ -4,7 +4,20 @@
  */
 import type { DataSource } from './types.ts';
 
-export type WorkerMethod = 'health' | 'personality' | 'stat' | 'list' | 'page' | 's3' | 'range';
+export type WorkerMethod =
+  | 'health'
+  | 'personality'
+  | 'stat'
+  | 'list'
+  | 'page'
+  | 's3'
+  | 'range'
+  | 'put'
+  | 'copy'
+  | 'delete'
+  | 'mkdir'
+  | 'move'
+  | 'refresh';
 
 export interface WorkerCallEvent {
   readonly method: WorkerMethod;

@@ -23,3 +23,14 @@ export type { UnderStore } from './under-store.ts';
 export { DEFAULT_FALLBACK_LIMITS } from './under-store-gate.ts';
 export { createWorkerClient } from './worker/index.ts';
 export type { Personality } from './worker-client.ts';
+export { UploadUnfinished } from './write/cluster-writer.ts';
+export type {
+  ClusterWriter,
+  UploadContext,
+  UploadedContent,
+  UploadSource,
+  UploadStrategy,
+  WriteContext,
+  WrittenFile,
+} from './write/cluster-writer.ts';
+export { isTemporaryName } from './write/temporary-names.ts';

@@ -38,6 +38,9 @@ import { DEFAULT_FALLBACK_LIMITS, UnderStoreGate } from './under-store-gate.ts';
 import { VirtualNodes } from './virtual-nodes.ts';
 import { WorkerCalls } from './worker-calls.ts';
 import type { Personality, WorkerClient } from './worker-client.ts';
+import type { ClusterWriter, UploadStrategy } from './write/cluster-writer.ts';
+import { RoutedWriter } from './write/routed-writer.ts';
+import { WriteAttempts } from './write/write-attempts.ts';
 
 export interface RoutedClientOptions {
   readonly client: WorkerClient;
@@ -50,6 +53,10 @@ export interface RoutedClientOptions {
   /** What an earlier process learned where `virtualNodes` is `auto`. */
   readonly learnedVirtualNodes?: number | undefined;
   readonly underStore?: UnderStore | undefined;
+  /** `auto` when left out. */
+  readonly uploadStrategy?: UploadStrategy | undefined;
+  /** How long an upload may stand still. */
+  readonly uploadStallMs?: number | undefined;
   readonly fallbackLimits?: FallbackLimits;
   /** Must run like `performance.now()`, the clock of every deadline. */
   readonly clock: Clock;
@@ -64,6 +71,8 @@ const PROBE_MS = 2_000;
 const LOGGED_PATHS_MAX = 1_000;
 
 export class RoutedClient implements ClusterClient {
+  /** Changes, over the same workers, breakers and notes as the reads. */
+  readonly writer: ClusterWriter;
   readonly #options: RoutedClientOptions;
   readonly #breakers: Breakers;
   readonly #calls: WorkerCalls;
@@ -129,6 +138,7 @@ export class RoutedClient implements ClusterClient {
       noteInexpressible: (error, directory) =>
         this.#noteInexpressible(directory, reasonForListing(directory), error.message),
     });
+    this.writer = this.#buildWriter();
     this.#stopListening = membership.onChange((view) => this.#setView(view));
     this.#setView(membership.view());
   }
@@ -219,6 +229,41 @@ export class RoutedClient implements ClusterClient {
       breaker: this.#breakers.stateOf(worker),
       lastError: this.#breakers.lastErrorOf(worker),
     };
+  }
+
+  #buildWriter(): ClusterWriter {
+    const { client, clock, events, logger, uploadStrategy, uploadStallMs, ufsRoot } = this.#options;
+    if (uploadStrategy === 'single-put' && ufsRoot.scheme === 'file') {
+      throw new RangeError('A cut PUT stays in a file:// under store: it needs another strategy');
+    }
+    const calls = this.#calls;
+    const placement = this.#placement;
+    const stallMs = uploadStallMs;
+    return new RoutedWriter({
+      attempts: new WriteAttempts({ client, calls, placement, clock, events, stallMs }),
+      fallback: this.#fallback,
+      personalityOf: (ufsPath, context) => this.#personalityNear(ufsPath, context),
+      ufsPathOf: (path) => this.#ufsPath(path),
+      strategy: uploadStrategy ?? 'auto',
+      events,
+      logger,
+      onChanged: (path, ufsPath) => {
+        this.#choice.forgetFile(ufsPath);
+        this.#trust.forgetFile(path);
+      },
+    });
+  }
+
+  /** Of the first worker for the path that tells it; all of a cluster are of one kind. */
+  async #personalityNear(ufsPath: ByteString, context: CallContext): Promise<Personality> {
+    const { clock, events } = this.#options;
+    const workers = this.#placement.candidates(ufsPath, true);
+    const asked = { method: 'personality', context, clock, events, hasFallback: false } as const;
+    const result = await firstAnswer(workers, asked, (worker, limited) =>
+      this.#personalityOf(worker, limited),
+    );
+    if ('answer' in result) return result.answer;
+    throw result.error;
   }
 
   #setView(view: MembershipView): void {

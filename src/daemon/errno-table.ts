@@ -19,6 +19,12 @@ export function errnoOf(code: FsErrorCode): ErrnoCode {
       return Errno.EROFS;
     case 'permission':
       return Errno.EACCES;
+    case 'exists':
+      return Errno.EEXIST;
+    case 'not-empty':
+      return Errno.ENOTEMPTY;
+    case 'no-space':
+      return Errno.ENOSPC;
     case 'invalid':
       return Errno.EINVAL;
     case 'name-too-long':

@@ -28,6 +28,11 @@ export type FsErrorCode =
   | 'is-a-directory'
   | 'read-only'
   | 'permission'
+  /** The name is taken. */
+  | 'exists'
+  | 'not-empty'
+  /** The store under the cluster, or our staging, is full. */
+  | 'no-space'
   | 'invalid'
   | 'name-too-long'
   /** Seek past the end. */

@@ -22,12 +22,14 @@ import type {
   S3Outcome,
   WorkerClient,
 } from '../worker-client.ts';
+import type { WorkerWrites } from '../worker-writes.ts';
 import type { Dropped, Entry } from './entries.ts';
 import { HttpPort } from './http-port.ts';
 import { baseName, bucketAndKey, isPlain, ossHttpPath, percentEncode } from './names.ts';
 import { Origins } from './origins.ts';
 import { Personalities } from './personalities.ts';
 import { S3Port } from './s3-port.ts';
+import { WriteCalls } from './write-calls.ts';
 
 export interface WorkerTimeouts {
   readonly connectMs: number;
@@ -66,6 +68,7 @@ export function createWorkerClient(options: WorkerClientOptions): WorkerClient {
 }
 
 export class UndiciWorkerClient implements WorkerClient {
+  readonly writes: WorkerWrites;
   readonly #origins: Origins;
   readonly #http: HttpPort;
   readonly #s3: S3Port;
@@ -95,6 +98,12 @@ export class UndiciWorkerClient implements WorkerClient {
       (worker, target, context) => this.#http.probe(worker, target, context),
       timeouts.probeMs,
     );
+    this.writes = new WriteCalls({
+      s3: (worker) => this.#origins.s3(worker),
+      http: (worker) => this.#origins.http(worker),
+      personalityOf: (worker, context) => this.#personalities.of(worker, context),
+      assertExpressible,
+    });
   }
 
   personality(worker: Worker, context: CallContext): Promise<Personality> {
