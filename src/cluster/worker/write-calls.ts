@@ -98,7 +98,17 @@ export class WriteCalls implements WorkerWrites {
     this.#parts.assertExpressible(worker, at.path);
     const personality = await this.#parts.personalityOf(worker, context);
     if (personality === 'enterprise') {
-      await this.#post(worker, 'rm', at, { ufsFullPath: at.ufsPath, recursive: 'false' }, context);
+      const query = { ufsFullPath: at.ufsPath, recursive: 'false' };
+      try {
+        await this.#post(worker, 'rm', at, query, context);
+        return;
+      } catch (error) {
+        // An upload that was cut may be there all the same: it counts as missing.
+        const isMissing = error instanceof ClusterError && error.code === 'not-found';
+        if (!isMissing || bucketAndKey(at.path).key === '') throw error;
+      }
+      const target = s3Target(at.path, false);
+      await this.#s3(worker, { method: 'DELETE', target, path: at.path }, context);
       return;
     }
     const { path } = at;

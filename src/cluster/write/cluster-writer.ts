@@ -4,7 +4,7 @@
  * here every call either did what it says, or throws.
  */
 import type { ByteString } from '../../base/byte-string.ts';
-import type { ClusterErrorDetails, FileStatus } from '../types.ts';
+import type { ClusterErrorCode, ClusterErrorDetails, FileStatus } from '../types.ts';
 import { ClusterError } from '../types.ts';
 
 /** Bytes to upload, read anew from the start for each attempt. */
@@ -53,17 +53,19 @@ export interface UploadedContent {
 
 /**
  * The upload is complete under its temporary name, but the copy to the final name failed: the final
- * name may hold a beginning, or nothing. `finishUpload` with the same token repairs it.
+ * name may hold a beginning, or nothing. `finishUpload` with the same token repairs it. The code is
+ * that of the failure, such as `unavailable` or `cancelled`.
  */
 export class UploadUnfinished extends ClusterError {
   readonly token: string;
   readonly content: UploadedContent;
 
   constructor(
+    code: ClusterErrorCode,
     message: string,
     parts: ClusterErrorDetails & { readonly token: string; readonly content: UploadedContent },
   ) {
-    super('unavailable', message, { ...parts, retryable: true });
+    super(code, message, { ...parts, retryable: true });
     this.token = parts.token;
     this.content = parts.content;
   }

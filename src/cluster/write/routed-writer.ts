@@ -7,12 +7,12 @@ import { randomBytes } from 'node:crypto';
 import { displayByteString, type ByteString } from '../../base/byte-string.ts';
 import type { Logger } from '../../base/logger.ts';
 import type { ClusterEvents } from '../cluster-events.ts';
-import { lostName } from '../inexpressible.ts';
 import { isSameVersion } from '../path-choice.ts';
 import type { CallContext, FileStatus } from '../types.ts';
 import { ClusterError } from '../types.ts';
 import { normaliseAlluxioPath } from '../ufs-path.ts';
 import type { UnderStoreFallback } from '../under-store-fallback.ts';
+import { toClusterError } from '../worker-calls.ts';
 import type { Personality } from '../worker-client.ts';
 import type { WritePath } from '../worker-writes.ts';
 import type {
@@ -25,7 +25,7 @@ import type {
   WrittenFile,
 } from './cluster-writer.ts';
 import { UploadUnfinished } from './cluster-writer.ts';
-import { step, StoreWriter, type WritableStore } from './store-writer.ts';
+import { ignoring, step, StoreWriter, untellable, type WritableStore } from './store-writer.ts';
 import {
   assertTemporary,
   temporaryDirectoryFor,
@@ -226,7 +226,7 @@ export class RoutedWriter implements ClusterWriter {
       if (error.code === 'exists' || error.code === 'unsupported') return undefined;
       // The first try may have moved it, and lost its answer.
       const isGone = (await this.#attempts.lookUp(source, signal)) === undefined;
-      if (error.code !== 'not-found' || !isGone) throw error;
+      if (error.code !== 'not-found' || !isGone) await this.#throwTyped(error, target, signal);
     }
     const status = await this.#verified(target, before.lengthBytes, signal);
     return written(status, undefined, 'temporary-and-copy');
@@ -270,17 +270,17 @@ export class RoutedWriter implements ClusterWriter {
       await this.#attempts.copy(temporary, at, content, signal);
       status = await this.#verified(at, lengthBytes, signal);
     } catch (error) {
-      const isMissing = error instanceof ClusterError && error.code === 'not-found';
-      if (isMissing) throw error;
-      await this.#throwTyped(error, at, signal).catch((typed: unknown) => {
-        if (!isPassing(typed)) throw typed;
-        const reason = typed instanceof Error ? typed.message : String(typed);
-        const message =
-          `The upload is complete, but could not be copied to its name: ${reason}. ` +
-          'The name may hold a part of it until the copy is repeated';
-        throw new UploadUnfinished(message, { path: at.path, token, content, cause: typed });
-      });
-      throw error;
+      const failure = await this.#throwTyped(error, at, signal).catch(toClusterError);
+      if (failure.code === 'not-found') throw failure;
+      if (failure.code === 'is-a-directory') {
+        await this.#removeUpload(temporary, signal).catch(ignore);
+        throw failure;
+      }
+      const message =
+        `The upload is complete, but could not be copied to its name: ${failure.message}. ` +
+        'The name may hold a part of it until the copy is repeated';
+      const details = { path: at.path, token, content, cause: failure };
+      throw new UploadUnfinished(failure.code, message, details);
     }
     await this.#removeUpload(temporary, signal).catch((error: unknown) => {
       const reason = error instanceof Error ? error.message : String(error);
@@ -343,7 +343,7 @@ export class RoutedWriter implements ClusterWriter {
 
   /** For names that no worker can be told; throws `inexpressible` without a store. */
   async #storeForLost(at: WritePath): Promise<WritableStore | undefined> {
-    const reason = lostName(at.path);
+    const reason = untellable(at.path);
     if (reason === undefined) return undefined;
     this.#parts.events.inexpressible(reason);
     const store = await this.#reachableStore();
@@ -407,12 +407,6 @@ function written(
 
 function isADirectory({ path }: WritePath): ClusterError {
   return new ClusterError('is-a-directory', 'The path is a directory', { path });
-}
-
-async function ignoring(code: string, work: Promise<void>): Promise<void> {
-  await work.catch((error: unknown) => {
-    if (!(error instanceof ClusterError) || error.code !== code) throw error;
-  });
 }
 
 function ignore(): undefined {

@@ -3,11 +3,13 @@
  * look again by themselves at what they know; a name that no worker can be told needs no telling.
  */
 import type { ByteString } from '../../base/byte-string.ts';
-import { lostName } from '../inexpressible.ts';
+import type { InexpressibleReason } from '../cluster-events.ts';
+import { isUnderRoot, lostName } from '../inexpressible.ts';
 import { isSameVersion } from '../path-choice.ts';
-import type { CallContext, FileStatus } from '../types.ts';
+import type { CallContext, ClusterErrorCode, FileStatus } from '../types.ts';
 import { ClusterError } from '../types.ts';
 import type { UnderStore, UnderStoreWrites } from '../under-store.ts';
+import { isPlain } from '../worker/names.ts';
 import type { WritePath } from '../worker-writes.ts';
 import type { UploadSource, WrittenFile } from './cluster-writer.ts';
 import type { WriteAttempts } from './write-attempts.ts';
@@ -56,9 +58,9 @@ export class StoreWriter {
     const shown = await this.#shown(store, to, status, signal);
     // The workers still believe in the old name; a DELETE of what is gone makes them look. Somebody
     // who made a new file of that name meanwhile must not lose it.
-    if (lostName(from.path) === undefined && from.path !== to.path) {
+    if (untellable(from.path) === undefined && from.path !== to.path) {
       const again = await findInStore(store, from.path, signal);
-      if (again === undefined) await this.#attempts.remove(from, signal);
+      if (again === undefined) await ignoring('not-found', this.#attempts.remove(from, signal));
       else await this.#attempts.refresh(from, signal);
     }
     return shown;
@@ -74,8 +76,9 @@ export class StoreWriter {
     const result = (status: FileStatus): WrittenFile => {
       return { ...status, md5: undefined, strategy: 'rename' };
     };
-    if (lostName(at.path) !== undefined) return result(writtenNow);
-    await this.#attempts.refresh(at, signal);
+    if (untellable(at.path) !== undefined) return result(writtenNow);
+    // Enterprise cannot be told; what it says of a name that was new to it is right all the same.
+    await ignoring('unsupported', this.#attempts.refresh(at, signal));
     const told = await this.#attempts.stat(at, signal);
     if (isSameFile(told, writtenNow)) return result(told);
     // Another client may have written it since.
@@ -86,6 +89,22 @@ export class StoreWriter {
       'that they serve?';
     throw new ClusterError('unavailable', message, { path: at.path, retryable: true });
   }
+}
+
+/**
+ * Why no worker can be told of the path, or be asked for it. (Files directly under the root can be
+ * written over the S3 port with any name, but their status only comes from the other one.)
+ */
+export function untellable(path: ByteString): InexpressibleReason | undefined {
+  const isAskable = !isUnderRoot(path) || isPlain(path);
+  return lostName(path) ?? (isAskable ? undefined : 'root-file');
+}
+
+/** Runs it, and takes one kind of failure for a success. */
+export async function ignoring(code: ClusterErrorCode, work: Promise<void>): Promise<void> {
+  await work.catch((error: unknown) => {
+    if (!(error instanceof ClusterError) || error.code !== code) throw error;
+  });
 }
 
 export function step(signal: AbortSignal): CallContext {
