@@ -1,13 +1,12 @@
 /** The entries of one directory as one listing told them, whole or still arriving. */
 import type { ByteString } from '../base/byte-string.ts';
+import { EntryColumns } from './entry-columns.ts';
 import type { FsErrorCode, ListBatch, StatusMessage } from './types.ts';
 
 export class Listing {
   /** Age counts from the question, not from the answer. */
   readonly startedMs: number;
-  readonly #names: ByteString[] = [];
-  readonly #statuses: StatusMessage[] = [];
-  readonly #indexByName = new Map<ByteString, number>();
+  readonly #entries = new EntryColumns();
   #state: 'arriving' | 'complete' | 'failed' = 'arriving';
   #error: FsErrorCode | undefined;
   /** Called, once, when more entries are there or the listing ended. */
@@ -18,7 +17,7 @@ export class Listing {
   }
 
   get count(): number {
-    return this.#names.length;
+    return this.#entries.count;
   }
 
   get isComplete(): boolean {
@@ -34,27 +33,27 @@ export class Listing {
   }
 
   name(index: number): ByteString {
-    return this.#names[index] as ByteString;
+    return this.#entries.name(index);
   }
 
   status(index: number): StatusMessage {
-    return this.#statuses[index] as StatusMessage;
+    return this.#entries.status(index);
   }
 
   find(name: ByteString): StatusMessage | undefined {
-    const index = this.#indexByName.get(name);
-    return index === undefined ? undefined : this.#statuses[index];
+    const index = this.#entries.indexOf(name);
+    return index === undefined ? undefined : this.#entries.status(index);
   }
 
   /** A name that came before is kept as it came first. */
   append(batch: ListBatch, isLast: boolean): void {
     batch.names.forEach((name, index) => {
-      if (this.#indexByName.has(name)) return;
-      this.#indexByName.set(name, this.#names.length);
-      this.#names.push(name);
-      this.#statuses.push(batch.statuses[index] as StatusMessage);
+      this.#entries.add(name, batch.statuses[index] as StatusMessage);
     });
-    if (isLast) this.#state = 'complete';
+    if (isLast) {
+      this.#state = 'complete';
+      this.#entries.trim();
+    }
     this.#wake();
   }
 
