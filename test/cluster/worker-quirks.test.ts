@@ -245,12 +245,39 @@ describe('the HTTP port of an open-source worker', () => {
     await rejectsWith(client.stat(worker, path('/b/k'), context()), 'not-found');
   });
 
+  it('asks only the S3 port, once, after a missing name beside it, and both for what is there', async () => {
+    const there = '/b/there';
+    const { client, worker, http, s3 } = await setUp(
+      (request, socket) => {
+        if (request.target.endsWith(there)) {
+          respond(socket, '200 OK', JSON.stringify([entry(there)]));
+        } else closed(request, socket);
+      },
+      (request, socket) => {
+        respond(socket, request.target === `${there}/` ? '200 OK' : '404 Not Found');
+      },
+    );
+    await rejectsWith(client.stat(worker, path('/b/k'), context()), 'not-found');
+    const before = http.requests.length;
+    await rejectsWith(client.stat(worker, path('/b/l'), context()), 'not-found');
+    assert.equal(http.requests.length, before);
+    assert.deepEqual(
+      s3.requests.map((request) => request.target),
+      ['/b/k/', '/b/l/'],
+    );
+    assert.equal((await client.stat(worker, path(there), context())).name, 'there');
+    assert.equal(http.requests.at(-1)?.target, `/v1/info?path=${there}`);
+    const asked = s3.requests.length;
+    await client.stat(worker, path(there), context());
+    assert.equal(s3.requests.length, asked);
+  });
+
   it('closes for "not found" and for "failed" alike: the S3 port decides', async () => {
     const missing = await setUp(closed, (_, socket) => respond(socket, '404 Not Found'));
     await rejectsWith(missing.client.stat(missing.worker, path('/b/k'), context()), 'not-found');
     assert.deepEqual(
-      new Set(missing.s3.requests.map((request) => request.target)),
-      new Set(['/b/k/', '/b/k']),
+      missing.s3.requests.map((request) => request.target),
+      ['/b/k/'],
     );
     const failed = await setUp(closed, (_, socket) =>
       respond(socket, '200 OK', '', { 'last-modified': 'Sun, 22 Nov 2026 20:55:50 GMT' }),

@@ -3,6 +3,7 @@
  * carry which name, and makes sure of every "no" before it says so; it does not retry, place or
  * fall back (that is the RoutedClient's).
  */
+import { LRUCache } from 'lru-cache';
 import { displayByteString, joinPath, type ByteString } from '../../base/byte-string.ts';
 import { silentLogger, type Logger } from '../../base/logger.ts';
 import { ignoredEvents, type ClusterEvents, type InexpressibleReason } from '../cluster-events.ts';
@@ -62,6 +63,8 @@ export interface WorkerClientOptions {
 
 /** Enough for 16 readers at once, few enough for a thousand workers' file descriptors. */
 const defaultConnectionsPerWorker = 16;
+/** Directories in which programs search: those of a search path, of many programs. */
+const searchedDirectoriesMax = 1_000;
 
 export function createWorkerClient(options: WorkerClientOptions): WorkerClient {
   return new UndiciWorkerClient(options);
@@ -73,6 +76,8 @@ export class UndiciWorkerClient implements WorkerClient {
   readonly #http: HttpPort;
   readonly #s3: S3Port;
   readonly #personalities: Personalities;
+  /** Directories whose last question was for a name that they do not have: the next may be, too. */
+  readonly #searched = new LRUCache<ByteString, true>({ max: searchedDirectoriesMax });
   readonly #logger: Logger;
   readonly #events: Pick<ClusterEvents, 'inexpressible'>;
   readonly #onUfsPath: NonNullable<WorkerClientOptions['onUfsPath']>;
@@ -126,7 +131,44 @@ export class UndiciWorkerClient implements WorkerClient {
   async stat(worker: Worker, path: ByteString, context: CallContext): Promise<FileStatus> {
     assertExpressible(worker, path);
     const personality = await this.#personalityFor(worker, path, context);
+    const directory = parentOf(path);
+    try {
+      if (personality === 'oss' && this.#searched.has(directory)) {
+        await this.#missEarly(worker, path, context);
+      }
+      const status = await this.#statAnyhow(worker, path, personality, context);
+      this.#searched.delete(directory);
+      return status;
+    } catch (error) {
+      if (error instanceof ClusterError && error.code === 'not-found') {
+        this.#searched.set(directory, true);
+      }
+      throw error;
+    }
+  }
+
+  /**
+   * Asks where "no" is said in words, before the port that says "yes" in full. Throws `not-found`
+   * for what is missing; what is not, or cannot be told here, is asked as ever. One request in place
+   * of two, each on a connection of its own. Plain names only: nobody can take them for another.
+   */
+  async #missEarly(worker: Worker, path: ByteString, context: CallContext): Promise<void> {
+    if (!isPlain(path) || bucketAndKey(path).key === '') return;
+    const found = await this.#s3.isThere(worker, path, context).catch((error: unknown) => {
+      if (error instanceof ClusterError && error.code === 'unavailable') return true;
+      throw error;
+    });
+    if (!found) throw notFound(worker, path);
+  }
+
+  async #statAnyhow(
+    worker: Worker,
+    path: ByteString,
+    personality: Personality,
+    context: CallContext,
+  ): Promise<FileStatus> {
     const encoded = httpPath(path, personality);
+    let isClosed = false;
     if (encoded !== undefined) {
       const entry = await this.#http.info(worker, path, encoded, context);
       if (entry !== undefined && 'dropped' in entry)
@@ -136,6 +178,7 @@ export class UndiciWorkerClient implements WorkerClient {
         this.#tellUfsPath(worker, personality, entry);
         return { ...entry.status, name: baseName(path) };
       }
+      isClosed = entry === undefined;
       if (personality === 'enterprise' || path === '/') {
         throw new ClusterError('unavailable', 'The worker closed the connection', {
           worker: worker.id,
@@ -144,7 +187,7 @@ export class UndiciWorkerClient implements WorkerClient {
         });
       }
     }
-    return this.#statForCertain(worker, path, encoded !== undefined, context);
+    return this.#statForCertain(worker, path, isClosed, context);
   }
 
   /** Open source says neither "not found" nor "failed" over HTTP: it closes. This says which. */
@@ -175,7 +218,7 @@ export class UndiciWorkerClient implements WorkerClient {
     if (key === '' && ossHttpPath(path) === undefined) {
       throw inexpressible(worker, path, 'root-file');
     }
-    throw new ClusterError('not-found', 'No such file or directory', { worker: worker.id, path });
+    throw notFound(worker, path);
   }
 
   async #statInListing(
@@ -185,7 +228,7 @@ export class UndiciWorkerClient implements WorkerClient {
     otherwise?: ClusterError,
   ): Promise<FileStatus | undefined> {
     const name = baseName(path);
-    const parent = path.slice(0, Math.max(1, path.length - name.length - 1)) as ByteString;
+    const parent = parentOf(path);
     const encoded = ossHttpPath(parent);
     if (encoded === undefined) throw otherwise ?? inexpressible(worker, path, 'other');
     for await (const batch of this.#http.list(worker, parent, encoded, context)) {
@@ -345,6 +388,14 @@ export class UndiciWorkerClient implements WorkerClient {
 /** The value for `path=`, or undefined where this worker's HTTP port cannot carry the name. */
 function httpPath(path: ByteString, personality: Personality): string | undefined {
   return personality === 'oss' ? ossHttpPath(path) : percentEncode(path, true);
+}
+
+function parentOf(path: ByteString): ByteString {
+  return path.slice(0, Math.max(1, path.lastIndexOf('/'))) as ByteString;
+}
+
+function notFound(worker: Worker, path: ByteString): ClusterError {
+  return new ClusterError('not-found', 'No such file or directory', { worker: worker.id, path });
 }
 
 function isOf(entry: Entry, path: ByteString, personality: Personality): boolean {
