@@ -75,7 +75,10 @@ export class UploadUnfinished extends ClusterError {
 export interface ClusterWriter {
   /** Where `putFile` of this path and token puts the bytes first: to be journaled before. */
   temporaryPathFor(path: ByteString, token: string): ByteString;
-  /** Creates or replaces a file. Idempotent. */
+  /**
+   * Creates or replaces a file. Idempotent. A failure removes the temporary file, but a worker may be
+   * about to make it still: sweep by token, later, what did not succeed.
+   */
   putFile(path: ByteString, source: UploadSource, context: UploadContext): Promise<WrittenFile>;
   /** From the temporary name on: after an `UploadUnfinished`, or from a journal. Idempotent. */
   finishUpload(
