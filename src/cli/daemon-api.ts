@@ -7,7 +7,13 @@ import type { MountConfig } from '../config/index.ts';
 export type Outcome = { readonly ok: true } | { readonly ok: false; readonly reason: string };
 
 export type MountOutcome =
-  | { readonly ok: true; readonly pid: number; readonly driver: string }
+  | {
+      readonly ok: true;
+      readonly pid: number;
+      readonly driver: string;
+      /** What whoever mounts should know although it worked. */
+      readonly warnings: readonly string[];
+    }
   | { readonly ok: false; readonly reason: string };
 
 export interface StatusWorker {
@@ -28,6 +34,7 @@ export interface StatusCluster {
   readonly virtualNodesFrom: string;
   readonly pageSizeBytes: number;
   readonly pageSizeMismatch: string | undefined;
+  readonly ufsRootMismatch: string | undefined;
   readonly underStoreFallback: string;
   readonly workers: readonly StatusWorker[];
 }
@@ -62,7 +69,9 @@ export interface StatusReport {
   };
   readonly inodes: { readonly known: number; readonly openHandles: number };
   readonly fuse: {
+    /** `7.N`; 'libfuse 2' where that negotiates; '' while nobody knows. */
     readonly protocol: string;
+    /** 0 where it is not known, here and below. */
     readonly maxWriteBytes: number;
     readonly readAheadKb: number;
     readonly requestsTotal: number;

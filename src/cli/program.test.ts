@@ -23,6 +23,7 @@ const report: StatusReport = {
     virtualNodesFrom: 'learned',
     pageSizeBytes: 1_048_576,
     pageSizeMismatch: 'worker w1 has pages of 4194304 bytes',
+    ufsRootMismatch: 'the root of w1 is s3://b',
     underStoreFallback: 'available',
     workers: [
       {
@@ -77,7 +78,7 @@ async function run(args: readonly string[], { daemon, devcluster, env = {} }: Ch
     loadDaemon: async () => ({
       async mountDaemon(...given) {
         calls.push(['mount', ...given]);
-        return { ok: true, pid: 42, driver: 'device' };
+        return { ok: true, pid: 42, driver: 'device', warnings: ['no worker'] };
       },
       async unmountDaemon(...given) {
         calls.push(['umount', ...given]);
@@ -216,6 +217,7 @@ test('status text tells what an administrator looks for, and outside text cannot
     /requests of 1 MiB, read-ahead 1 MiB, 99 requests so far/,
     /etcd http:\/\/e1:2379, 2 workers, seen 2.3 s ago, generation 4/,
     /2,000 virtual nodes a worker \(learned\), pages of 1 MiB/,
+    /^ {2}WARNING +wrong --ufs: the root of w1/m,
     /^ {2}WARNING +wrong page size: worker w1 has/m,
     /^ {2}cache +2 MiB of 512 MiB used, 3 hits, 1 miss \(75 % hits\)$/m,
     /1.50 MiB read ahead, 0 B of it never used/,
@@ -225,6 +227,9 @@ test('status text tells what an administrator looks for, and outside text cannot
   ]) {
     assert.match(text, pattern);
   }
+  const fuse = { protocol: 'libfuse 2', maxWriteBytes: 0, readAheadKb: 0, requestsTotal: 1 };
+  const native = statusText({ ...report, driver: 'fuse-native', fuse });
+  assert.match(native, /kernel +driver fuse-native, protocol libfuse 2, 1 request so far$/m);
   const dead = statusText({ ...report, daemonPid: undefined, cluster: undefined, lastErrors: [] });
   assert.match(dead, /supervisor 11, no daemon[^]*not known: the daemon does not answer/);
 });

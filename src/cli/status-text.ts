@@ -49,17 +49,14 @@ const printable = (text: string): string =>
   text.replace(/[\x00-\x1f\x7f]/g, (char) => JSON.stringify(char).slice(1, -1));
 
 export function statusText(report: StatusReport): string {
-  const { cache, fuse, inodes, cluster } = report;
+  const { cache, inodes, cluster } = report;
   const asked = cache.hits + cache.misses;
   const hitShare = asked === 0 ? '' : ` (${Math.round((100 * cache.hits) / asked)} % hits)`;
   const daemon = report.daemonPid === undefined ? 'no daemon' : `daemon ${report.daemonPid}`;
   const rows = [
     ['state', `${report.state}, up ${uptimeText(report.uptimeMs)}, ${restarts(report.restarts)}`],
     ['processes', `supervisor ${report.supervisorPid}, ${daemon}`],
-    [
-      'kernel',
-      `driver ${report.driver}, protocol ${fuse.protocol}, requests of ${bytesText(fuse.maxWriteBytes)}, read-ahead ${bytesText(fuse.readAheadKb * 1024)}, ${plural(fuse.requestsTotal, 'request')} so far`,
-    ],
+    ['kernel', kernelText(report)],
     ...clusterRows(cluster),
     [
       'cache',
@@ -80,6 +77,17 @@ export function statusText(report: StatusReport): string {
   return sections.join('\n');
 }
 
+/** What is not known is left out. */
+function kernelText({ driver, fuse }: StatusReport): string {
+  return [
+    `driver ${driver}`,
+    ...(fuse.protocol === '' ? [] : [`protocol ${fuse.protocol}`]),
+    ...(fuse.maxWriteBytes === 0 ? [] : [`requests of ${bytesText(fuse.maxWriteBytes)}`]),
+    ...(fuse.readAheadKb === 0 ? [] : [`read-ahead ${bytesText(fuse.readAheadKb * 1024)}`]),
+    `${plural(fuse.requestsTotal, 'request')} so far`,
+  ].join(', ');
+}
+
 const restarts = (value: number): string =>
   value === 0 ? 'never restarted' : `restarted ${plural(value, 'time')}`;
 
@@ -98,6 +106,9 @@ function clusterRows(cluster: StatusCluster | undefined): string[][] {
     ],
     ['under store', `fallback ${cluster.underStoreFallback}`],
   ];
+  if (cluster.ufsRootMismatch !== undefined) {
+    rows.push(['WARNING', `wrong --ufs: ${printable(cluster.ufsRootMismatch)}`]);
+  }
   if (cluster.pageSizeMismatch !== undefined) {
     rows.push(['WARNING', `wrong page size: ${printable(cluster.pageSizeMismatch)}`]);
   }

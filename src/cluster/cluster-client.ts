@@ -42,6 +42,8 @@ export interface ClusterStatus {
   readonly pageSizeBytes: number;
   /** Set when a worker's pages were seen to have another size; the page endpoint is then off. */
   readonly pageSizeMismatch: string | undefined;
+  /** Set when a worker was seen to have another under store root; the under store is then off. */
+  readonly ufsRootMismatch: string | undefined;
   readonly underStoreFallback: 'available' | 'off' | 'unreachable';
   readonly workers: readonly WorkerStatus[];
 }

@@ -4,7 +4,20 @@
  */
 import type { DataSource } from './types.ts';
 
-export type WorkerMethod = 'health' | 'personality' | 'stat' | 'list' | 'page' | 's3' | 'range';
+export type WorkerMethod =
+  | 'health'
+  | 'personality'
+  | 'stat'
+  | 'list'
+  | 'page'
+  | 's3'
+  | 'range'
+  | 'put'
+  | 'copy'
+  | 'delete'
+  | 'mkdir'
+  | 'move'
+  | 'refresh';
 
 export interface WorkerCallEvent {
   readonly method: WorkerMethod;
@@ -67,6 +80,7 @@ export interface ClusterEvents {
   breaker(worker: string, state: BreakerState): void;
   inexpressible(reason: InexpressibleReason): void;
   pageSizeMismatch(message: string): void;
+  ufsRootMismatch(message: string): void;
   virtualNodesSwitched(from: number, to: number): void;
   /** A redirect or a direct answer that the virtual node count in use cannot explain. */
   virtualNodesContradicted(virtualNodes: number): void;
@@ -87,6 +101,7 @@ export const ignoredEvents: ClusterEvents = {
   breaker: ignore,
   inexpressible: ignore,
   pageSizeMismatch: ignore,
+  ufsRootMismatch: ignore,
   virtualNodesSwitched: ignore,
   virtualNodesContradicted: ignore,
   membership: ignore,

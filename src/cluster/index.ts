@@ -16,9 +16,21 @@ export type { Membership } from './membership/index.ts';
 export { RoutedClient } from './routed-client.ts';
 export type { RoutedClientOptions } from './routed-client.ts';
 export * from './types.ts';
+export { UfsRootCheck } from './ufs-root-check.ts';
 export { parseUfsRoot, ufsPathOf } from './ufs-path.ts';
 export type { UfsRoot } from './ufs-path.ts';
 export type { UnderStore } from './under-store.ts';
 export { DEFAULT_FALLBACK_LIMITS } from './under-store-gate.ts';
 export { createWorkerClient } from './worker/index.ts';
 export type { Personality } from './worker-client.ts';
+export { UploadUnfinished } from './write/cluster-writer.ts';
+export type {
+  ClusterWriter,
+  UploadContext,
+  UploadedContent,
+  UploadSource,
+  UploadStrategy,
+  WriteContext,
+  WrittenFile,
+} from './write/cluster-writer.ts';
+export { isTemporaryName } from './write/temporary-names.ts';

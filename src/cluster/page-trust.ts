@@ -56,6 +56,11 @@ export class PageTrust {
     this.#retryAtMs.delete(worker.id);
   }
 
+  /** It was written by us: what its first page was is no evidence about the new one. */
+  forgetFile(path: ByteString): void {
+    for (const files of this.#shortFiles.values()) files.delete(path);
+  }
+
   /** A worker that left may come back with another configuration. */
   retain(ids: ReadonlySet<string>): void {
     for (const id of this.#proven) if (!ids.has(id)) this.#proven.delete(id);

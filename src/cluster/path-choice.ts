@@ -111,6 +111,11 @@ export class PathChoice {
     return file?.ownerGeneration === generation ? file.ownerId : undefined;
   }
 
+  /** It was written, moved or removed by us. */
+  forgetFile(ufsPath: ByteString): void {
+    this.#files.delete(ufsPath);
+  }
+
   /** After a view change pages may lie with other workers. */
   forget(): void {
     this.#files.clear();

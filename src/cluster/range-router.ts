@@ -31,6 +31,8 @@ export interface RangeRouterParts {
   readonly personalityOf: (worker: Worker, context: CallContext) => Promise<Personality>;
   readonly clock: Clock;
   readonly events: ClusterEvents;
+  /** Enterprise ranges are asked for by under store path: not where ours are wrong. */
+  readonly isRootWrong: () => boolean;
   /** Called for a file that no worker path can carry, before the under store is tried. */
   readonly noteInexpressible: (error: ClusterError, job: RangeJob) => void;
 }
@@ -159,9 +161,9 @@ export class RangeRouter {
     sink: AttemptSink,
     context: CallContext,
   ): Promise<RangeOutcome> {
-    const { client, calls, oss } = this.#parts;
+    const { client, calls, oss, isRootWrong } = this.#parts;
     const { path, ufsPath, offset, lengthBytes, version } = job;
-    if (!this.#withoutRange.has(worker.id)) {
+    if (!this.#withoutRange.has(worker.id) && !isRootWrong()) {
       try {
         const received = await calls.call(
           'range',

@@ -30,6 +30,7 @@ import { RangeRouter } from './range-router.ts';
 import type { ByteSink, CallContext, FileStatus, MembershipView, Worker } from './types.ts';
 import type { UfsRoot } from './ufs-path.ts';
 import { normaliseAlluxioPath, ufsPathOf } from './ufs-path.ts';
+import type { UfsRootCheck } from './ufs-root-check.ts';
 import type { UnderStore } from './under-store.ts';
 import { UnderStoreFallback } from './under-store-fallback.ts';
 import type { FallbackLimits } from './under-store-gate.ts';
@@ -37,14 +38,25 @@ import { DEFAULT_FALLBACK_LIMITS, UnderStoreGate } from './under-store-gate.ts';
 import { VirtualNodes } from './virtual-nodes.ts';
 import { WorkerCalls } from './worker-calls.ts';
 import type { Personality, WorkerClient } from './worker-client.ts';
+import type { ClusterWriter, UploadStrategy } from './write/cluster-writer.ts';
+import { RoutedWriter } from './write/routed-writer.ts';
+import { WriteAttempts } from './write/write-attempts.ts';
 
 export interface RoutedClientOptions {
   readonly client: WorkerClient;
   readonly membership: Membership;
   readonly ufsRoot: UfsRoot;
+  /** Fed by the worker client; once it knows better, the under store is left alone. */
+  readonly ufsRootCheck?: UfsRootCheck;
   readonly pageSizeBytes: number;
   readonly virtualNodes: number | 'auto';
+  /** What an earlier process learned where `virtualNodes` is `auto`. */
+  readonly learnedVirtualNodes?: number | undefined;
   readonly underStore?: UnderStore | undefined;
+  /** `auto` when left out. */
+  readonly uploadStrategy?: UploadStrategy | undefined;
+  /** How long an upload may stand still. */
+  readonly uploadStallMs?: number | undefined;
   readonly fallbackLimits?: FallbackLimits;
   /** Must run like `performance.now()`, the clock of every deadline. */
   readonly clock: Clock;
@@ -59,6 +71,8 @@ const PROBE_MS = 2_000;
 const LOGGED_PATHS_MAX = 1_000;
 
 export class RoutedClient implements ClusterClient {
+  /** Changes, over the same workers, breakers and notes as the reads. */
+  readonly writer: ClusterWriter;
   readonly #options: RoutedClientOptions;
   readonly #breakers: Breakers;
   readonly #calls: WorkerCalls;
@@ -90,15 +104,18 @@ export class RoutedClient implements ClusterClient {
     const breakers = this.#breakers;
     this.#calls = new WorkerCalls({ clock, events, breakers });
     const calls = this.#calls;
-    const { virtualNodes } = options;
-    this.#virtualNodes = new VirtualNodes({ virtualNodes, clock, logger, events });
+    const { virtualNodes, learnedVirtualNodes: learnedBefore } = options;
+    const settings = { virtualNodes, learnedBefore };
+    this.#virtualNodes = new VirtualNodes({ ...settings, clock, logger, events });
     this.#placement = new Placement({ virtualNodes: this.#virtualNodes, breakers, choice });
     const placement = this.#placement;
     this.#trust = new PageTrust({ pageSizeBytes, clock, logger, events });
     const trust = this.#trust;
     const limits = options.fallbackLimits ?? DEFAULT_FALLBACK_LIMITS;
+    const isRootWrong = (): boolean => options.ufsRootCheck?.mismatch !== undefined;
     this.#fallback = new UnderStoreFallback({
       store: options.underStore,
+      isRootWrong,
       gate: new UnderStoreGate({ limits, clock, events }),
       clock,
       events,
@@ -112,6 +129,7 @@ export class RoutedClient implements ClusterClient {
       breakers,
       choice,
       oss,
+      isRootWrong,
       noteInexpressible: (error, { path: file }) =>
         this.#noteInexpressible(file, reasonForFile(file), error.message),
     });
@@ -120,6 +138,7 @@ export class RoutedClient implements ClusterClient {
       noteInexpressible: (error, directory) =>
         this.#noteInexpressible(directory, reasonForListing(directory), error.message),
     });
+    this.writer = this.#buildWriter();
     this.#stopListening = membership.onChange((view) => this.#setView(view));
     this.#setView(membership.view());
   }
@@ -186,6 +205,7 @@ export class RoutedClient implements ClusterClient {
       virtualNodesFrom: this.#virtualNodes.from,
       pageSizeBytes,
       pageSizeMismatch: this.#trust.mismatch,
+      ufsRootMismatch: this.#options.ufsRootCheck?.mismatch,
       underStoreFallback: this.#fallback.status,
       workers: this.#placement.view.workers.map((worker) => this.#workerStatus(worker)),
     };
@@ -209,6 +229,41 @@ export class RoutedClient implements ClusterClient {
       breaker: this.#breakers.stateOf(worker),
       lastError: this.#breakers.lastErrorOf(worker),
     };
+  }
+
+  #buildWriter(): ClusterWriter {
+    const { client, clock, events, logger, uploadStrategy, uploadStallMs, ufsRoot } = this.#options;
+    if (uploadStrategy === 'single-put' && ufsRoot.scheme === 'file') {
+      throw new RangeError('A cut PUT stays in a file:// under store: it needs another strategy');
+    }
+    const calls = this.#calls;
+    const placement = this.#placement;
+    const stallMs = uploadStallMs;
+    return new RoutedWriter({
+      attempts: new WriteAttempts({ client, calls, placement, clock, events, stallMs }),
+      fallback: this.#fallback,
+      personalityOf: (ufsPath, context) => this.#personalityNear(ufsPath, context),
+      ufsPathOf: (path) => this.#ufsPath(path),
+      strategy: uploadStrategy ?? 'auto',
+      events,
+      logger,
+      onChanged: (path, ufsPath) => {
+        this.#choice.forgetFile(ufsPath);
+        this.#trust.forgetFile(path);
+      },
+    });
+  }
+
+  /** Of the first worker for the path that tells it; all of a cluster are of one kind. */
+  async #personalityNear(ufsPath: ByteString, context: CallContext): Promise<Personality> {
+    const { clock, events } = this.#options;
+    const workers = this.#placement.candidates(ufsPath, true);
+    const asked = { method: 'personality', context, clock, events, hasFallback: false } as const;
+    const result = await firstAnswer(workers, asked, (worker, limited) =>
+      this.#personalityOf(worker, limited),
+    );
+    if ('answer' in result) return result.answer;
+    throw result.error;
   }
 
   #setView(view: MembershipView): void {

@@ -58,6 +58,12 @@ export type ClusterErrorCode =
   | 'not-a-directory'
   | 'is-a-directory'
   | 'permission'
+  /** The name is taken: by what may not be replaced. */
+  | 'exists'
+  /** A directory that still has entries cannot be removed. */
+  | 'not-empty'
+  /** The store under Alluxio has no room left. */
+  | 'no-space'
   /** No data path of this cluster can carry this name or file, and no under store may be asked. */
   | 'inexpressible'
   /** The file is not the version that was opened. */

@@ -19,6 +19,8 @@ import { toClusterError } from './worker-calls.ts';
 
 export interface UnderStoreFallbackParts {
   readonly store: UnderStore | undefined;
+  /** Whether the cluster's files lie somewhere else: then the store has nothing to do with them. */
+  readonly isRootWrong: () => boolean;
   readonly gate: UnderStoreGate;
   readonly clock: Clock;
   readonly events: ClusterEvents;
@@ -45,21 +47,22 @@ export class UnderStoreFallback {
   }
 
   get isConfigured(): boolean {
-    return this.#parts.store !== undefined;
+    return this.#parts.store !== undefined && !this.#parts.isRootWrong();
   }
 
   get status(): 'available' | 'off' | 'unreachable' {
-    if (this.#parts.store === undefined) return 'off';
+    if (!this.isConfigured) return 'off';
     return this.#isReachable ? 'available' : 'unreachable';
   }
 
   /** The store, when there is one that answers. */
   async reachable(): Promise<UnderStore | undefined> {
     const { store, clock } = this.#parts;
-    if (store === undefined) return undefined;
+    if (store === undefined || !this.isConfigured) return undefined;
     const isFresh = clock.nowMs() - this.#checkedAtMs < REACHABLE_MS;
     const answer = isFresh && this.#check === undefined ? this.#isReachable : await this.#recheck();
-    return answer ? store : undefined;
+    // A worker may have told better while we asked.
+    return answer && this.isConfigured ? store : undefined;
   }
 
   async stat(

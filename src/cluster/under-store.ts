@@ -13,6 +13,32 @@ export interface UnderStoreRead {
   readonly lengthBytes: number;
 }
 
+/** Bytes for a file, in order, `lengthBytes` of them. */
+export interface UnderStoreUpload {
+  readonly path: ByteString;
+  /** Where the bytes go first; its directory is made if it is missing. */
+  readonly temporary: ByteString;
+  readonly lengthBytes: number;
+  readonly chunks: AsyncIterable<Uint8Array>;
+  /** Each system call gets so long, as `deadlineMs` of the context bounds no upload. */
+  readonly stallMs: number;
+}
+
+/**
+ * Changes, each of them atomic, and on disk when it resolves. Errors as those of `UnderStore`, and
+ * `exists`, `not-empty`, `is-a-directory`, `no-space`; `unsupported` where two paths lie on different
+ * file systems.
+ */
+export interface UnderStoreWrites {
+  /** Creates or replaces; a file that is replaced keeps its mode and owner. */
+  putFile(upload: UnderStoreUpload, context: CallContext): Promise<FileStatus>;
+  makeDirectory(path: ByteString, context: CallContext): Promise<void>;
+  removeDirectory(path: ByteString, context: CallContext): Promise<void>;
+  deleteFile(path: ByteString, context: CallContext): Promise<void>;
+  /** Of a file, over a file if there is one. */
+  renameFile(from: ByteString, to: ByteString, context: CallContext): Promise<void>;
+}
+
 export interface UnderStore {
   /**
    * Whether the root answers right now (mounted, reachable). Never throws; false is "off for the
@@ -45,6 +71,9 @@ export interface UnderStore {
     sink: ByteSink,
     context: CallContext,
   ): Promise<{ readonly lengthBytes: number; readonly version: FileVersion }>;
+
+  /** Missing where this store is only read. */
+  readonly writes?: UnderStoreWrites;
 
   close(): Promise<void>;
 }

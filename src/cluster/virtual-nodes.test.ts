@@ -24,7 +24,10 @@ function key(i: number): ReturnType<typeof byteStringOfText> {
   return byteStringOfText(`file:///data/f${i}`);
 }
 
-function setUp(virtualNodes: number | 'auto'): {
+function setUp(
+  virtualNodes: number | 'auto',
+  learnedBefore?: number,
+): {
   nodes: VirtualNodes;
   clock: ManualClock;
   switches: string[];
@@ -37,6 +40,7 @@ function setUp(virtualNodes: number | 'auto'): {
   let contradictions = 0;
   const nodes = new VirtualNodes({
     virtualNodes,
+    learnedBefore,
     clock,
     logger: { ...silentLogger, warn: (_fields, message) => void warnings.push(message) },
     events: {
@@ -125,4 +129,16 @@ test('a view change forgets the evidence, and unknown hosts are none', () => {
   redirect(nodes, 5);
   for (let i = 0; i < 9; i += 1) nodes.noteRedirect(key(i), 'stranger');
   assert.deepEqual(switches, []);
+});
+
+test('what an earlier process learned is begun with, unless it is pinned or proves wrong', () => {
+  const again = setUp('auto', 5);
+  assert.deepEqual([again.nodes.current, again.nodes.from], [5, 'learned']);
+  redirect(again.nodes, 20);
+  assert.deepEqual([again.nodes.current, again.switches], [5, []]);
+  const pinned = setUp(2000, 5);
+  assert.deepEqual([pinned.nodes.current, pinned.nodes.from], [2000, 'pinned']);
+  const wrong = setUp('auto', 2000);
+  redirect(wrong.nodes, 20);
+  assert.deepEqual([wrong.nodes.current, wrong.switches], [5, ['2000>5']]);
 });

@@ -30,6 +30,8 @@ const SETTLE_MS = 130_000;
 
 export interface VirtualNodesOptions {
   readonly virtualNodes: number | 'auto';
+  /** What an earlier process learned: `auto` begins with it. */
+  readonly learnedBefore?: number | undefined;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly events: ClusterEvents;
@@ -58,9 +60,11 @@ export class VirtualNodes {
   constructor(options: VirtualNodesOptions) {
     this.#options = options;
     this.#candidates = options.candidates ?? KNOWN_VIRTUAL_NODES;
-    const isPinned = options.virtualNodes !== 'auto';
-    this.#current = isPinned ? options.virtualNodes : (this.#candidates[0] ?? 2000);
-    this.#from = isPinned ? 'pinned' : 'default';
+    const { virtualNodes, learnedBefore } = options;
+    const first = learnedBefore ?? this.#candidates[0] ?? 2000;
+    this.#current = virtualNodes === 'auto' ? first : virtualNodes;
+    const unpinned = learnedBefore === undefined ? 'default' : 'learned';
+    this.#from = virtualNodes === 'auto' ? unpinned : 'pinned';
   }
 
   get current(): number {

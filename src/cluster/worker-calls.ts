@@ -75,6 +75,9 @@ export function isAnswer(error: ClusterError): boolean {
     case 'not-a-directory':
     case 'is-a-directory':
     case 'permission':
+    case 'exists':
+    case 'not-empty':
+    case 'no-space':
     case 'version-changed':
       return true;
     default:

@@ -3,6 +3,7 @@
  * one; `RoutedClient` (cluster-client.ts) puts placement, retries, breaker and fallback around it.
  */
 import type { ByteString } from '../base/byte-string.ts';
+import type { WorkerWrites } from './worker-writes.ts';
 import type { ByteSink, CallContext, FileStatus, FileVersion, Worker } from './types.ts';
 
 export type Personality = 'oss' | 'enterprise';
@@ -79,5 +80,7 @@ export interface WorkerClient {
     sink: ByteSink,
     context: CallContext,
   ): Promise<number>;
+  /** Missing where this client only reads. */
+  readonly writes?: WorkerWrites;
   close(): Promise<void>;
 }

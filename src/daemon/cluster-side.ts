@@ -1,5 +1,6 @@
 /** Builds the cluster layer from the configuration: membership, worker client, routing, fallback. */
 import { readFileSync } from 'node:fs';
+import type { ByteString } from '../base/byte-string.ts';
 import { systemClock } from '../base/clock.ts';
 import type { Logger } from '../base/logger.ts';
 import {
@@ -10,6 +11,7 @@ import {
   parseUfsRoot,
   RoutedClient,
   StaticMembership,
+  UfsRootCheck,
 } from '../cluster/index.ts';
 import type { ClusterClient, ClusterEvents, Membership, Worker } from '../cluster/index.ts';
 import type { MountConfig } from '../config/index.ts';
@@ -21,6 +23,12 @@ import { FileUnderStore } from '../ufs/index.ts';
  */
 const FIRST_VIEW_TIMEOUT_MS = 20_000;
 
+/**
+ * How long a start waits for a worker to tell its root. It takes a well worker milliseconds, and any
+ * later answer tells it, too.
+ */
+const ROOT_TIMEOUT_MS = 2_000;
+
 export interface ClusterSideParts {
   readonly config: MountConfig;
   readonly logger: Logger;
@@ -28,11 +36,20 @@ export interface ClusterSideParts {
   /** As last known to an earlier life of the daemon. */
   readonly knownWorkers: readonly Worker[];
   readonly onWorkers: (workers: readonly Worker[]) => void;
+  readonly learnedVirtualNodes: number | undefined;
+  readonly onVirtualNodes: (learned: number) => void;
 }
 
 /** The client owns what it was built from: closing it closes all. */
 export async function startClusterSide(parts: ClusterSideParts): Promise<ClusterClient> {
-  const { config, logger, events } = parts;
+  const { config, logger } = parts;
+  const events: ClusterEvents = {
+    ...parts.events,
+    virtualNodesSwitched(from, to) {
+      parts.events.virtualNodesSwitched(from, to);
+      parts.onVirtualNodes(to);
+    },
+  };
   const membership = await startMembership(parts);
   const tell = (): void => {
     const { workers } = membership.view();
@@ -41,18 +58,20 @@ export async function startClusterSide(parts: ClusterSideParts): Promise<Cluster
   };
   tell();
   membership.onChange(tell);
+  const ufsRoot = parseUfsRoot(config.ufs);
+  const ufsRootCheck = new UfsRootCheck({ root: ufsRoot, logger, events });
   const workerClient = createWorkerClient({
+    onUfsPath: (worker, path, ufsPath) => ufsRootCheck.note(worker, path, ufsPath),
     pageSizeBytes: config.pageSizeBytes,
     timeouts: { connectMs: config.connectTimeoutMs },
     logger,
     events,
   });
-  const ufsRoot = parseUfsRoot(config.ufs);
   const underStore =
     config.underStoreFallback === 'auto' && ufsRoot.localPath !== undefined
       ? new FileUnderStore({ root: ufsRoot.localPath })
       : undefined;
-  return new RoutedClient({
+  const client = new RoutedClient({
     client: workerClient,
     membership,
     underStore,
@@ -61,12 +80,26 @@ export async function startClusterSide(parts: ClusterSideParts): Promise<Cluster
       operationsPerSecond: config.underStoreFallbackRate,
     },
     ufsRoot,
+    ufsRootCheck,
     pageSizeBytes: config.pageSizeBytes,
     virtualNodes: config.virtualNodes,
+    learnedVirtualNodes: parts.learnedVirtualNodes,
     clock: systemClock,
     logger,
     events,
   });
+  // Later lives are waited for by programs, and the check was made in the first.
+  if (parts.knownWorkers.length === 0) await askForRoot(client);
+  return client;
+}
+
+async function askForRoot(client: ClusterClient): Promise<void> {
+  const context = {
+    signal: new AbortController().signal,
+    deadlineMs: performance.now() + ROOT_TIMEOUT_MS,
+  };
+  // No answer is no contradiction; the mount may well come before its workers.
+  await client.stat('/' as ByteString, context).catch(() => undefined);
 }
 
 async function startMembership(parts: ClusterSideParts): Promise<Membership> {

@@ -97,6 +97,8 @@ export class Daemon {
       events: clusterEventsFor(this.#metrics),
       knownWorkers: this.#start.workers,
       onWorkers: (workers) => this.#send({ kind: 'workers', workers }),
+      learnedVirtualNodes: this.#start.learnedVirtualNodes,
+      onVirtualNodes: (learned) => this.#send({ kind: 'virtual-nodes', learned }),
     });
     this.#cluster = client;
     registerClusterStatus(this.#metrics, () => client.status());
@@ -122,21 +124,24 @@ export class Daemon {
     this.#runner = runner;
     this.#kernel = await this.#startKernelSide(slab, runner);
     await this.#startServers();
-    if (client.status().view.workers.length === 0) {
-      this.#logger.warn(
-        { clusterName: config.clusterName },
-        'No worker of this cluster is registered; check --cluster-name, or start workers',
-      );
+    const { view, ufsRootMismatch } = client.status();
+    // The second has been logged by whoever found it.
+    const warnings = ufsRootMismatch === undefined ? [] : [ufsRootMismatch];
+    if (view.workers.length === 0) {
+      const warning =
+        'No worker of this cluster is registered; check --cluster-name, or start workers';
+      this.#logger.warn({ clusterName: config.clusterName }, warning);
+      warnings.push(warning);
     }
     this.#logger.info(
       {
         driver: this.#start.driver,
         incarnation: this.#start.incarnation,
-        workers: client.status().view.workers.length,
+        workers: view.workers.length,
       },
       'Serving the mount',
     );
-    this.#send({ kind: 'serving' });
+    this.#send({ kind: 'serving', warnings });
   }
 
   #createSlab(): Slab {
@@ -239,12 +244,18 @@ export class Daemon {
         openHandles: figures.get('openFiles') + figures.get('openDirectories'),
       },
       fuse: {
-        protocol: this.#negotiated === undefined ? '' : `7.${this.#negotiated.minor}`,
+        protocol: this.#protocol(),
         maxWriteBytes: this.#negotiated?.maxWriteBytes ?? 0,
         requestsTotal,
       },
       lastErrors: this.#errors.list(),
     };
+  }
+
+  #protocol(): string {
+    // It negotiates by itself, and does not tell what.
+    if (this.#start.driver === 'fuse-native') return 'libfuse 2';
+    return this.#negotiated === undefined ? '' : `7.${this.#negotiated.minor}`;
   }
 
   stop(): void {

@@ -14,6 +14,8 @@ export interface StartDaemon {
   readonly startedAtMs: number;
   /** As an earlier life last knew them: enough to serve while etcd is away; empty for the first. */
   readonly workers: readonly Worker[];
+  /** Per worker, as an earlier life learned them from redirects. */
+  readonly learnedVirtualNodes: number | undefined;
 }
 
 export type ToDaemon = StartDaemon | { readonly kind: 'stop' } | { readonly kind: 'reopen-log' };
@@ -22,8 +24,10 @@ export type FromDaemon =
   | { readonly kind: 'negotiated'; readonly negotiated: Negotiated }
   /** The workers of the cluster changed: what the next life begins with. */
   | { readonly kind: 'workers'; readonly workers: readonly Worker[] }
-  /** The kernel is being answered. */
-  | { readonly kind: 'serving' }
+  /** Redirects showed this number per worker: what the next life begins with. */
+  | { readonly kind: 'virtual-nodes'; readonly learned: number }
+  /** The kernel is being answered; the warnings are for whoever mounts. */
+  | { readonly kind: 'serving'; readonly warnings: readonly string[] }
   /** It cannot start, and trying again would not help. */
   | { readonly kind: 'failed'; readonly reason: string }
   /** The mount is gone; the process ends by itself. */
@@ -35,5 +39,10 @@ export interface StartSupervisor {
 }
 
 export type FromSupervisor =
-  | { readonly kind: 'mounted'; readonly pid: number; readonly driver: Driver }
+  | {
+      readonly kind: 'mounted';
+      readonly pid: number;
+      readonly driver: Driver;
+      readonly warnings: readonly string[];
+    }
   | { readonly kind: 'failed'; readonly reason: string };

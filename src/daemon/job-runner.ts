@@ -261,6 +261,9 @@ function fsCodeOf(code: ClusterErrorCode): FsErrorCode {
     case 'not-a-directory':
     case 'is-a-directory':
     case 'permission':
+    case 'exists':
+    case 'not-empty':
+    case 'no-space':
     case 'inexpressible':
     case 'unavailable':
     case 'timeout':

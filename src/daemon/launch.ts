@@ -18,7 +18,12 @@ import {
 import type { MountState } from './state-dir.ts';
 
 export type MountOutcome =
-  | { readonly ok: true; readonly pid: number; readonly driver: string }
+  | {
+      readonly ok: true;
+      readonly pid: number;
+      readonly driver: string;
+      readonly warnings: readonly string[];
+    }
   | { readonly ok: false; readonly reason: string };
 
 export type Outcome = { readonly ok: true } | { readonly ok: false; readonly reason: string };
@@ -97,7 +102,8 @@ async function runForeground(config: MountConfig): Promise<MountOutcome> {
     },
   });
   if (failure !== undefined) return { ok: false, reason: failure };
-  return { ok: true, pid: process.pid, driver };
+  // In the foreground the log is on standard error and has said them.
+  return { ok: true, pid: process.pid, driver, warnings: [] };
 }
 
 async function runBackground(config: MountConfig): Promise<MountOutcome> {
@@ -118,7 +124,10 @@ async function runBackground(config: MountConfig): Promise<MountOutcome> {
     supervisor.once('message', (message: FromSupervisor) => {
       clearTimeout(timer);
       if (message.kind === 'failed') resolve({ ok: false, reason: message.reason });
-      else resolve({ ok: true, pid: message.pid, driver: message.driver });
+      else {
+        const { pid, driver, warnings } = message;
+        resolve({ ok: true, pid, driver, warnings });
+      }
     });
     supervisor.once('error', (error) => resolve({ ok: false, reason: error.message }));
     supervisor.once('exit', (code, signal) => {

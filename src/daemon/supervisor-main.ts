@@ -14,7 +14,10 @@ process.once('message', (message: StartSupervisor) => {
     const failure = await runSupervisor(message.config, {
       onStarted: (outcome) => {
         if (!outcome.ok) tell({ kind: 'failed', reason: outcome.reason });
-        else tell({ kind: 'mounted', pid: process.pid, driver: outcome.supervisor.driver });
+        else {
+          const { driver, warnings } = outcome.supervisor;
+          tell({ kind: 'mounted', pid: process.pid, driver, warnings });
+        }
       },
     });
     process.exitCode = failure === undefined ? 0 : 1;

@@ -36,6 +36,18 @@ const END_TIMEOUT_MS = 10_000;
 /** Requests of 1 MiB take part in read-ahead only where it is at least as large. */
 const READ_AHEAD_KB = 1024;
 
+/**
+ * Memory of the daemon besides its pages. V8 sizes heaps for programs that have the machine to
+ * themselves: two threads with 32 MiB of young objects each, and old ones collected once they have
+ * doubled or more. Half of what lives may be garbage here; 8 MiB are young.
+ */
+const DAEMON_NODE_FLAGS = ['--max-semi-space-size=4', '--heap-growing-percent=50'];
+/**
+ * What one thread allocates and another frees (messages) leaves holes in the arena of each: one
+ * arena has the fewest. Threads still allocate small pieces from their own caches.
+ */
+const DAEMON_ENVIRONMENT = { MALLOC_ARENA_MAX: '1' };
+
 export class Supervisor {
   readonly #config: MountConfig;
   readonly #logger: Logger;
@@ -45,6 +57,8 @@ export class Supervisor {
   #daemon: ChildProcess | undefined;
   #negotiated: Negotiated | undefined;
   #workers: readonly Worker[] = [];
+  #learnedVirtualNodes: number | undefined;
+  #warnings: readonly string[] = [];
   #incarnation = 0;
   #restarts = 0;
   #crashTimesMs: number[] = [];
@@ -68,6 +82,11 @@ export class Supervisor {
 
   get driver(): Driver {
     return this.#driver;
+  }
+
+  /** What was to be said about the mount when it last came up. */
+  get warnings(): readonly string[] {
+    return this.#warnings;
   }
 
   /** Resolves when the mount answers; throws with the reason why it does not, leaving nothing. */
@@ -138,7 +157,8 @@ export class Supervisor {
     this.#incarnation++;
     const fds = this.#fuseFd === undefined ? [] : [this.#fuseFd];
     const script = new URL('./daemon-main.js', import.meta.url).pathname;
-    const daemon = spawn(process.execPath, [script], {
+    const daemon = spawn(process.execPath, [...DAEMON_NODE_FLAGS, script], {
+      env: { ...DAEMON_ENVIRONMENT, ...process.env },
       stdio: ['ignore', 'inherit', 'inherit', ...fds, 'ipc'],
     });
     this.#daemon = daemon;
@@ -152,6 +172,7 @@ export class Supervisor {
       negotiated: this.#negotiated,
       startedAtMs: this.#startedAtMs,
       workers: this.#workers,
+      learnedVirtualNodes: this.#learnedVirtualNodes,
     };
     let hasServed = false;
     await new Promise<void>((resolve, reject) => {
@@ -162,10 +183,12 @@ export class Supervisor {
       daemon.on('message', (answer: FromDaemon) => {
         if (answer.kind === 'negotiated') this.#negotiated = answer.negotiated;
         else if (answer.kind === 'workers') this.#workers = answer.workers;
+        else if (answer.kind === 'virtual-nodes') this.#learnedVirtualNodes = answer.learned;
         else if (answer.kind === 'unmounted') this.#isEnding = true;
         else if (answer.kind === 'failed') reject(new Error(answer.reason));
         else {
           hasServed = true;
+          this.#warnings = answer.warnings;
           clearTimeout(timer);
           resolve();
         }

@@ -38,6 +38,7 @@ export function clusterEventsFor(metrics: Metrics): ClusterEvents {
     breaker: (_worker, state) => metrics.count('breakerTransitions', { state }),
     inexpressible: (reason) => metrics.count('inexpressibleNames', { reason }),
     pageSizeMismatch: () => metrics.count('pageSizeMismatches', {}),
+    ufsRootMismatch: () => metrics.count('ufsRootMismatches', {}),
     virtualNodesSwitched: () => metrics.count('virtualNodeSwitches', {}),
     virtualNodesContradicted: () => metrics.count('ringContradictions', {}),
     membership: (event) => {

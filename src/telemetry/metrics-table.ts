@@ -325,6 +325,13 @@ export const METRICS = {
     labels: [],
     stability: 'stable',
   },
+  ufsRootMismatches: {
+    name: 'alluxio_fuse_ufs_root_mismatches_total',
+    type: 'counter',
+    help: 'Times a worker was seen to have another under store root than --ufs; stays at 0 when configured right',
+    labels: [],
+    stability: 'young',
+  },
   membershipEvents: {
     name: 'alluxio_fuse_membership_events_total',
     type: 'counter',

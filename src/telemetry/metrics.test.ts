@@ -61,6 +61,7 @@ test('every event of the cluster reaches a metric', async () => {
   events.breaker(worker, 'open');
   events.inexpressible('backslash');
   events.pageSizeMismatch('4 MiB');
+  events.ufsRootMismatch('file:///b');
   events.virtualNodesSwitched(2000, 5);
   events.virtualNodesContradicted(5);
   events.membership('read-ok', 3);
@@ -75,6 +76,7 @@ test('every event of the cluster reaches a metric', async () => {
     'alluxio_fuse_breaker_transitions_total{state="open"} 1',
     'alluxio_fuse_inexpressible_names_total{reason="backslash"} 1',
     'alluxio_fuse_page_size_mismatches_total 1',
+    'alluxio_fuse_ufs_root_mismatches_total 1',
     'alluxio_fuse_ring_virtual_node_switches_total 1',
     'alluxio_fuse_ring_contradictions_total 1',
     'alluxio_fuse_membership_events_total{event="read-ok"} 1',
@@ -189,6 +191,7 @@ test('the state of the cluster is shown as it is at the scrape, and not before t
     virtualNodesFrom: 'learned',
     pageSizeBytes: 1024,
     pageSizeMismatch: undefined,
+    ufsRootMismatch: undefined,
     underStoreFallback: 'off',
     workers: [
       { ...one, id: 'a', breaker: 'open' },

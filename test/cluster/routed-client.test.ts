@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import type { ByteString } from '../../src/base/byte-string.ts';
 import { ManualClock, systemClock } from '../../src/base/clock.ts';
 import type { Clock } from '../../src/base/clock.ts';
+import { silentLogger } from '../../src/base/logger.ts';
 import type { Logger } from '../../src/base/logger.ts';
 import type { ReadResult } from '../../src/cluster/cluster-client.ts';
 import type { ClusterEvents } from '../../src/cluster/cluster-events.ts';
@@ -15,6 +16,7 @@ import type { RoutedClientOptions } from '../../src/cluster/routed-client.ts';
 import type { CallContext, ClusterErrorCode, FileVersion } from '../../src/cluster/types.ts';
 import { ClusterError } from '../../src/cluster/types.ts';
 import { parseUfsRoot } from '../../src/cluster/ufs-path.ts';
+import { UfsRootCheck } from '../../src/cluster/ufs-root-check.ts';
 import { MemoryUnderStore } from '../support/memory-under-store.ts';
 import { ROOT, ScriptedWorkers } from '../support/scripted-workers.ts';
 
@@ -472,6 +474,28 @@ test('a directory that workers trip over is listed by the under store, else an e
   const away = build({ hasStore: true, storeIsUp: false });
   away.workers.directories.set('/d', ['a', 'POISON']);
   await assert.rejects(names(away, '/d'), failsWith('unavailable', /does not answer either/));
+});
+
+test('once a worker has told another root, the under store is left alone', async () => {
+  const root = parseUfsRoot(ROOT);
+  const check = new UfsRootCheck({ root, logger: silentLogger, events: ignoredEvents });
+  const world = build({ hasStore: true, options: { ufsRootCheck: check } });
+  world.workers.directories.set('/d', ['a', 'x?y']);
+  world.workers.add('/d/x?y', 3);
+  assert.equal((await read(world, '/d/x?y')).source, 'under-store');
+  const [worker] = world.workers.workers;
+  assert.ok(worker !== undefined);
+  check.note(worker, '/d' as ByteString, 'file:///elsewhere/d');
+  assert.match(world.client.status().ufsRootMismatch ?? '', /--ufs.* to file:\/\/\/elsewhere$/);
+  assert.equal(world.client.status().underStoreFallback, 'off');
+  assert.deepEqual(await names(world, '/d'), ['a']);
+  await assert.rejects(read(world, '/d/x?y'), failsWith('inexpressible'));
+  const lost = world.client.stat('/d/x?y' as ByteString, within(500));
+  await assert.rejects(lost, failsWith('inexpressible'));
+  // Ranges of Enterprise are asked for by under store path, which would be another file's.
+  world.workers.kind = 'enterprise';
+  world.workers.add('/d/f', 10);
+  assert.equal((await read(world, '/d/f')).source, 's3');
 });
 
 test('a directory under the root that cannot be listed is not counted as a file there', async () => {

@@ -33,6 +33,7 @@ async function setUp(http: Script, s3: Script = closed, connectionsPerWorker = 4
   });
   const s3Server = new ScriptedServer(s3);
   const dropped: string[] = [];
+  const told: string[] = [];
   const worker: Worker = {
     id: 'worker-1',
     identifier: '01',
@@ -45,13 +46,14 @@ async function setUp(http: Script, s3: Script = closed, connectionsPerWorker = 4
     pageSizeBytes: 1024,
     connectionsPerWorker,
     events: { inexpressible: (reason) => dropped.push(reason) },
+    onUfsPath: (of, at, ufsPath) => told.push(`${of.id} ${at} ${ufsPath}`),
   });
   closers.push(
     () => client.close(),
     () => httpServer.close(),
     () => s3Server.close(),
   );
-  return { client, worker, http: httpServer, s3: s3Server, dropped };
+  return { client, worker, http: httpServer, s3: s3Server, dropped, told };
 }
 
 function collector(size: number) {
@@ -105,6 +107,18 @@ describe('the HTTP port of an open-source worker', () => {
     assert.equal(await oss.client.personality(oss.worker, context()), 'oss');
     assert.equal(oss.http.requests.length, 2, 'the answer is remembered');
     await oss.client.health(oss.worker, context());
+  });
+
+  it('tells where an entry lies in the under store, which is passed on once an answer', async () => {
+    const { client, worker, told } = await setUp((request, socket) => {
+      const isList = request.target.startsWith('/v1/files');
+      const entries = isList ? [entry('/b/k'), entry('/b/l')] : [entry('/b')];
+      respond(socket, '200 OK', JSON.stringify(entries));
+    });
+    await client.stat(worker, path('/b'), context());
+    assert.deepEqual(told, ['worker-1 /b file:///r/b']);
+    assert.deepEqual(await listed(client.list(worker, path('/b'), context())), ['k', 'l']);
+    assert.deepEqual(told.slice(1), ['worker-1 /b/k file:///r/b/k']);
   });
 
   it('says that it does not hold a page by closing the connection', async () => {
@@ -231,12 +245,39 @@ describe('the HTTP port of an open-source worker', () => {
     await rejectsWith(client.stat(worker, path('/b/k'), context()), 'not-found');
   });
 
+  it('asks only the S3 port, once, after a missing name beside it, and both for what is there', async () => {
+    const there = '/b/there';
+    const { client, worker, http, s3 } = await setUp(
+      (request, socket) => {
+        if (request.target.endsWith(there)) {
+          respond(socket, '200 OK', JSON.stringify([entry(there)]));
+        } else closed(request, socket);
+      },
+      (request, socket) => {
+        respond(socket, request.target === `${there}/` ? '200 OK' : '404 Not Found');
+      },
+    );
+    await rejectsWith(client.stat(worker, path('/b/k'), context()), 'not-found');
+    const before = http.requests.length;
+    await rejectsWith(client.stat(worker, path('/b/l'), context()), 'not-found');
+    assert.equal(http.requests.length, before);
+    assert.deepEqual(
+      s3.requests.map((request) => request.target),
+      ['/b/k/', '/b/l/'],
+    );
+    assert.equal((await client.stat(worker, path(there), context())).name, 'there');
+    assert.equal(http.requests.at(-1)?.target, `/v1/info?path=${there}`);
+    const asked = s3.requests.length;
+    await client.stat(worker, path(there), context());
+    assert.equal(s3.requests.length, asked);
+  });
+
   it('closes for "not found" and for "failed" alike: the S3 port decides', async () => {
     const missing = await setUp(closed, (_, socket) => respond(socket, '404 Not Found'));
     await rejectsWith(missing.client.stat(missing.worker, path('/b/k'), context()), 'not-found');
     assert.deepEqual(
-      new Set(missing.s3.requests.map((request) => request.target)),
-      new Set(['/b/k/', '/b/k']),
+      missing.s3.requests.map((request) => request.target),
+      ['/b/k/'],
     );
     const failed = await setUp(closed, (_, socket) =>
       respond(socket, '200 OK', '', { 'last-modified': 'Sun, 22 Nov 2026 20:55:50 GMT' }),

@@ -14,6 +14,7 @@ import type { Cleanup } from '../support/temp-dir.ts';
 import { AWKWARD_NAMES, sampleBytes } from '../support/tree.ts';
 import type { ContractTarget } from './target.ts';
 import { Contract } from './target.ts';
+import { afterwardsFacts, put } from './write-facts.ts';
 
 /** Three workers and two ports on a busy machine; alone it takes a few seconds. */
 const SUITE_MS = 300_000;
@@ -48,6 +49,7 @@ export function workerContract(name: string, options: ContractOptions): void {
     listFacts(() => c);
     staleFacts(() => c);
     writeFacts(() => c);
+    afterwardsFacts(() => c);
     clusterFacts(() => c);
   });
 }
@@ -525,12 +527,6 @@ function staleFacts(contract: () => Contract): void {
 }
 
 function writeFacts(contract: () => Contract): void {
-  const put = (body: string | Buffer, headers: readonly string[] = []) => ({
-    method: 'PUT',
-    body: Buffer.from(body),
-    headers,
-  });
-
   test('PUT answers the MD5, makes parents, and an overwrite is seen by all at once', async () => {
     const c = contract();
     for (const text of ['first', 'second!']) {

@@ -87,6 +87,11 @@ suite('the processes of a mount', { skip }, () => {
     const undo = cleanupOf(context);
     const mount = await mountOf(undo);
     const readers = await readersOf(undo, mount);
+    const ring = async (): Promise<unknown> => {
+      const { cluster: known } = await mount.status();
+      return known?.virtualNodesFrom === 'learned' && known.virtualNodes;
+    };
+    const learned = await waitFor('the virtual nodes to be learned', ring, PHASE_MS);
     let daemonPid = 0;
     for (let kills = 0; kills < 3; kills++) {
       daemonPid = await servingDaemon(mount, daemonPid);
@@ -102,6 +107,9 @@ suite('the processes of a mount', { skip }, () => {
     assert.equal(restarts, 3);
     assert.equal(inodes.openHandles, 0);
     assert.match(await mount.logText(), /The daemon died; replacing it/);
+    assert.equal(await ring(), learned);
+    const switches = (await mount.logText()).split('Switched the virtual nodes').length - 1;
+    assert.equal(switches, 1, 'learned once, and carried over three restarts');
     await mount.unmount();
   });
 

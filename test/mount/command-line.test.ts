@@ -85,6 +85,29 @@ suite('the command line', { skip: skipCluster('devcluster oss') }, () => {
     await waitFor('the state to go', async () => (await names(stateDir)).length === 0, END_MS);
   });
 
+  test('mount with another --ufs than the workers have says so, and reads nothing from there', async () => {
+    const { mountpoint, flags, stateDir } = await scratch();
+    const wrong = await makeTempDir(cleanup, 'wrong-ufs');
+    await mkdir(join(wrong, cluster.name, 'dir'), { recursive: true });
+    // A name that workers leave out of listings, and that the under store is asked for.
+    await writeFile(join(wrong, cluster.name, 'dir', 'decoy?'), '');
+    const { ufs } = cluster.info;
+    const args = [...flags, '--ufs', `file://${wrong}`];
+    const { code, err } = await alluxioFuse(['mount', mountpoint, ...args]);
+    assert.equal(code, 0, err);
+    const advice = `set --ufs (alluxio.dora.client.ufs.root) to ${ufs}`;
+    assert.match(err, /^alluxio-fuse: warning: The under store root of worker-/);
+    assert.ok(err.includes(advice), err);
+    assert.equal(await output('ls', [join(mountpoint, cluster.name, 'dir')]), 'file\n');
+    const read = await output('cat', [join(mountpoint, cluster.name, 'dir/file')]);
+    assert.equal(read, 'content\n'.repeat(1000));
+    const status = await alluxioFuse(['status', mountpoint, '--state-dir', stateDir]);
+    assert.match(status.out, /WARNING +wrong --ufs: The under store root/);
+    assert.match(status.out, /under store +fallback off/);
+    const ended = await alluxioFuse(['umount', mountpoint, '--state-dir', stateDir]);
+    assert.equal(ended.code, 0, ended.err);
+  });
+
   test('mount says what is wrong with a mount point, and exits with 1', async () => {
     const { mountpoint, flags } = await scratch();
     const file = join(mountpoint, 'file');

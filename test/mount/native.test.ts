@@ -74,6 +74,12 @@ suite('the fuse-native driver', { skip }, () => {
     );
   });
 
+  test('status says what is known of the protocol', async () => {
+    const { fuse, driver } = await mount.status();
+    assert.deepEqual([driver, fuse.protocol], ['fuse-native', 'libfuse 2']);
+    assert.ok(fuse.requestsTotal > 0);
+  });
+
   test('lists names, types, sizes and times as the source', async () => {
     const list = async (dir: string): Promise<string> =>
       await shell(

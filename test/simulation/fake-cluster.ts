@@ -21,7 +21,9 @@ interface Running {
   readonly job: RunningJob;
   readonly submittedMs: number;
   /** Not moved before this. */
-  readonly readyMs: number;
+  readyMs: number;
+  /** How long the answer to a question is on its way once the cluster has looked. */
+  readonly travelMs: number;
   pagesDone: number;
   /** The next page's bytes are in its slots. */
   isPageWritten: boolean;
@@ -51,6 +53,8 @@ const CODES: readonly FsErrorCode[] = [
 ];
 /** Of jobs that outlive the requests that wait for them, in a hundred. */
 const SLOW_PERCENT = 3;
+/** Of questions whose answer is old news when it comes, in a hundred. */
+const LATE_PERCENT = 6;
 
 export class FakeCluster {
   readonly #clock: Clock;
@@ -92,10 +96,13 @@ export class FakeCluster {
     const isSlow = !this.isCalm && random.below(100) < SLOW_PERCENT;
     const submittedMs = this.#clock.nowMs();
     const readyMs = submittedMs + (isSlow ? random.between(500, 3000) : 0);
+    const isLate = !this.isCalm && random.below(100) < LATE_PERCENT;
+    const travelMs = isLate ? random.between(10, 500) : 0;
     this.#running.set(job.id, {
       job,
       submittedMs,
       readyMs,
+      travelMs,
       pagesDone: 0,
       isPageWritten: false,
       status: undefined,
@@ -182,13 +189,28 @@ export class FakeCluster {
   #stat(running: Running, random: Random): JobResult | undefined {
     const { id, path } = running.job;
     // The answer is of the moment when the cluster looked, which is before it arrives.
-    running.status ??= this.#world.now(path) ?? 'absent';
+    if (running.status === undefined) {
+      running.status = this.#world.now(path) ?? 'absent';
+      if (this.#travels(running)) return undefined;
+    }
     if (random.chance(0.3)) return undefined;
     this.#running.delete(id);
     if (running.status === 'absent') {
       return { kind: 'failed', id, code: 'not-found', reason: 'No such path' };
     }
     return { kind: 'status', id, status: statusOf(running.status) };
+  }
+
+  #travels(running: Running): boolean {
+    running.readyMs = this.#clock.nowMs() + running.travelMs;
+    return running.travelMs > 0;
+  }
+
+  /** Paths that questions under way will be told to be absent. */
+  missed(): ByteString[] {
+    return [...this.#running.values()]
+      .filter(({ status }) => status === 'absent')
+      .map(({ job }) => job.path);
   }
 
   #list(running: Running, random: Random): JobResult | undefined {
@@ -203,7 +225,7 @@ export class FakeCluster {
       running.entries = names.map((name) => {
         return [name, statusOf(this.#world.now(joinPath(path, name)) as State)];
       });
-      if (random.chance(0.3)) return undefined;
+      if (this.#travels(running) || random.chance(0.3)) return undefined;
     }
     const taken = running.entries.splice(0, random.below(9));
     const isLast = running.entries.length === 0 && random.chance(0.7);

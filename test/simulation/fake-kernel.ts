@@ -23,7 +23,7 @@ import type {
 import { DirectoryStream } from './directory-stream.ts';
 import { ErrorJudge } from './error-judge.ts';
 import { ufsPathOf, workersOf } from './fake-cluster.ts';
-import type { FakeCluster } from './fake-cluster.ts';
+import type { Delivery, FakeCluster } from './fake-cluster.ts';
 import { describe, keepOnly } from './requests.ts';
 import type {
   Call,
@@ -34,7 +34,7 @@ import type {
   Known,
   Request,
 } from './requests.ts';
-import { namesUnder, parentOf, ROOT } from './world.ts';
+import { isVersion, namesUnder, parentOf, ROOT } from './world.ts';
 import type { World } from './world.ts';
 
 const XATTRS = ['user.alluxio.worker', 'user.alluxio.ufs_path', 'user.alluxio.cached'];
@@ -77,7 +77,15 @@ export class FakeKernel implements CoreReplies {
     const lookups = Infinity;
     const sinceMs = -Infinity;
     const fixed = { ino: ROOT_INODE, path: ROOT, kind: 'directory', sinceMs, lookups } as const;
-    this.root = { ...fixed, askedMs: sinceMs, uses: 0, cached: undefined };
+    this.root = {
+      ...fixed,
+      parentIno: undefined,
+      bornMs: sinceMs,
+      askedMs: sinceMs,
+      gone: undefined,
+      uses: 0,
+      cached: undefined,
+    };
     this.#inodes.set(ROOT_INODE, this.root);
   }
 
@@ -103,10 +111,21 @@ export class FakeKernel implements CoreReplies {
   because(cause: Cause, act: (core: Core) => void): void {
     if (cause.kind === 'delivery') {
       this.#errors.note(cause.delivery);
+      this.#noteGone(cause.delivery);
     }
     this.#cause = cause;
     act(this.#core as Core);
     this.#cause = { kind: 'request' };
+  }
+
+  /** The version that a read did not find is gone: who has only seen it before has old news. */
+  #noteGone({ job, submittedMs, result }: Delivery): void {
+    if (job.kind !== 'fetch' || result.kind !== 'failed') return;
+    if (result.code !== 'stale' && result.code !== 'not-found') return;
+    const [known, ...others] = [...this.#inodes.values()].filter(({ path }) => path === job.path);
+    // The job may be of another inode that the path was, or will be to the kernel.
+    if (known === undefined || others.length > 0 || known.bornMs > submittedMs) return;
+    known.gone = { version: job.version, atMs: this.#clock.nowMs() };
   }
 
   // What the kernel does.
@@ -375,22 +394,59 @@ export class FakeKernel implements CoreReplies {
   }
 
   /** What is told of an inode never goes back to an older look at it. */
-  #judgeOrder(ino: InodeId, attrTtlMs: number): void {
-    const known = this.#inodes.get(ino);
+  #judgeOrder(attributes: Attributes, attrTtlMs: number): void {
+    const known = this.#inodes.get(attributes.ino);
     const { attrTimeoutMs } = this.#options;
     if (known === undefined || known === this.root || attrTtlMs === 0) return;
     const askedMs = this.#askedMs(attrTtlMs, attrTimeoutMs);
     assert.ok(askedMs >= known.askedMs, `${known.path} is told older news than before`);
     known.askedMs = askedMs;
+    const { gone } = known;
+    if (gone === undefined || askedMs >= gone.atMs) return;
+    const { lengthBytes, mtimeMs } = attributes;
+    // Another version may be told with the same words.
+    const isOther = this.#world.during(known.path, askedMs).some((state) => {
+      const isTold = state.lengthBytes === lengthBytes && state.mtimeMs === mtimeMs;
+      return state.kind === 'file' && isTold && !isVersion(state, gone.version);
+    });
+    assert.ok(isOther, `${known.path} is told in the version that was found gone later`);
+  }
+
+  /** Since when a name's absence would be news: what the kernel still holds was seen then. */
+  #seenMs(parent: Known, path: ByteString): number {
+    let seenMs = -Infinity;
+    for (const known of this.#inodes.values()) {
+      const isThere = known.parentIno === parent.ino && known.path === path;
+      if (isThere) seenMs = Math.max(seenMs, known.askedMs);
+    }
+    // After a failure made up here the sighting is doubted, with reason.
+    const doubtedMs = this.#cluster.injectedMs.get(path) ?? -Infinity;
+    return doubtedMs >= seenMs ? -Infinity : seenMs;
   }
 
   /** One more lookup of the inode. */
-  #learn(path: ByteString, attributes: Attributes, sinceMs: number): void {
+  #learn(
+    path: ByteString,
+    parent: Known | undefined,
+    attributes: Attributes,
+    sinceMs: number,
+  ): void {
     const { ino, kind } = attributes;
     let known = this.#inodes.get(ino);
     if (known === undefined) {
-      const askedMs = -Infinity;
-      known = { ino, path, kind, sinceMs, askedMs, lookups: 0, uses: 0, cached: undefined };
+      known = {
+        ino,
+        path,
+        parentIno: parent?.ino,
+        kind,
+        bornMs: this.#clock.nowMs(),
+        sinceMs,
+        askedMs: -Infinity,
+        gone: undefined,
+        lookups: 0,
+        uses: 0,
+        cached: undefined,
+      };
       this.#inodes.set(ino, known);
     }
     assert.equal(known.path, path, `inode ${ino} is two paths`);
@@ -403,7 +459,7 @@ export class FakeKernel implements CoreReplies {
     const { attrTimeoutMs, entryTimeoutMs } = this.#options;
     if (name === '.' || name === '..') {
       const path = name === '.' || parent === this.root ? parent.path : parentOf(parent.path);
-      this.#learn(path, attributes, -Infinity);
+      this.#learn(path, undefined, attributes, -Infinity);
       return;
     }
     const path = joinPath(parent.path, name);
@@ -412,8 +468,8 @@ export class FakeKernel implements CoreReplies {
       this.#askedMs(entryTtlMs, entryTimeoutMs),
     );
     this.#judge(path, attributes, sinceMs);
-    this.#judgeOrder(attributes.ino, attrTtlMs);
-    this.#learn(path, attributes, sinceMs);
+    this.#learn(path, parent, attributes, sinceMs);
+    this.#judgeOrder(attributes, attrTtlMs);
   }
 
   negativeEntry(id: RequestId, ttlMs: number): void {
@@ -422,7 +478,7 @@ export class FakeKernel implements CoreReplies {
     const { negativeTimeoutMs, entryTimeoutMs } = this.#options;
     assert.ok(ttlMs <= negativeTimeoutMs, 'a name is absent for too long');
     const sinceMs = this.#askedMs(ttlMs, Math.max(negativeTimeoutMs, entryTimeoutMs));
-    this.#errors.judgeAbsent(path, sinceMs);
+    this.#errors.judgeAbsent(path, Math.max(sinceMs, this.#seenMs(parent, path)));
   }
 
   attributes(id: RequestId, attributes: Attributes, ttlMs: number): void {
@@ -430,7 +486,7 @@ export class FakeKernel implements CoreReplies {
     assert.equal(attributes.ino, known.ino);
     assert.equal(attributes.kind, known.kind);
     this.#judge(known.path, attributes, this.#askedMs(ttlMs, this.#options.attrTimeoutMs));
-    this.#judgeOrder(known.ino, ttlMs);
+    this.#judgeOrder(attributes, ttlMs);
   }
 
   opened(id: RequestId, handle: HandleId, keepCache: boolean): void {
@@ -519,9 +575,9 @@ export class FakeKernel implements CoreReplies {
           entryTtlMs > 0 ? this.#askedMs(entryTtlMs, entryTimeoutMs) : stream.sinceMs,
         );
         this.#judge(path, attributes, sinceMs);
-        this.#judgeOrder(attributes.ino, attrTtlMs);
         answer.entry(name, attributes.kind, nextOffset);
-        this.#learn(path, attributes, sinceMs);
+        this.#learn(path, known, attributes, sinceMs);
+        this.#judgeOrder(attributes, attrTtlMs);
         return true;
       },
     });

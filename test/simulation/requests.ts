@@ -1,6 +1,13 @@
 /** What the kernel of a simulation has asked, and what it knows and holds. */
 import type { ByteString } from '../../src/base/byte-string.ts';
-import type { FileKind, FsErrorCode, HandleId, InodeId, RequestId } from '../../src/vfs/index.ts';
+import type {
+  FileKind,
+  FsErrorCode,
+  HandleId,
+  InodeId,
+  RequestId,
+  VersionMessage,
+} from '../../src/vfs/index.ts';
 import type { DirectoryStream } from './directory-stream.ts';
 import type { Delivery } from './fake-cluster.ts';
 import type { State } from './world.ts';
@@ -8,11 +15,16 @@ import type { State } from './world.ts';
 export interface Known {
   readonly ino: InodeId;
   readonly path: ByteString;
+  /** Where it was found; undefined where it was only passed through. */
+  readonly parentIno: InodeId | undefined;
   readonly kind: FileKind;
+  readonly bornMs: number;
   /** Nothing older than this can have been known of it when the kernel learned of it. */
   readonly sinceMs: number;
   /** When the last attributes were asked for: news may not be older than what came before. */
   askedMs: number;
+  /** The version that a read last found gone, and when. */
+  gone: { readonly version: VersionMessage; readonly atMs: number } | undefined;
   lookups: number;
   /** Open handles and unanswered requests: the kernel does not forget what it uses. */
   uses: number;

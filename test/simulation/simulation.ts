@@ -114,7 +114,7 @@ export class Simulation {
     if (kind < jobShare) this.#deliver(random);
     else if (kind < 880) this.#kernel.act(random);
     else if (kind < 960) this.#pass(random);
-    else if (kind < 995) this.#note(this.#world.change(random));
+    else if (kind < 995) this.#note(this.#world.change(random, this.#cluster.missed()));
     else {
       this.#cluster.isAway = !this.#cluster.isAway && random.chance(0.5);
       this.#note(`the cluster is ${this.#cluster.isAway ? 'away' : 'there'}`);

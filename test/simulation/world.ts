@@ -103,8 +103,12 @@ export class World {
     return lastMs;
   }
 
-  /** One change; returns what it was, for the log of events. */
-  change(random: Random): string {
+  /**
+   * One change; returns what it was, for the log of events. `missed`: paths that somebody has just
+   * found absent, and which are likely to be there next.
+   */
+  change(random: Random, missed: readonly ByteString[]): string {
+    if (missed.length > 0 && random.chance(0.3)) return this.#appear(random, random.pick(missed));
     const paths = [...this.#present.keys()];
     const kind = random.below(10);
     if (kind < 4 || paths.length < 20) return this.#create(random);
@@ -137,6 +141,12 @@ export class World {
     const isFile = directory === BIG || random.chance(0.6);
     this.#set(path, isFile ? 'file' : 'directory', random);
     return `create ${path}`;
+  }
+
+  #appear(random: Random, path: ByteString): string {
+    if (this.#present.has(path) || !this.isDirectory(parentOf(path))) return 'nothing';
+    this.#set(path, 'file', random);
+    return `create the missed ${path}`;
   }
 
   #set(path: ByteString, kind: FileKind, random: Random, like?: State): void {

@@ -129,6 +129,7 @@ async function mount(
     context.err(`alluxio-fuse: could not mount ${config.mountpoint}: ${outcome.reason}`);
     return EXIT_CODES.failure;
   }
+  for (const warning of outcome.warnings) context.err(`alluxio-fuse: warning: ${warning}`);
   if (!foreground) {
     const details = `driver ${outcome.driver}, pid ${outcome.pid}`;
     context.out(`Mounted ${config.ufs} at ${config.mountpoint} (${details})`);

@@ -11,6 +11,8 @@ export interface Entry {
   readonly status: FileStatus;
   /** `mPath`, where given. */
   readonly path: ByteString | undefined;
+  /** `mUfsPath`, where given. */
+  readonly ufsPath: string | undefined;
 }
 
 /** An entry that must not be shown, for it would be shown under a wrong name. */
@@ -162,6 +164,7 @@ export function readEntry(value: unknown): Entry | Dropped {
       ...(contentHash === undefined ? {} : { contentHash }),
     },
     path: path === undefined ? undefined : byteStringOfText(path),
+    ufsPath,
   };
 }
 

@@ -3,6 +3,7 @@
  * goes to the reader chunk by chunk, and every way it can end is one of a few named failures.
  */
 import { setMaxListeners } from 'node:events';
+import type { Readable } from 'node:stream';
 import { errors, type Client, type Dispatcher } from 'undici';
 import { ClusterError, type CallContext } from '../types.ts';
 
@@ -26,9 +27,12 @@ export interface ResponseReader<T> {
 }
 
 export interface ExchangeRequest {
-  readonly method: 'GET' | 'HEAD';
+  readonly method: 'GET' | 'HEAD' | 'PUT' | 'POST' | 'DELETE';
   readonly target: string;
   readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: AsyncIterable<Uint8Array> | undefined;
+  /** Until the head of the answer, where that depends on the request: writing takes as long as it does. */
+  readonly headersTimeoutMs?: number | undefined;
   /** Close the connection after this exchange, whatever the server says. */
   readonly closeAfter: boolean;
   /** For messages. */
@@ -133,7 +137,8 @@ class Exchange<T> implements Dispatcher.DispatchHandler {
           method: this.#request.method,
           path: this.#request.target,
           headers: this.#request.headers ?? {},
-          headersTimeout: this.#limits.headersTimeoutMs,
+          body: bodyOf(this.#request),
+          headersTimeout: this.#request.headersTimeoutMs ?? this.#limits.headersTimeoutMs,
           bodyTimeout: this.#limits.bodyStallTimeoutMs,
           reset: this.#request.closeAfter,
         },
@@ -267,6 +272,11 @@ class Exchange<T> implements Dispatcher.DispatchHandler {
     const hint = this.#answered ? '' : (this.#request.hint ?? '');
     return new ClusterError('unavailable', `${what} (${error.message || code})${hint}`, details);
   }
+}
+
+/** Undici takes any iterable and holds it to the Content-Length; its types know readables only. */
+function bodyOf({ body }: ExchangeRequest): Readable | null {
+  return (body ?? null) as unknown as Readable | null;
 }
 
 const closingCodes: ReadonlySet<string> = new Set(['UND_ERR_SOCKET', 'ECONNRESET', 'EPIPE']);

@@ -135,6 +135,7 @@ describe('the JSON of entries', () => {
     assert.deepEqual(readEntry(least), {
       status: { name: 'd', type: 'directory', lengthBytes: 0, mtimeMs: 0 },
       path: '/d',
+      ufsPath: undefined,
     });
     const text = entryJson('k', { mMode: 33188, mOwner: 'o', mGroup: 'g', mContentHash: 'h' });
     assert.deepEqual(readEntry(JSON.parse(text)), {
@@ -149,6 +150,7 @@ describe('the JSON of entries', () => {
         contentHash: 'h',
       },
       path: '/d/k',
+      ufsPath: 'file:///r/d/k',
     });
   });
 

@@ -43,27 +43,26 @@ export class S3Port {
 
   /**
    * File, directory or undefined, for certain. With a slash at its end the key is found either
-   * way, and only a file has an ETag; without one only a file is found, which makes sure. What is
-   * likely missing is asked for both ways at once: each costs the worker milliseconds.
+   * way, and only a file has an ETag. Where the other port has found nothing, that answer is the
+   * second "no"; else it is asked for without the slash too, which finds only files.
    */
   async head(
     worker: Worker,
     path: ByteString,
     decodedTwice: boolean,
-    likelyMissing: boolean,
+    otherPortFoundNone: boolean,
     context: CallContext,
   ): Promise<HeadAnswer | undefined> {
     const target = s3Target(path, decodedTwice);
-    const withSlash = this.#head(worker, path, `${target}/`, context);
-    if (!likelyMissing) {
-      const found = await withSlash;
-      if (found !== undefined) return found;
-    }
-    const [either, other] = await Promise.all([
-      withSlash,
-      this.#head(worker, path, target, context),
-    ]);
-    return either ?? other;
+    const found = await this.#head(worker, path, `${target}/`, context);
+    if (found !== undefined || otherPortFoundNone) return found;
+    return await this.#head(worker, path, target, context);
+  }
+
+  /** Of an open-source worker: whether a file or a directory has this name. */
+  async isThere(worker: Worker, path: ByteString, context: CallContext): Promise<boolean> {
+    const found = await this.#head(worker, path, `${s3Target(path, true)}/`, context);
+    return found !== undefined;
   }
 
   async #head(

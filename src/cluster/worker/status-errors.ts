@@ -15,6 +15,8 @@ interface About {
 const missingMessage = /\bnot\s?found\b|does not exist|no such (?:file|path|key)/i;
 /** The open-source worker trips over names that are not UTF-8 or not writable in XML. */
 const namesMessage = /Malformed input|unmappable|Invalid white space character/i;
+/** What Java repeats of the system's own words. */
+const fullMessage = /No space left on device|Disk quota exceeded/i;
 /** In the message where it trips over bytes that are not UTF-8: it repeats the path with these. */
 const replacementCharacter = Buffer.from('\ufffd', 'utf8');
 
@@ -26,12 +28,17 @@ export function errorOfStatus(answer: SmallAnswer, about: About): ClusterError {
   const text = `The worker answered ${status}${said === '' ? '' : `: ${said}`}`;
   if (status === 404) return new ClusterError('not-found', text, details);
   if (status === 401 || status === 403) return new ClusterError('permission', text, details);
+  if (status === 409) {
+    return new ClusterError(/not.?empty/i.test(said) ? 'not-empty' : 'exists', text, details);
+  }
+  if (status === 507) return new ClusterError('no-space', text, details);
   if (status === 412) return new ClusterError('version-changed', text, details);
   if (status === 405 || status === 501) return new ClusterError('unsupported', text, details);
   if (status >= 500) {
     if (status === 500 && missingMessage.test(said)) {
       return new ClusterError('not-found', text, details);
     }
+    if (fullMessage.test(said)) return new ClusterError('no-space', text, details);
     if (namesMessage.test(said) || answer.body.includes(replacementCharacter))
       return new ClusterError('inexpressible', text, details);
     return new ClusterError('unavailable', text, retry);

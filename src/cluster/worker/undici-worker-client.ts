@@ -3,6 +3,7 @@
  * carry which name, and makes sure of every "no" before it says so; it does not retry, place or
  * fall back (that is the RoutedClient's).
  */
+import { LRUCache } from 'lru-cache';
 import { displayByteString, joinPath, type ByteString } from '../../base/byte-string.ts';
 import { silentLogger, type Logger } from '../../base/logger.ts';
 import { ignoredEvents, type ClusterEvents, type InexpressibleReason } from '../cluster-events.ts';
@@ -22,12 +23,14 @@ import type {
   S3Outcome,
   WorkerClient,
 } from '../worker-client.ts';
+import type { WorkerWrites } from '../worker-writes.ts';
 import type { Dropped, Entry } from './entries.ts';
 import { HttpPort } from './http-port.ts';
 import { baseName, bucketAndKey, isPlain, ossHttpPath, percentEncode } from './names.ts';
 import { Origins } from './origins.ts';
 import { Personalities } from './personalities.ts';
 import { S3Port } from './s3-port.ts';
+import { WriteCalls } from './write-calls.ts';
 
 export interface WorkerTimeouts {
   readonly connectMs: number;
@@ -54,27 +57,36 @@ export interface WorkerClientOptions {
   readonly timeouts?: Partial<WorkerTimeouts>;
   readonly logger?: Logger;
   readonly events?: Pick<ClusterEvents, 'inexpressible'>;
+  /** Told where a worker says that `path` lies in the under store: of one entry an answer. */
+  readonly onUfsPath?: (worker: Worker, path: ByteString, ufsPath: string) => void;
 }
 
 /** Enough for 16 readers at once, few enough for a thousand workers' file descriptors. */
 const defaultConnectionsPerWorker = 16;
+/** Directories in which programs search: those of a search path, of many programs. */
+const searchedDirectoriesMax = 1_000;
 
 export function createWorkerClient(options: WorkerClientOptions): WorkerClient {
   return new UndiciWorkerClient(options);
 }
 
 export class UndiciWorkerClient implements WorkerClient {
+  readonly writes: WorkerWrites;
   readonly #origins: Origins;
   readonly #http: HttpPort;
   readonly #s3: S3Port;
   readonly #personalities: Personalities;
+  /** Directories whose last question was for a name that they do not have: the next may be, too. */
+  readonly #searched = new LRUCache<ByteString, true>({ max: searchedDirectoriesMax });
   readonly #logger: Logger;
   readonly #events: Pick<ClusterEvents, 'inexpressible'>;
+  readonly #onUfsPath: NonNullable<WorkerClientOptions['onUfsPath']>;
 
   constructor(options: WorkerClientOptions) {
     const timeouts = { ...defaultWorkerTimeouts, ...options.timeouts };
     this.#logger = options.logger ?? silentLogger;
     this.#events = options.events ?? ignoredEvents;
+    this.#onUfsPath = options.onUfsPath ?? (() => undefined);
     this.#origins = new Origins({
       maxConnections: options.connectionsPerWorker ?? defaultConnectionsPerWorker,
       connectTimeoutMs: timeouts.connectMs,
@@ -91,6 +103,12 @@ export class UndiciWorkerClient implements WorkerClient {
       (worker, target, context) => this.#http.probe(worker, target, context),
       timeouts.probeMs,
     );
+    this.writes = new WriteCalls({
+      s3: (worker) => this.#origins.s3(worker),
+      http: (worker) => this.#origins.http(worker),
+      personalityOf: (worker, context) => this.#personalities.of(worker, context),
+      assertExpressible,
+    });
   }
 
   personality(worker: Worker, context: CallContext): Promise<Personality> {
@@ -113,15 +131,54 @@ export class UndiciWorkerClient implements WorkerClient {
   async stat(worker: Worker, path: ByteString, context: CallContext): Promise<FileStatus> {
     assertExpressible(worker, path);
     const personality = await this.#personalityFor(worker, path, context);
+    const directory = parentOf(path);
+    try {
+      if (personality === 'oss' && this.#searched.has(directory)) {
+        await this.#missEarly(worker, path, context);
+      }
+      const status = await this.#statAnyhow(worker, path, personality, context);
+      this.#searched.delete(directory);
+      return status;
+    } catch (error) {
+      if (error instanceof ClusterError && error.code === 'not-found') {
+        this.#searched.set(directory, true);
+      }
+      throw error;
+    }
+  }
+
+  /**
+   * Asks where "no" is said in words, before the port that says "yes" in full. Throws `not-found`
+   * for what is missing; what is not, or cannot be told here, is asked as ever. One request in place
+   * of two, each on a connection of its own. Plain names only: nobody can take them for another.
+   */
+  async #missEarly(worker: Worker, path: ByteString, context: CallContext): Promise<void> {
+    if (!isPlain(path) || bucketAndKey(path).key === '') return;
+    const found = await this.#s3.isThere(worker, path, context).catch((error: unknown) => {
+      if (error instanceof ClusterError && error.code === 'unavailable') return true;
+      throw error;
+    });
+    if (!found) throw notFound(worker, path);
+  }
+
+  async #statAnyhow(
+    worker: Worker,
+    path: ByteString,
+    personality: Personality,
+    context: CallContext,
+  ): Promise<FileStatus> {
     const encoded = httpPath(path, personality);
+    let isClosed = false;
     if (encoded !== undefined) {
       const entry = await this.#http.info(worker, path, encoded, context);
       if (entry !== undefined && 'dropped' in entry)
         throw inexpressible(worker, path, entry.dropped);
       // An entry of another path: the worker read the name differently, so the other port is asked.
       if (entry !== undefined && isOf(entry, path, personality)) {
+        this.#tellUfsPath(worker, personality, entry);
         return { ...entry.status, name: baseName(path) };
       }
+      isClosed = entry === undefined;
       if (personality === 'enterprise' || path === '/') {
         throw new ClusterError('unavailable', 'The worker closed the connection', {
           worker: worker.id,
@@ -130,7 +187,7 @@ export class UndiciWorkerClient implements WorkerClient {
         });
       }
     }
-    return this.#statForCertain(worker, path, encoded !== undefined, context);
+    return this.#statForCertain(worker, path, isClosed, context);
   }
 
   /** Open source says neither "not found" nor "failed" over HTTP: it closes. This says which. */
@@ -161,7 +218,7 @@ export class UndiciWorkerClient implements WorkerClient {
     if (key === '' && ossHttpPath(path) === undefined) {
       throw inexpressible(worker, path, 'root-file');
     }
-    throw new ClusterError('not-found', 'No such file or directory', { worker: worker.id, path });
+    throw notFound(worker, path);
   }
 
   async #statInListing(
@@ -171,7 +228,7 @@ export class UndiciWorkerClient implements WorkerClient {
     otherwise?: ClusterError,
   ): Promise<FileStatus | undefined> {
     const name = baseName(path);
-    const parent = path.slice(0, Math.max(1, path.length - name.length - 1)) as ByteString;
+    const parent = parentOf(path);
     const encoded = ossHttpPath(parent);
     if (encoded === undefined) throw otherwise ?? inexpressible(worker, path, 'other');
     for await (const batch of this.#http.list(worker, parent, encoded, context)) {
@@ -240,9 +297,18 @@ export class UndiciWorkerClient implements WorkerClient {
         throw notADirectory(worker, path);
       } else if (personality === 'oss' && !liesIn(entry, path)) {
         this.#drop(worker, path, 'other', displayByteString(entry.path ?? entry.status.name));
-      } else kept.push(entry.status);
+      } else {
+        if (kept.length === 0) this.#tellUfsPath(worker, personality, entry);
+        kept.push(entry.status);
+      }
     }
     return kept;
+  }
+
+  #tellUfsPath(worker: Worker, personality: Personality, { path, ufsPath }: Entry): void {
+    // The root of Enterprise holds mounts, and need not lie in an under store itself.
+    if (path === undefined || (personality === 'enterprise' && path === '/')) return;
+    if (ufsPath !== undefined) this.#onUfsPath(worker, path, ufsPath);
   }
 
   #drop(worker: Worker, path: ByteString, reason: InexpressibleReason, what: string): void {
@@ -322,6 +388,14 @@ export class UndiciWorkerClient implements WorkerClient {
 /** The value for `path=`, or undefined where this worker's HTTP port cannot carry the name. */
 function httpPath(path: ByteString, personality: Personality): string | undefined {
   return personality === 'oss' ? ossHttpPath(path) : percentEncode(path, true);
+}
+
+function parentOf(path: ByteString): ByteString {
+  return path.slice(0, Math.max(1, path.lastIndexOf('/'))) as ByteString;
+}
+
+function notFound(worker: Worker, path: ByteString): ClusterError {
+  return new ClusterError('not-found', 'No such file or directory', { worker: worker.id, path });
 }
 
 function isOf(entry: Entry, path: ByteString, personality: Personality): boolean {

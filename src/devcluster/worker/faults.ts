@@ -6,7 +6,14 @@ export type FaultAction =
   | { readonly kind: 'delay'; readonly ms: number }
   /** The connection is cut after so many bytes of the answer, head included. */
   | { readonly kind: 'cut'; readonly afterBytes: number }
+  /** The request is served, and then answered with this status. */
   | { readonly kind: 'status'; readonly status: number }
+  /** The request is answered with this status and not served. */
+  | { readonly kind: 'refuse'; readonly status: number }
+  /** The connection is cut after so many bytes of the request's body, and before an answer. */
+  | { readonly kind: 'cut-request'; readonly afterBytes: number }
+  /** A copy fails after so many bytes, as a real one was seen to: what it wrote stays, and counts. */
+  | { readonly kind: 'cut-copy'; readonly afterBytes: number }
   /** Content-Length is given as that much more (or less) than what follows. */
   | { readonly kind: 'content-length'; readonly deltaBytes: number }
   /** Never answers; the connection stays open until the client gives up. */
@@ -17,6 +24,10 @@ export interface FaultRule {
   readonly method?: string;
   /** The request target as sent contains this text. */
   readonly targetIncludes?: string;
+  /** Whether the request has this header. */
+  readonly header?: string;
+  /** Whether it has not. */
+  readonly withoutHeader?: string;
   /** 0 to 1, drawn from the seed; always when left out. */
   readonly probability?: number;
   /** Applied at most so many times; without end when left out. */
@@ -28,6 +39,8 @@ export interface FaultSubject {
   readonly port: 'http' | 's3';
   readonly method: string;
   readonly target: string;
+  /** Lower-case names. */
+  readonly headers: ReadonlyMap<string, string>;
 }
 
 export class Faults {
@@ -71,6 +84,8 @@ function matches(rule: FaultRule, subject: FaultSubject): boolean {
   return (
     (rule.port === undefined || rule.port === subject.port) &&
     (rule.method === undefined || rule.method === subject.method) &&
+    (rule.header === undefined || subject.headers.has(rule.header)) &&
+    (rule.withoutHeader === undefined || !subject.headers.has(rule.withoutHeader)) &&
     (rule.targetIncludes === undefined || subject.target.includes(rule.targetIncludes))
   );
 }

@@ -23,6 +23,8 @@ export interface Request {
   readonly body: AsyncIterable<Buffer>;
   /** Body bytes announced by Content-Length; undefined without one. */
   readonly contentLength: number | undefined;
+  /** A fault: a copy fails after so many bytes. */
+  copyBytesMax?: number;
   /** Sends `100 Continue` when the client waits for it. */
   continueBody(): void;
 }
@@ -71,7 +73,8 @@ async function serve(socket: Socket, options: ServerOptions): Promise<void> {
       socket.end();
       return;
     }
-    const body = reader.body(head);
+    let cutBodyAt = Infinity;
+    const body = cutAt(reader.body(head), () => cutBodyAt);
     const request: Request = {
       ...head,
       contentLength: contentLengthOf(head.headers),
@@ -87,10 +90,22 @@ async function serve(socket: Socket, options: ServerOptions): Promise<void> {
       port: options.port,
       method: head.method,
       target: head.target,
+      headers: head.headers,
     });
     if (fault?.kind === 'delay') await pause(fault.ms, socket);
     if (fault?.kind === 'hang') return await closed(socket);
+    if (fault?.kind === 'refuse') {
+      await send(socket, statusAnswer(fault.status));
+      socket.end();
+      return;
+    }
+    if (fault?.kind === 'cut-request') cutBodyAt = fault.afterBytes;
+    if (fault?.kind === 'cut-copy') request.copyBytesMax = fault.afterBytes;
     let answer = await handler(request);
+    if (fault?.kind === 'cut-request') {
+      socket.destroy();
+      return;
+    }
     if (fault?.kind === 'status') answer = statusAnswer(fault.status);
     if (answer === 'silence') return await closed(socket);
     if (answer === 'close') {
@@ -103,6 +118,23 @@ async function serve(socket: Socket, options: ServerOptions): Promise<void> {
       return;
     }
     await reader.drain(body);
+  }
+}
+
+/** The body as if the client had gone away after so many bytes. */
+async function* cutAt(
+  body: AsyncIterable<Buffer>,
+  limit: () => number,
+): AsyncGenerator<Buffer, void, undefined> {
+  let seen = 0;
+  for await (const chunk of body) {
+    const left = limit() - seen;
+    if (chunk.length >= left) {
+      if (left > 0) yield chunk.subarray(0, left);
+      return;
+    }
+    seen += chunk.length;
+    yield chunk;
   }
 }
 

@@ -1,6 +1,7 @@
 /** The writing half of the S3 port: PUT of files, directories and buckets, copy, DELETE. */
 import { createHash } from 'node:crypto';
-import { copyFile, mkdir, open, readFile, rm, rmdir } from 'node:fs/promises';
+import { createReadStream } from 'node:fs';
+import { mkdir, open, rm, rmdir } from 'node:fs/promises';
 import type { AlluxioPath } from './alluxio-uri.ts';
 import { parentOf, parseAlluxioPath, ufsUriOf } from './alluxio-uri.ts';
 import type { Answer, Request } from './http1.ts';
@@ -11,6 +12,7 @@ import { element, notImplemented, S3Error, xmlResponse } from './s3-xml.ts';
 
 /** Mode of files that a real worker makes in a local under store. */
 const FILE_MODE = 0o770;
+const COPY_CHUNKS = { highWaterMark: 1024 * 1024 };
 
 export interface ObjectTarget {
   readonly resource: string;
@@ -35,9 +37,10 @@ export async function putObject(
 ): Promise<Answer> {
   const filePath = filePathOf(target.path.path, names.ufsDir);
   const source = request.headers.get('x-amz-copy-source');
-  if (source !== undefined) return await copyObject(source, target, filePath, names);
+  if (source !== undefined) return await copyObject(request, source, target, filePath, names);
   if (target.key.endsWith('/')) {
-    await mkdir(filePath, { recursive: true });
+    // Of an existing file it makes nothing, says so to nobody, and looks at the file again.
+    await mkdir(filePath, { recursive: true }).catch(ignored);
     await names.changed(target.path);
     return { status: '200 OK', after: 'close' };
   }
@@ -88,6 +91,7 @@ async function makeParents(target: ObjectTarget, ufsDir: string): Promise<void> 
 
 /** The source is decoded once, unlike keys in targets. */
 async function copyObject(
+  request: Request,
   source: string,
   target: ObjectTarget,
   filePath: string,
@@ -109,11 +113,34 @@ async function copyObject(
     throw new S3Error(500, 'InternalError', target.resource, message);
   }
   await makeParents(target, names.ufsDir);
-  await copyFile(filePathOf(from.path, names.ufsDir), filePath);
+  // Straight into the final name, which counts as missing meanwhile. It does not matter to the copy
+  // whether its client is still there.
+  await names.beginWrite(target.path);
+  const digest = createHash('md5');
+  let isCut = false;
+  const file = await open(filePath, 'w', FILE_MODE).catch(async (error: unknown) => {
+    await names.changed(target.path);
+    const { message } = error as Error;
+    throw new S3Error(500, 'InternalError', target.resource, message);
+  });
+  try {
+    let left = request.copyBytesMax ?? Infinity;
+    for await (const chunk of createReadStream(filePathOf(from.path, names.ufsDir), COPY_CHUNKS)) {
+      const part = (chunk as Buffer).subarray(0, left);
+      digest.update(part);
+      await file.writeFile(part);
+      left -= part.length;
+      isCut = left <= 0;
+      if (isCut) break;
+    }
+  } finally {
+    await file.close();
+  }
   await names.changed(target.path);
-  const md5 = createHash('md5')
-    .update(await readFile(filePath))
-    .digest('hex');
+  if (isCut) {
+    throw new S3Error(500, 'InternalError', target.resource, 'Self-suppression not permitted');
+  }
+  const md5 = digest.digest('hex');
   const time = new Date().toISOString();
   return xmlResponse(
     '200 OK',

@@ -23,7 +23,8 @@ import {
   type FileStatus,
   type FileVersion,
 } from '../../cluster/types.ts';
-import type { UnderStore, UnderStoreRead } from '../../cluster/under-store.ts';
+import type { UnderStore, UnderStoreRead, UnderStoreWrites } from '../../cluster/under-store.ts';
+import { FileWrites } from './file-writes.ts';
 import { errorOfSystem } from './system-errors.ts';
 import { Slots } from './slots.ts';
 
@@ -43,6 +44,7 @@ const statsAtOnce = 16;
 const defaultConcurrency = 3;
 
 export class FileUnderStore implements UnderStore {
+  readonly writes: UnderStoreWrites;
   readonly #root: ByteString;
   readonly #slots: Slots;
   #realRoot: ByteString | undefined;
@@ -50,6 +52,12 @@ export class FileUnderStore implements UnderStore {
   constructor(options: FileUnderStoreOptions) {
     this.#root = directoryOf(options.root);
     this.#slots = new Slots(options.concurrency ?? defaultConcurrency);
+    this.writes = new FileWrites({
+      place: (path, context) => this.#place(path, context),
+      entry: (path, context) => this.#entryPlace(path, context),
+      stat: (path, context) => this.stat(path, context),
+      run: (path, context, task, discardLate) => this.#run(path, context, task, discardLate),
+    });
   }
 
   async isReachable(context: CallContext): Promise<boolean> {
@@ -168,6 +176,31 @@ export class FileUnderStore implements UnderStore {
       });
     }
     return real;
+  }
+
+  /**
+   * Where a name is or would be. Its directory is there, and real; a link of that name is followed,
+   * as workers write through it.
+   */
+  async #place(path: ByteString, context: CallContext): Promise<ByteString> {
+    assertPath(path);
+    const name = lastName(path);
+    if (name === '') throw new ClusterError('exists', 'The root cannot be replaced', { path });
+    try {
+      return await this.#resolve(path, context);
+    } catch (error) {
+      if (!(error instanceof ClusterError) || error.code !== 'not-found') throw error;
+    }
+    return this.#entryPlace(path, context);
+  }
+
+  /** The same, but a link is the name itself. */
+  async #entryPlace(path: ByteString, context: CallContext): Promise<ByteString> {
+    assertPath(path);
+    const name = lastName(path);
+    const parent = path.slice(0, path.length - name.length - 1);
+    const directory = await this.#resolve((parent === '' ? '/' : parent) as ByteString, context);
+    return joinPath(directory, name);
   }
 
   async #resolveRoot(context: CallContext): Promise<ByteString> {

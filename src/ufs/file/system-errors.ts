@@ -10,6 +10,12 @@ const codes: ReadonlyMap<string, ClusterErrorCode> = new Map([
   ['EISDIR', 'is-a-directory'],
   ['EACCES', 'permission'],
   ['EPERM', 'permission'],
+  ['EROFS', 'permission'],
+  ['EEXIST', 'exists'],
+  ['ENOTEMPTY', 'not-empty'],
+  ['ENOSPC', 'no-space'],
+  ['EDQUOT', 'no-space'],
+  ['EXDEV', 'unsupported'],
   // Like a link to nowhere.
   ['ELOOP', 'not-found'],
   // What an O_NONBLOCK open says of a socket: nothing that Alluxio would show.

@@ -1,0 +1,414 @@
+/**
+ * Writes to the cluster as one: strategy, order of steps, and a look afterwards at what the workers
+ * now say, since their answers alone do not tell what they did. Calls about one path must come one
+ * after the other; that is the caller's part.
+ */
+import { randomBytes } from 'node:crypto';
+import { displayByteString, type ByteString } from '../../base/byte-string.ts';
+import type { Logger } from '../../base/logger.ts';
+import type { ClusterEvents } from '../cluster-events.ts';
+import { isSameVersion } from '../path-choice.ts';
+import type { CallContext, FileStatus } from '../types.ts';
+import { ClusterError } from '../types.ts';
+import { normaliseAlluxioPath } from '../ufs-path.ts';
+import type { UnderStoreFallback } from '../under-store-fallback.ts';
+import { toClusterError } from '../worker-calls.ts';
+import type { Personality } from '../worker-client.ts';
+import type { WritePath } from '../worker-writes.ts';
+import type {
+  ClusterWriter,
+  UploadContext,
+  UploadedContent,
+  UploadSource,
+  UploadStrategy,
+  WriteContext,
+  WrittenFile,
+} from './cluster-writer.ts';
+import { UploadUnfinished } from './cluster-writer.ts';
+import { ignoring, step, StoreWriter, untellable, type WritableStore } from './store-writer.ts';
+import {
+  assertTemporary,
+  temporaryDirectoryFor,
+  temporaryPathFor,
+  UPLOADS_DIRECTORY,
+} from './temporary-names.ts';
+import type { WriteAttempts } from './write-attempts.ts';
+
+export interface RoutedWriterParts {
+  readonly attempts: WriteAttempts;
+  readonly fallback: UnderStoreFallback;
+  /** Of the workers that would be asked for the path. */
+  readonly personalityOf: (ufsPath: ByteString, context: CallContext) => Promise<Personality>;
+  readonly ufsPathOf: (path: ByteString) => ByteString;
+  readonly strategy: UploadStrategy;
+  readonly events: ClusterEvents;
+  readonly logger: Logger;
+  /** What was noted about the path is no longer so. */
+  readonly onChanged: (path: ByteString, ufsPath: ByteString) => void;
+}
+
+const PERSONALITY_MS = 20_000;
+
+export class RoutedWriter implements ClusterWriter {
+  readonly #parts: RoutedWriterParts;
+  readonly #attempts: WriteAttempts;
+  readonly #store: StoreWriter;
+
+  constructor(parts: RoutedWriterParts) {
+    this.#parts = parts;
+    this.#attempts = parts.attempts;
+    this.#store = new StoreWriter(parts.attempts);
+  }
+
+  temporaryPathFor(path: ByteString, token: string): ByteString {
+    return temporaryPathFor(normaliseAlluxioPath(path), token);
+  }
+
+  async canRename(): Promise<boolean> {
+    const { strategy } = this.#parts;
+    if (strategy !== 'auto' && strategy !== 'rename') return false;
+    return (await this.#reachableStore()) !== undefined;
+  }
+
+  async putFile(
+    path: ByteString,
+    source: UploadSource,
+    context: UploadContext,
+  ): Promise<WrittenFile> {
+    const at = this.#fileAt(path);
+    const { signal, token = randomBytes(12).toString('hex') } = context;
+    return this.#changing([at], async () => {
+      const temporary = this.#at(temporaryPathFor(at.path, token));
+      const store = await this.#storeFor(at, signal);
+      if (store !== undefined) {
+        return this.#store.put(store, at, temporary.path, source, signal);
+      }
+      if (this.#parts.strategy === 'single-put') return this.#putAtOnce(at, source, signal);
+      const md5 = await this.#upload(temporary, source, signal);
+      const content = { lengthBytes: source.lengthBytes, md5 };
+      return this.#finish(at, temporary, content, token, signal);
+    });
+  }
+
+  async finishUpload(
+    path: ByteString,
+    content: UploadedContent,
+    context: UploadContext & { readonly token: string },
+  ): Promise<WrittenFile> {
+    const at = this.#fileAt(path);
+    const { token, signal } = context;
+    const temporary = this.#at(temporaryPathFor(at.path, token));
+    return this.#changing([at], () => this.#finish(at, temporary, content, token, signal));
+  }
+
+  async removeTemporary(temporary: ByteString, { signal }: WriteContext): Promise<void> {
+    assertTemporary(temporary);
+    // Of an upload through the store no worker has ever heard; of one through a worker the store has.
+    const store = await this.#reachableStore();
+    if (store === undefined) await this.#removeUpload(this.#at(temporary), signal);
+    else await ignoring('not-found', store.writes.deleteFile(temporary, step(signal)));
+  }
+
+  async deleteFile(path: ByteString, { signal }: WriteContext): Promise<void> {
+    const at = this.#fileAt(path);
+    await this.#changing([at], async () => {
+      const store = await this.#storeForLost(at);
+      if (store !== undefined) return store.writes.deleteFile(at.path, step(signal));
+      const status = await this.#attempts.stat(at, signal);
+      if (status.type === 'directory') throw isADirectory(at);
+      await this.#remove(at, signal);
+    });
+  }
+
+  async makeDirectory(path: ByteString, { signal }: WriteContext): Promise<FileStatus> {
+    const at = this.#at(normaliseAlluxioPath(path));
+    return this.#changing([at], async () => {
+      const store = await this.#storeForLost(at);
+      if (store !== undefined) {
+        await store.writes.makeDirectory(at.path, step(signal));
+        return store.stat(at.path, step(signal));
+      }
+      const exists = (): ClusterError =>
+        new ClusterError('exists', 'The name is taken', { path: at.path });
+      if ((await this.#attempts.lookUp(at, signal)) !== undefined) throw exists();
+      await this.#attempts.makeDirectory(at, signal);
+      const made = await this.#attempts.stat(at, signal);
+      // Made meanwhile by somebody else, to whom the worker said the same.
+      if (made.type !== 'directory') throw exists();
+      return made;
+    });
+  }
+
+  async removeDirectory(path: ByteString, { signal }: WriteContext): Promise<void> {
+    const at = this.#at(normaliseAlluxioPath(path));
+    await this.#changing([at], async () => {
+      const store = await this.#storeForLost(at);
+      if (store !== undefined) return store.writes.removeDirectory(at.path, step(signal));
+      const status = await this.#attempts.stat(at, signal);
+      if (status.type !== 'directory') {
+        throw new ClusterError('not-a-directory', 'The path is a file', { path: at.path });
+      }
+      const uploads = temporaryDirectoryFor(`${at.path}/x` as ByteString);
+      const isBucket = !at.path.includes('/', 1) && at.path !== UPLOADS_DIRECTORY;
+      // Ours, and hidden: it does not count. With an upload in it, it stays.
+      if (isBucket) await this.#attempts.remove(this.#at(uploads), signal).catch(ignore);
+      await this.#attempts.remove(at, signal);
+      // Listings may be days old; what the worker did is the only sure word.
+      if ((await this.#attempts.lookUp(at, signal)) === undefined) return;
+      throw new ClusterError('not-empty', 'The directory is still there, so it is not empty', {
+        path: at.path,
+      });
+    });
+  }
+
+  async renameFile(
+    from: ByteString,
+    to: ByteString,
+    { signal }: WriteContext,
+  ): Promise<WrittenFile> {
+    const source = this.#fileAt(from);
+    const target = this.#fileAt(to);
+    return this.#changing([source, target], async () => {
+      const store =
+        (await this.#storeFor(source, signal)) ?? (await this.#storeFor(target, signal));
+      if (store !== undefined) return this.#store.rename(store, source, target, signal);
+      const before = await this.#fileStatus(source, signal);
+      if (source.path === target.path) return written(before, undefined, 'temporary-and-copy');
+      if ((await this.#personality(source, signal)) === 'enterprise') {
+        const moved = await this.#move(source, target, before, signal);
+        if (moved !== undefined) return moved;
+      }
+      const copied = await this.#copy(source, target, before, signal);
+      await this.#remove(source, signal);
+      return copied;
+    });
+  }
+
+  async copyFile(from: ByteString, to: ByteString, { signal }: WriteContext): Promise<WrittenFile> {
+    const source = this.#fileAt(from);
+    const target = this.#fileAt(to);
+    return this.#changing([target], async () => {
+      const before = await this.#fileStatus(source, signal);
+      if (source.path === target.path) return written(before, undefined, 'temporary-and-copy');
+      return this.#copy(source, target, before, signal);
+    });
+  }
+
+  async #copy(
+    source: WritePath,
+    target: WritePath,
+    before: FileStatus,
+    signal: AbortSignal,
+  ): Promise<WrittenFile> {
+    const answer = await this.#attempts
+      .copy(source, target, { lengthBytes: before.lengthBytes }, signal)
+      .catch((error: unknown) => this.#throwTyped(error, target, signal));
+    const status = await this.#verified(target, before.lengthBytes, signal);
+    const after = await this.#fileStatus(source, signal);
+    if (!isSameVersion(before, after)) {
+      const message = 'The source changed while it was copied';
+      throw new ClusterError('version-changed', message, { path: source.path, retryable: true });
+    }
+    return written(status, answer.md5, 'temporary-and-copy');
+  }
+
+  /** Undefined where the worker will not, and copying has to do. */
+  async #move(
+    source: WritePath,
+    target: WritePath,
+    before: FileStatus,
+    signal: AbortSignal,
+  ): Promise<WrittenFile | undefined> {
+    try {
+      await this.#attempts.move(source, target, signal);
+    } catch (error) {
+      if (!(error instanceof ClusterError)) throw error;
+      if (error.code === 'exists' || error.code === 'unsupported') return undefined;
+      // The first try may have moved it, and lost its answer.
+      const isGone = (await this.#attempts.lookUp(source, signal)) === undefined;
+      if (error.code !== 'not-found' || !isGone) await this.#throwTyped(error, target, signal);
+    }
+    const status = await this.#verified(target, before.lengthBytes, signal);
+    return written(status, undefined, 'temporary-and-copy');
+  }
+
+  async #putAtOnce(at: WritePath, source: UploadSource, signal: AbortSignal): Promise<WrittenFile> {
+    const md5 = await this.#attempts
+      .put(at, source, signal)
+      .catch((error: unknown) => this.#throwTyped(error, at, signal));
+    return written(await this.#verified(at, source.lengthBytes, signal), md5, 'single-put');
+  }
+
+  async #upload(temporary: WritePath, source: UploadSource, signal: AbortSignal): Promise<string> {
+    try {
+      return await this.#attempts.put(temporary, source, signal);
+    } catch (error) {
+      const isMissing = error instanceof ClusterError && error.code === 'not-found';
+      if (isMissing && temporary.path.startsWith(`${UPLOADS_DIRECTORY}/`)) {
+        // For root files that directory is a bucket, and those are not made by a PUT into them.
+        await this.#attempts.makeDirectory(this.#at(UPLOADS_DIRECTORY), signal);
+        return this.#attempts.put(temporary, source, signal);
+      }
+      await this.#removeUpload(temporary, new AbortController().signal).catch(ignore);
+      throw error;
+    }
+  }
+
+  async #finish(
+    at: WritePath,
+    temporary: WritePath,
+    content: UploadedContent,
+    token: string,
+    signal: AbortSignal,
+  ): Promise<WrittenFile> {
+    const { lengthBytes, md5 } = content;
+    let status: FileStatus;
+    try {
+      // Where the worker tells no checksum of the copy, the source is at least as long as it should be.
+      const uploaded = await this.#attempts.stat(temporary, signal);
+      assertLength(uploaded, lengthBytes, temporary);
+      await this.#attempts.copy(temporary, at, content, signal);
+      status = await this.#verified(at, lengthBytes, signal);
+    } catch (error) {
+      const failure = await this.#throwTyped(error, at, signal).catch(toClusterError);
+      if (failure.code === 'not-found') throw failure;
+      if (failure.code === 'is-a-directory') {
+        await this.#removeUpload(temporary, signal).catch(ignore);
+        throw failure;
+      }
+      const message =
+        `The upload is complete, but could not be copied to its name: ${failure.message}. ` +
+        'The name may hold a part of it until the copy is repeated';
+      const details = { path: at.path, token, content, cause: failure };
+      throw new UploadUnfinished(failure.code, message, details);
+    }
+    await this.#removeUpload(temporary, signal).catch((error: unknown) => {
+      const reason = error instanceof Error ? error.message : String(error);
+      const fields = { path: displayByteString(temporary.path), reason };
+      this.#parts.logger.warn(fields, 'An upload is done, but its temporary file is left behind');
+    });
+    return written(status, md5, 'temporary-and-copy');
+  }
+
+  /** What the workers tell after a write; a length that differs is not ours. */
+  async #verified(at: WritePath, lengthBytes: number, signal: AbortSignal): Promise<FileStatus> {
+    const status = await this.#fileStatus(at, signal);
+    assertLength(status, lengthBytes, at);
+    return status;
+  }
+
+  async #fileStatus(at: WritePath, signal: AbortSignal): Promise<FileStatus> {
+    const status = await this.#attempts.stat(at, signal);
+    if (status.type === 'directory') throw isADirectory(at);
+    return status;
+  }
+
+  /** Workers say 500 of a directory that stands where a file should go. */
+  async #throwTyped(failure: unknown, at: WritePath, signal: AbortSignal): Promise<never> {
+    if (isPassing(failure) && !signal.aborted) {
+      const found = await this.#attempts.lookUp(at, signal).catch(ignore);
+      if (found?.type === 'directory') throw isADirectory(at);
+    }
+    throw failure;
+  }
+
+  async #removeUpload(temporary: WritePath, signal: AbortSignal): Promise<void> {
+    await ignoring('not-found', this.#attempts.remove(temporary, signal));
+  }
+
+  async #remove(at: WritePath, signal: AbortSignal): Promise<void> {
+    await ignoring('not-found', this.#attempts.remove(at, signal));
+    if ((await this.#attempts.lookUp(at, signal)) === undefined) return;
+    const message = 'The worker says that it deleted the file, but it is still there';
+    throw new ClusterError('permission', message, { path: at.path });
+  }
+
+  /** The store for a write of the whole file: for lost names, and where it is the strategy. */
+  async #storeFor(at: WritePath, signal: AbortSignal): Promise<WritableStore | undefined> {
+    const lost = await this.#storeForLost(at);
+    if (lost !== undefined) return lost;
+    const { strategy } = this.#parts;
+    if (strategy !== 'auto' && strategy !== 'rename') return undefined;
+    const store = await this.#reachableStore();
+    const isOss = store !== undefined && (await this.#personality(at, signal)) === 'oss';
+    if (isOss) return store;
+    if (strategy === 'auto') return undefined;
+    throw new ClusterError(
+      'unavailable',
+      'Uploads by rename need an under store that this machine reaches (--ufs file://…), and ' +
+        'workers of open source',
+      { path: at.path, retryable: true },
+    );
+  }
+
+  /** For names that no worker can be told; throws `inexpressible` without a store. */
+  async #storeForLost(at: WritePath): Promise<WritableStore | undefined> {
+    const reason = untellable(at.path);
+    if (reason === undefined) return undefined;
+    this.#parts.events.inexpressible(reason);
+    const store = await this.#reachableStore();
+    if (store !== undefined) {
+      this.#parts.events.fallback('inexpressible');
+      return store;
+    }
+    const message = `No worker can be told this name (${reason}); a reachable under store could`;
+    throw new ClusterError('inexpressible', message, { path: at.path });
+  }
+
+  async #reachableStore(): Promise<WritableStore | undefined> {
+    const store = await this.#parts.fallback.reachable();
+    return store?.writes === undefined ? undefined : (store as WritableStore);
+  }
+
+  #personality({ ufsPath }: WritePath, signal: AbortSignal): Promise<Personality> {
+    const deadlineMs = performance.now() + PERSONALITY_MS;
+    return this.#parts.personalityOf(ufsPath, { signal, deadlineMs });
+  }
+
+  /** Whether it succeeds or not: after a failure even less is known. */
+  async #changing<T>(places: readonly WritePath[], work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } finally {
+      for (const { path, ufsPath } of places) this.#parts.onChanged(path, ufsPath);
+    }
+  }
+
+  #fileAt(path: ByteString): WritePath {
+    const at = this.#at(normaliseAlluxioPath(path));
+    if (at.path === '/') throw isADirectory(at);
+    return at;
+  }
+
+  #at(path: ByteString): WritePath {
+    return { path, ufsPath: this.#parts.ufsPathOf(path) };
+  }
+}
+
+/** The worker could not, this time: not an answer about the path. */
+function isPassing(error: unknown): boolean {
+  if (!(error instanceof ClusterError)) return false;
+  return error.code === 'unavailable' || error.code === 'timeout' || error.code === 'protocol';
+}
+
+function assertLength(status: FileStatus, lengthBytes: number, { path }: WritePath): void {
+  if (status.lengthBytes === lengthBytes) return;
+  const message = `The cluster has ${status.lengthBytes} of the ${lengthBytes} bytes written`;
+  throw new ClusterError('protocol', message, { path, retryable: true });
+}
+
+function written(
+  status: FileStatus,
+  md5: string | undefined,
+  strategy: WrittenFile['strategy'],
+): WrittenFile {
+  return { ...status, md5, strategy };
+}
+
+function isADirectory({ path }: WritePath): ClusterError {
+  return new ClusterError('is-a-directory', 'The path is a directory', { path });
+}
+
+function ignore(): undefined {
+  return undefined;
+}

@@ -1,0 +1,129 @@
+/**
+ * Writes straight into an under store that this machine reaches, and tells the workers. They never
+ * look again by themselves at what they know; a name that no worker can be told needs no telling.
+ */
+import type { ByteString } from '../../base/byte-string.ts';
+import type { InexpressibleReason } from '../cluster-events.ts';
+import { isUnderRoot, lostName } from '../inexpressible.ts';
+import { isSameVersion } from '../path-choice.ts';
+import type { CallContext, ClusterErrorCode, FileStatus } from '../types.ts';
+import { ClusterError } from '../types.ts';
+import type { UnderStore, UnderStoreWrites } from '../under-store.ts';
+import { isPlain } from '../worker/names.ts';
+import type { WritePath } from '../worker-writes.ts';
+import type { UploadSource, WrittenFile } from './cluster-writer.ts';
+import type { WriteAttempts } from './write-attempts.ts';
+
+/** One change of names; a store that needs longer hangs. */
+const STEP_MS = 20_000;
+/** No upload takes longer; it only keeps timers within their range. */
+const UPLOAD_MS_MAX = 24 * 60 * 60 * 1000;
+
+export type WritableStore = UnderStore & { readonly writes: UnderStoreWrites };
+
+export class StoreWriter {
+  readonly #attempts: WriteAttempts;
+
+  constructor(attempts: WriteAttempts) {
+    this.#attempts = attempts;
+  }
+
+  async put(
+    store: WritableStore,
+    at: WritePath,
+    temporary: ByteString,
+    source: UploadSource,
+    signal: AbortSignal,
+  ): Promise<WrittenFile> {
+    const upload = {
+      path: at.path,
+      temporary,
+      lengthBytes: source.lengthBytes,
+      chunks: source.open(),
+      stallMs: this.#attempts.stallMs,
+    };
+    const deadlineMs = performance.now() + UPLOAD_MS_MAX;
+    const status = await store.writes.putFile(upload, { signal, deadlineMs });
+    return this.#shown(store, at, status, signal);
+  }
+
+  async rename(
+    store: WritableStore,
+    from: WritePath,
+    to: WritePath,
+    signal: AbortSignal,
+  ): Promise<WrittenFile> {
+    await store.writes.renameFile(from.path, to.path, step(signal));
+    const status = await store.stat(to.path, step(signal));
+    const shown = await this.#shown(store, to, status, signal);
+    // The workers still believe in the old name; a DELETE of what is gone makes them look. Somebody
+    // who made a new file of that name meanwhile must not lose it.
+    if (untellable(from.path) === undefined && from.path !== to.path) {
+      const again = await findInStore(store, from.path, signal);
+      if (again === undefined) await ignoring('not-found', this.#attempts.remove(from, signal));
+      else await this.#attempts.refresh(from, signal);
+    }
+    return shown;
+  }
+
+  /** Until the workers tell of the file what the store tells of it. */
+  async #shown(
+    store: UnderStore,
+    at: WritePath,
+    writtenNow: FileStatus,
+    signal: AbortSignal,
+  ): Promise<WrittenFile> {
+    const result = (status: FileStatus): WrittenFile => {
+      return { ...status, md5: undefined, strategy: 'rename' };
+    };
+    if (untellable(at.path) !== undefined) return result(writtenNow);
+    // Enterprise cannot be told; what it says of a name that was new to it is right all the same.
+    await ignoring('unsupported', this.#attempts.refresh(at, signal));
+    const told = await this.#attempts.stat(at, signal);
+    if (isSameFile(told, writtenNow)) return result(told);
+    // Another client may have written it since.
+    const stored = await store.stat(at.path, step(signal));
+    if (isSameFile(told, stored)) return result(told);
+    const message =
+      'The file is written, but the workers tell of another version; is --ufs the directory ' +
+      'that they serve?';
+    throw new ClusterError('unavailable', message, { path: at.path, retryable: true });
+  }
+}
+
+/**
+ * Why no worker can be told of the path, or be asked for it. (Files directly under the root can be
+ * written over the S3 port with any name, but their status only comes from the other one.)
+ */
+export function untellable(path: ByteString): InexpressibleReason | undefined {
+  const isAskable = !isUnderRoot(path) || isPlain(path);
+  return lostName(path) ?? (isAskable ? undefined : 'root-file');
+}
+
+/** Runs it, and takes one kind of failure for a success. */
+export async function ignoring(code: ClusterErrorCode, work: Promise<void>): Promise<void> {
+  await work.catch((error: unknown) => {
+    if (!(error instanceof ClusterError) || error.code !== code) throw error;
+  });
+}
+
+export function step(signal: AbortSignal): CallContext {
+  return { signal, deadlineMs: performance.now() + STEP_MS };
+}
+
+function isSameFile(a: FileStatus, b: FileStatus): boolean {
+  return a.type === 'file' && b.type === 'file' && isSameVersion(a, b);
+}
+
+async function findInStore(
+  store: UnderStore,
+  path: ByteString,
+  signal: AbortSignal,
+): Promise<FileStatus | undefined> {
+  try {
+    return await store.stat(path, step(signal));
+  } catch (error) {
+    if (error instanceof ClusterError && error.code === 'not-found') return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,262 @@
+/**
+ * Single writing steps at whichever worker takes them. Every step may be repeated: what an attempt
+ * left half done, the next one replaces.
+ */
+import { createHash } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Clock } from '../../base/clock.ts';
+import { remainingMs, runAttempt } from '../attempt.ts';
+import type { ClusterEvents, WorkerMethod } from '../cluster-events.ts';
+import { ATTEMPT_MS_MAX, noAnswer } from '../failover.ts';
+import type { Placement } from '../placement.ts';
+import type { CallContext, FileStatus, Worker } from '../types.ts';
+import { ClusterError } from '../types.ts';
+import type { WorkerCalls } from '../worker-calls.ts';
+import { isAnswer, toClusterError } from '../worker-calls.ts';
+import type { WorkerClient } from '../worker-client.ts';
+import type { WorkerWrites, WriteAnswer, WritePath } from '../worker-writes.ts';
+import type { UploadSource } from './cluster-writer.ts';
+import { StallWatch } from './stall-watch.ts';
+
+export interface WriteAttemptsParts {
+  readonly client: WorkerClient;
+  readonly calls: WorkerCalls;
+  readonly placement: Placement;
+  readonly clock: Clock;
+  readonly events: ClusterEvents;
+  /** Without a byte taken by the worker: as long as a reader waits for one. */
+  readonly stallMs?: number | undefined;
+}
+
+const STALL_MS = 15_000;
+/** What a worker may take to answer, besides the bytes that it has to move for it … */
+const ANSWER_MS = 30_000;
+/** … at no less than this: a store behind a slow line, or one that shares its disk with many. */
+const BYTES_PER_MS_MIN = 2_000;
+/** One worker that stumbles is asked again; three failures are not chance. */
+const ATTEMPTS_MIN = 3;
+/** Doubles; a worker that closed may be starting anew. */
+const PAUSE_MS = 50;
+
+type Attempt<T> = (worker: Worker, context: CallContext) => Promise<T>;
+
+export class WriteAttempts {
+  readonly #parts: WriteAttemptsParts;
+  readonly #stallMs: number;
+
+  constructor(parts: WriteAttemptsParts) {
+    this.#parts = parts;
+    this.#stallMs = parts.stallMs ?? STALL_MS;
+  }
+
+  get stallMs(): number {
+    return this.#stallMs;
+  }
+
+  /** Resolves with the MD5 of what was sent, which the worker has confirmed if it tells one. */
+  async put(at: WritePath, source: UploadSource, signal: AbortSignal): Promise<string> {
+    return this.#each('put', at, signal, async (worker) => {
+      const watch = new StallWatch(signal, this.#stallMs);
+      try {
+        return await this.#putOnce(worker, at, source, watch);
+      } finally {
+        watch.end();
+      }
+    });
+  }
+
+  /** Of a file of known length. An MD5 that is told and differs is an error. */
+  async copy(
+    from: WritePath,
+    to: WritePath,
+    content: { readonly lengthBytes: number; readonly md5?: string | undefined },
+    signal: AbortSignal,
+  ): Promise<WriteAnswer> {
+    return this.#each('copy', to, signal, async (worker) => {
+      // The worker says nothing before it is done.
+      const watch = new StallWatch(signal, answerMs(content.lengthBytes));
+      try {
+        const { calls } = this.#parts;
+        const { context } = watch;
+        const run = (): Promise<WriteAnswer> => this.#writes.copy(worker, from, to, context);
+        const answer = await calls.call('copy', worker, context, run);
+        assertSame(content.md5, answer.md5, to, worker);
+        return answer;
+      } finally {
+        watch.end();
+      }
+    });
+  }
+
+  makeDirectory(at: WritePath, signal: AbortSignal): Promise<void> {
+    return this.#small('mkdir', at, signal, (worker, context) =>
+      this.#writes.makeDirectory(worker, at, context),
+    );
+  }
+
+  remove(at: WritePath, signal: AbortSignal): Promise<void> {
+    return this.#small('delete', at, signal, (worker, context) =>
+      this.#writes.remove(worker, at, context),
+    );
+  }
+
+  refresh(at: WritePath, signal: AbortSignal): Promise<void> {
+    return this.#small('refresh', at, signal, (worker, context) =>
+      this.#writes.refresh(worker, at, context),
+    );
+  }
+
+  move(from: WritePath, to: WritePath, signal: AbortSignal): Promise<void> {
+    return this.#small('move', from, signal, (worker, context) =>
+      this.#writes.move(worker, from, to, context),
+    );
+  }
+
+  /** As the workers tell it, never the under store. */
+  stat(at: WritePath, signal: AbortSignal): Promise<FileStatus> {
+    return this.#small('stat', at, signal, (worker, context) =>
+      this.#parts.client.stat(worker, at.path, context),
+    );
+  }
+
+  /** Undefined where there is nothing. */
+  async lookUp(at: WritePath, signal: AbortSignal): Promise<FileStatus | undefined> {
+    try {
+      return await this.stat(at, signal);
+    } catch (error) {
+      if (error instanceof ClusterError && error.code === 'not-found') return undefined;
+      throw error;
+    }
+  }
+
+  get #writes(): WorkerWrites {
+    const { writes } = this.#parts.client;
+    if (writes === undefined) throw new ClusterError('unsupported', 'This client only reads');
+    return writes;
+  }
+
+  async #putOnce(
+    worker: Worker,
+    at: WritePath,
+    source: UploadSource,
+    watch: StallWatch,
+  ): Promise<string> {
+    const { lengthBytes } = source;
+    const answerTimeoutMs = answerMs(lengthBytes);
+    const hash = createHash('md5');
+    let sourceError: ClusterError | undefined;
+    const chunks = this.#watched(source, watch, hash, (error) => {
+      sourceError = error;
+    });
+    const { context } = watch;
+    const body = { lengthBytes, chunks, answerTimeoutMs };
+    const run = (): Promise<WriteAnswer> => this.#writes.put(worker, at, body, context);
+    try {
+      const answer = await this.#parts.calls.call('put', worker, context, run);
+      const md5 = hash.digest('hex');
+      assertSame(md5, answer.md5, at, worker);
+      return md5;
+    } catch (error) {
+      throw sourceError ?? error;
+    }
+  }
+
+  async *#watched(
+    source: UploadSource,
+    watch: StallWatch,
+    hash: { update(chunk: Uint8Array): unknown },
+    onSourceError: (error: ClusterError) => void,
+  ): AsyncGenerator<Uint8Array, void, undefined> {
+    const { lengthBytes } = source;
+    let sent = 0;
+    try {
+      for await (const chunk of source.open()) {
+        hash.update(chunk);
+        sent += chunk.length;
+        if (sent > lengthBytes) break;
+        watch.allow(this.#stallMs);
+        yield chunk;
+      }
+      if (sent !== lengthBytes) throw new Error(`It gave ${sent} of ${lengthBytes} bytes`);
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      onSourceError(
+        new ClusterError('protocol', `The bytes to upload cannot be read: ${reason}`, {
+          cause: error,
+        }),
+      );
+      watch.giveUp();
+      throw error;
+    }
+    watch.allow(answerMs(lengthBytes));
+  }
+
+  #small<T>(
+    method: WorkerMethod,
+    at: WritePath,
+    signal: AbortSignal,
+    attempt: Attempt<T>,
+  ): Promise<T> {
+    const { calls, clock } = this.#parts;
+    return this.#each(method, at, signal, (worker) => {
+      const context = { signal, deadlineMs: clock.nowMs() + ATTEMPT_MS_MAX };
+      return runAttempt({ context, clock, timeoutMs: ATTEMPT_MS_MAX }, (limited) =>
+        calls.call(method, worker, limited, () => attempt(worker, limited)),
+      );
+    });
+  }
+
+  /** The owner first, then the next ones, then all over again; an answer ends it. */
+  async #each<T>(
+    method: WorkerMethod,
+    at: WritePath,
+    signal: AbortSignal,
+    attempt: (worker: Worker) => Promise<T>,
+  ): Promise<T> {
+    const { placement, events, clock } = this.#parts;
+    const workers = placement.candidates(at.ufsPath, true);
+    const attempts = workers.length === 0 ? 0 : Math.max(workers.length, ATTEMPTS_MIN);
+    let last: ClusterError | undefined;
+    for (let i = 0; i < attempts; i += 1) {
+      const worker = workers[i % workers.length];
+      if (worker === undefined) break;
+      remainingMs({ signal, deadlineMs: Infinity }, clock);
+      try {
+        return await attempt(worker);
+      } catch (error) {
+        last = toClusterError(error, worker);
+        if (!isWorthAnother(last) || signal.aborted) throw last;
+        events.retry(method, last.code);
+      }
+      if (i + 1 < attempts && i + 1 >= workers.length) await pause(i, signal);
+    }
+    throw noAnswer(last).error;
+  }
+}
+
+function isWorthAnother(error: ClusterError): boolean {
+  if (isAnswer(error) || error.code === 'inexpressible' || error.code === 'cancelled') return false;
+  return error.retryable || error.code === 'timeout';
+}
+
+async function pause(i: number, signal: AbortSignal): Promise<void> {
+  await delay(PAUSE_MS * 2 ** i, undefined, { signal }).catch(() => undefined);
+}
+
+function answerMs(lengthBytes: number): number {
+  return ANSWER_MS + lengthBytes / BYTES_PER_MS_MIN;
+}
+
+function assertSame(
+  sent: string | undefined,
+  told: string | undefined,
+  { path }: WritePath,
+  worker: Worker,
+): void {
+  if (sent === undefined || told === undefined || sent === told) return;
+  throw new ClusterError('protocol', 'The worker stored other bytes than were sent', {
+    path,
+    worker: worker.id,
+    retryable: true,
+  });
+}

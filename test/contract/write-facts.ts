@@ -1,0 +1,180 @@
+/** What writing to a worker does besides what it answers: the facts that the writer stands on. */
+import assert from 'node:assert/strict';
+import { createHash, randomBytes } from 'node:crypto';
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { mkdir, rename, rm, unlink, writeFile } from 'node:fs/promises';
+import { test } from 'node:test';
+import { RawConnection, requestBytes } from '../support/raw-http.ts';
+import { waitFor } from '../support/wait.ts';
+import type { Contract } from './target.ts';
+
+/** Long enough that a copy of it can be caught in the middle. */
+const LONG_BYTES = 48 * 1024 * 1024;
+
+export function put(body: string | Buffer, headers: readonly string[] = []) {
+  return { method: 'PUT', body: Buffer.from(body), headers };
+}
+
+export function afterwardsFacts(contract: () => Contract): void {
+  const head = async (key: string, index = 0): Promise<string> => {
+    const answer = await contract().s3(key, { method: 'HEAD' }, index);
+    return answer.header('etag') ?? answer.status;
+  };
+
+  test('PUT of no bytes makes an empty file', async () => {
+    const c = contract();
+    await c.s3(c.key('after/none'), put('x'));
+    const answer = await c.s3(c.key('after/none'), put(''));
+    assert.equal(answer.header('etag'), createHash('md5').update('').digest('hex'));
+    assert.equal(statSync(`${c.dir}/after/none`).size, 0);
+    assert.match(await head(c.key('after/none')), /^\(len:0, /);
+  });
+
+  test('a file whose PUT was cut is missing until it is written again, at any worker', async () => {
+    const c = contract();
+    await c.s3(c.key('after/cut'), put('whole before'));
+    const { host, s3Port } = c.worker(0);
+    const connection = await RawConnection.open(host, s3Port);
+    const text = requestBytes({ method: 'PUT', target: c.key('after/cut') }).toString('latin1');
+    connection.send(text.replace('\r\n\r\n', '\r\nContent-Length: 100000\r\n\r\n'));
+    connection.send(Buffer.alloc(50_000, 'q'));
+    const size = (): number => statSync(`${c.dir}/after/cut`).size;
+    await waitFor('the old content to be gone', () => size() !== 12 && size() > 0);
+    connection.destroy();
+    for (const worker of [0, 1]) assert.match(await head(c.key('after/cut'), worker), /^404/);
+    assert.equal((await c.s3(c.key('after/cut'), put('again'), 1)).status, '200 OK');
+    for (const worker of [0, 1]) assert.match(await head(c.key('after/cut'), worker), /^\(len:5, /);
+    assert.equal((await c.s3Owner(c.key('after/cut'))).body.toString(), 'again');
+  });
+
+  test('making a directory of the name of a file is a 200 and makes all look again', async () => {
+    const c = contract();
+    await mkdir(`${c.dir}/again`);
+    for (let i = 0; i < 6; i += 1) {
+      const key = c.key(`again/${i}`);
+      await c.s3(key, put('old'));
+      assert.equal((await c.s3Owner(key)).body.toString(), 'old');
+      await writeFile(`${c.dir}/.new`, `newer ${i}`);
+      await rename(`${c.dir}/.new`, `${c.dir}/again/${i}`);
+      assert.equal((await c.s3Owner(key)).body.toString(), 'old');
+      const answer = await c.s3(`${key}/`, put(''), i % c.target.info.workers.length);
+      assert.equal(answer.status, '200 OK');
+      for (let worker = 0; worker < c.target.info.workers.length; worker += 1) {
+        assert.match(await head(key, worker), /^\(len:7, /);
+      }
+      assert.equal((await c.s3Owner(key)).body.toString(), `newer ${i}`);
+      assert.equal(readFileSync(`${c.dir}/again/${i}`, 'utf8'), `newer ${i}`);
+    }
+  });
+
+  test('DELETE of what is gone already makes all look again', async () => {
+    const c = contract();
+    await c.s3(c.key('after/gone'), put('1'));
+    assert.match(await head(c.key('after/gone')), /^\(len:1, /);
+    await unlink(`${c.dir}/after/gone`);
+    assert.match(await head(c.key('after/gone')), /^\(len:1, /);
+    await c.s3(c.key('after/gone'), { method: 'DELETE' });
+    for (const worker of [0, 1]) assert.match(await head(c.key('after/gone'), worker), /^404/);
+  });
+
+  test('DELETE of a directory goes by what the under store holds, not by a listing', async () => {
+    const c = contract();
+    const list = (name: string) => c.http(`/v1/files?path=${c.path(name)}`);
+    await mkdir(`${c.dir}/was-full`);
+    await writeFile(`${c.dir}/was-full/f`, '1');
+    await mkdir(`${c.dir}/was-empty`);
+    await list('was-full');
+    await list('was-empty');
+    await unlink(`${c.dir}/was-full/f`);
+    await writeFile(`${c.dir}/was-empty/f`, '1');
+    for (const name of ['was-full', 'was-empty']) {
+      await c.s3(c.key(name), { method: 'DELETE' });
+    }
+    assert.equal(existsSync(`${c.dir}/was-full`), false);
+    assert.deepEqual(readdirSync(`${c.dir}/was-empty`), ['f']);
+    assert.match(await head(`${c.key('was-full')}/`), /^404/);
+    assert.match(await head(`${c.key('was-empty')}/`), /^200/);
+  });
+
+  test('DELETE with a slash at its end deletes a file all the same', async () => {
+    const c = contract();
+    await c.s3(c.key('after/slash'), put('1'));
+    await c.s3(`${c.key('after/slash')}/`, { method: 'DELETE' });
+    assert.equal(existsSync(`${c.dir}/after/slash`), false);
+  });
+
+  test('a bucket is made behind a 500, and deleted when it is empty', async () => {
+    const c = contract();
+    const bucket = `${c.bucket}-made`;
+    const dir = `${c.target.dataDir}/${bucket}`;
+    assert.equal((await c.s3(`/${bucket}`, put(''))).status, '500 Internal Server Error');
+    assert.ok(statSync(dir).isDirectory());
+    await c.s3(`/${bucket}/f`, put('1'));
+    for (const isThere of [true, false]) {
+      assert.equal((await c.s3(`/${bucket}`, { method: 'DELETE' })).status, '204 No Content');
+      assert.equal(existsSync(dir), isThere);
+      await rm(`${dir}/f`, { force: true });
+    }
+  });
+
+  test('what stands in the way of a PUT stays and stays visible', async () => {
+    const c = contract();
+    await mkdir(`${c.dir}/after/way`, { recursive: true });
+    await c.s3(c.key('after/file'), put('1'));
+    assert.match((await c.s3(c.key('after/way'), put('x'))).status, /^500/);
+    assert.match((await c.s3(c.key('after/file/x'), put('x'))).status, /^500/);
+    assert.ok(statSync(`${c.dir}/after/way`).isDirectory());
+    assert.match(await head(c.key('after/file')), /^\(len:1, /);
+  });
+
+  test('files directly under the root are reached through any bucket and ".."', async () => {
+    const c = contract();
+    const name = `${c.bucket}-root-file`;
+    const key = `/${c.bucket}/../${name}`;
+    const path = `${c.target.dataDir}/${name}`;
+    try {
+      assert.equal((await c.s3(key, put('first'))).status, '200 OK');
+      assert.equal(readFileSync(path, 'utf8'), 'first');
+      assert.match(await head(key), /^\(len:5, /);
+      assert.equal((await c.s3Owner(key)).body.toString(), 'first');
+      await writeFile(path, 'second!');
+      await c.s3(`${key}/`, put(''));
+      assert.match(await head(key), /^\(len:7, /);
+      const copy = put('', [`x-amz-copy-source: ${key}`]);
+      assert.equal((await c.s3(c.key('after/root-copy'), copy)).status, '200 OK');
+      assert.equal(readFileSync(`${c.dir}/after/root-copy`, 'utf8'), 'second!');
+      await c.s3(key, { method: 'DELETE' });
+      assert.equal(existsSync(path), false);
+    } finally {
+      await rm(path, { force: true });
+    }
+  });
+
+  test('a copy hides its target while it runs, and outlives its client', async () => {
+    const c = contract();
+    await mkdir(`${c.dir}/long`);
+    await writeFile(`${c.dir}/long/from`, randomBytes(LONG_BYTES));
+    const source = `x-amz-copy-source: /${c.bucket}/long/from`;
+    for (const leaves of [false, true]) {
+      await c.s3(c.key('long/to'), put('old'));
+      const { host, s3Port } = c.worker(0);
+      const connection = await RawConnection.open(host, s3Port);
+      const request = { method: 'PUT', target: c.key('long/to'), body: Buffer.alloc(0) };
+      connection.send(requestBytes({ ...request, headers: [source] }));
+      const size = (): number => statSync(`${c.dir}/long/to`).size;
+      await waitFor('the copy to begin', () => size() !== 3);
+      if (leaves) connection.destroy();
+      const seen = new Set<string>();
+      await waitFor('the copy to end', async () => {
+        const told = await head(c.key('long/to'), 1);
+        seen.add(told.replace(/, .*/, ''));
+        return told.startsWith(`(len:${LONG_BYTES},`);
+      });
+      const known = ['404 Not Found', '(len:3', `(len:${LONG_BYTES}`];
+      for (const told of seen) assert.ok(known.includes(told), told);
+      if (!leaves) assert.equal((await connection.response())?.status, '200 OK');
+      connection.destroy();
+      assert.equal(size(), LONG_BYTES);
+    }
+  });
+}

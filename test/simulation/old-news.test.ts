@@ -1,0 +1,170 @@
+/**
+ * Answers that overtake each other, one by one: what the cluster said first must not undo what it
+ * said later. The simulation finds these, too, but only with luck in its seeds.
+ */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { ManualClock } from '../../src/base/clock.ts';
+import type { ByteString } from '../../src/base/byte-string.ts';
+import { MemoryTier, Slab } from '../../src/cache/index.ts';
+import { Core, Counters, ROOT_INODE } from '../../src/vfs/index.ts';
+import type {
+  Attributes,
+  CoreReplies,
+  HandleId,
+  Job,
+  JobId,
+  RequestId,
+  StatusMessage,
+} from '../../src/vfs/index.ts';
+
+const NAME = 'f' as ByteString;
+const TTL_MS = 1000;
+const [OLD, NEW] = [1, 2].map((mtimeMs): StatusMessage => {
+  return { kind: 'file', lengthBytes: 10, mtimeMs, mode: undefined, contentHash: undefined };
+}) as [StatusMessage, StatusMessage];
+
+/** Answers as text, and what of them is needed again. */
+class Answers implements CoreReplies {
+  readonly #texts = new Map<RequestId, string>();
+  attributesOf = new Map<RequestId, Attributes>();
+  handleOf = new Map<RequestId, HandleId>();
+
+  of(request: number): string | undefined {
+    return this.#texts.get(request as RequestId);
+  }
+
+  #note(request: RequestId, text: string): void {
+    assert.ok(!this.#texts.has(request), 'answered twice');
+    this.#texts.set(request, text);
+  }
+
+  error(request: RequestId, code: string): void {
+    this.#note(request, code);
+  }
+  entry(request: RequestId, attributes: Attributes, attrTtlMs: number): void {
+    this.attributesOf.set(request, { ...attributes });
+    this.#note(request, `version ${attributes.mtimeMs} for ${attrTtlMs} ms`);
+  }
+  negativeEntry(request: RequestId): void {
+    this.#note(request, 'absent');
+  }
+  attributes(request: RequestId, attributes: Attributes, ttlMs: number): void {
+    this.#note(request, `version ${attributes.mtimeMs} for ${ttlMs} ms`);
+  }
+  opened(request: RequestId, handle: HandleId): void {
+    this.handleOf.set(request, handle);
+    this.#note(request, 'opened');
+  }
+  openedDirectory(request: RequestId, handle: HandleId): void {
+    this.handleOf.set(request, handle);
+    this.#note(request, 'opened');
+  }
+  data(request: RequestId): void {
+    this.#note(request, 'data');
+  }
+  entries(request: RequestId): void {
+    this.#note(request, 'entries');
+  }
+  attributeValue(request: RequestId): void {
+    this.#note(request, 'value');
+  }
+  offset(request: RequestId): void {
+    this.#note(request, 'offset');
+  }
+  ok(request: RequestId): void {
+    this.#note(request, 'ok');
+  }
+}
+
+function setUp() {
+  const clock = new ManualClock();
+  const jobs: Exclude<Job, { kind: 'cancel' }>[] = [];
+  const answers = new Answers();
+  const slab = new Slab({ slotBytes: 64, slotCount: 16 });
+  const core = new Core({
+    options: {
+      incarnation: 1,
+      attrTimeoutMs: TTL_MS,
+      entryTimeoutMs: TTL_MS,
+      negativeTimeoutMs: TTL_MS,
+      requestTimeoutMs: 60_000,
+      readAheadBytes: 0,
+      handlesMax: 10,
+      inodesMax: 100,
+      listingEntriesMax: 100,
+      provesAbsence: () => true,
+    },
+    clock,
+    wallMs: 0,
+    counters: new Counters(),
+    tier: new MemoryTier(slab, 64),
+    replies: answers,
+    effects: {
+      submit: (job) => void (job.kind !== 'cancel' && jobs.push(job)),
+      invalidateInode: () => undefined,
+      invalidateEntry: () => undefined,
+      report: () => undefined,
+    },
+  });
+  /** The newest job of the kind that is still unanswered. */
+  const take = (kind: Job['kind']): JobId => {
+    const index = jobs.findLastIndex((job) => job.kind === kind);
+    assert.ok(index >= 0, `no ${kind} was asked for`);
+    return (jobs.splice(index, 1)[0] as { id: JobId }).id;
+  };
+  const lookup = (request: number): void => {
+    core.lookup(request as RequestId, ROOT_INODE, NAME);
+  };
+  const listed = (id: JobId, status: StatusMessage): void => {
+    const batch = { names: [NAME], statuses: [status] };
+    core.deliver({ kind: 'listed', id, batch, isLast: true });
+  };
+  return { clock, core, answers, take, lookup, listed };
+}
+
+test('a late "not found" does not undo what was seen after it was asked', () => {
+  const { clock, core, answers, take, lookup, listed } = setUp();
+  // Asked first, answered last.
+  lookup(1);
+  const early = take('stat');
+  clock.advance(10);
+  core.opendir(2 as RequestId, ROOT_INODE);
+  listed(take('list'), NEW);
+  lookup(3);
+  assert.equal(answers.of(3), `version 2 for ${TTL_MS} ms`);
+  clock.advance(10);
+  core.deliver({ kind: 'failed', id: early, code: 'not-found', reason: 'No such file' });
+  assert.equal(answers.of(1), `version 2 for ${TTL_MS - 10} ms`);
+  lookup(5);
+  assert.equal(answers.of(5), `version 2 for ${TTL_MS - 10} ms`);
+  // Asked later than the sighting, it is believed.
+  clock.advance(TTL_MS);
+  lookup(7);
+  core.deliver({ kind: 'failed', id: take('stat'), code: 'not-found', reason: 'No such file' });
+  assert.equal(answers.of(7), 'absent');
+});
+
+test('a version that was found gone is not brought back by a listing asked for before', () => {
+  const { clock, core, answers, take, lookup, listed } = setUp();
+  lookup(1);
+  core.deliver({ kind: 'status', id: take('stat'), status: OLD });
+  const ino = answers.attributesOf.get(1 as RequestId)?.ino;
+  assert.ok(ino !== undefined);
+  clock.advance(10);
+  core.opendir(3 as RequestId, ROOT_INODE);
+  const listing = take('list');
+  clock.advance(10);
+  core.open(5 as RequestId, ino, false);
+  const handle = answers.handleOf.get(5 as RequestId);
+  assert.ok(handle !== undefined);
+  core.read(7 as RequestId, handle, 0, 10);
+  core.deliver({ kind: 'failed', id: take('fetch'), code: 'stale', reason: 'Another version' });
+  assert.equal(answers.of(7), 'stale');
+  listed(listing, OLD);
+  // The listing has seen what was gone later: the cluster is asked again.
+  core.getattr(9 as RequestId, ino);
+  assert.equal(answers.of(9), undefined);
+  core.deliver({ kind: 'status', id: take('stat'), status: NEW });
+  assert.equal(answers.of(9), `version 2 for ${TTL_MS} ms`);
+});
