@@ -25,8 +25,8 @@ export interface StagingFile {
   truncate(lengthBytes: number): StagingError | undefined;
   /** Closes and deletes it. */
   remove(): void;
-  /** Closes it; it is somebody else's from here on. */
-  handOver(): void;
+  /** Closes it; it is somebody else's from here on, with so many bytes of the budget. */
+  handOver(lengthBytes: number): void;
 }
 
 export interface StagingArea {
@@ -34,6 +34,8 @@ export interface StagingArea {
   /** Whether so many more bytes may be held; they then are, until given back. */
   reserve(lengthBytes: number): boolean;
   giveBack(lengthBytes: number): void;
+  /** A file that was handed over is gone. */
+  released(name: string): void;
 }
 
 /** A write that found the disk full, or beyond a quota or the largest file of it. */
@@ -54,6 +56,7 @@ export interface StagingOptions {
 
 export class StagingDirectory implements StagingArea {
   readonly #options: StagingOptions;
+  readonly #handedOver = new Map<string, number>();
   #heldBytes = 0;
   #last = 0;
 
@@ -71,7 +74,10 @@ export class StagingDirectory implements StagingArea {
     try {
       const path = join(this.#options.directory, name);
       const fd = openSync(path, 'wx+', 0o600);
-      return new DiskFile(name, path, fd, this.#options.onError);
+      const handOver = (lengthBytes: number): void => {
+        this.#handedOver.set(name, lengthBytes);
+      };
+      return new DiskFile({ name, path, fd, handOver, onError: this.#options.onError });
     } catch (error) {
       this.#options.onError(error);
       return errorOf(error);
@@ -87,6 +93,11 @@ export class StagingDirectory implements StagingArea {
   giveBack(lengthBytes: number): void {
     this.#heldBytes -= lengthBytes;
   }
+
+  released(name: string): void {
+    this.giveBack(this.#handedOver.get(name) ?? 0);
+    this.#handedOver.delete(name);
+  }
 }
 
 /** Of a mount that cannot be written to. */
@@ -94,19 +105,30 @@ export const NO_STAGING: StagingArea = {
   create: () => 'io',
   reserve: () => false,
   giveBack: () => undefined,
+  released: () => undefined,
 };
+
+interface DiskFileParts {
+  readonly name: string;
+  readonly path: string;
+  readonly fd: number;
+  readonly handOver: (lengthBytes: number) => void;
+  readonly onError: (error: unknown) => void;
+}
 
 class DiskFile implements StagingFile {
   readonly name: string;
   readonly #path: string;
   readonly #fd: number;
+  readonly #handOver: (lengthBytes: number) => void;
   readonly #onError: (error: unknown) => void;
 
-  constructor(name: string, path: string, fd: number, onError: (error: unknown) => void) {
-    this.name = name;
-    this.#path = path;
-    this.#fd = fd;
-    this.#onError = onError;
+  constructor(parts: DiskFileParts) {
+    this.name = parts.name;
+    this.#path = parts.path;
+    this.#fd = parts.fd;
+    this.#handOver = parts.handOver;
+    this.#onError = parts.onError;
   }
 
   write(data: Uint8Array, offset: number): StagingError | undefined {
@@ -141,8 +163,9 @@ class DiskFile implements StagingFile {
     this.#attempt(() => unlinkSync(this.#path));
   }
 
-  handOver(): void {
+  handOver(lengthBytes: number): void {
     closeSync(this.#fd);
+    this.#handOver(lengthBytes);
   }
 
   #attempt(act: () => void): StagingError | undefined {

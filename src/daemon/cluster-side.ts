@@ -41,7 +41,7 @@ export interface ClusterSideParts {
 }
 
 /** The client owns what it was built from: closing it closes all. */
-export async function startClusterSide(parts: ClusterSideParts): Promise<ClusterClient> {
+export async function startClusterSide(parts: ClusterSideParts): Promise<RoutedClient> {
   const { config, logger } = parts;
   const events: ClusterEvents = {
     ...parts.events,

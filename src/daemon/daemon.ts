@@ -16,6 +16,7 @@ import {
 } from '../telemetry/index.ts';
 import type { HealthReport, ProcessLogger, TelemetryServer } from '../telemetry/index.ts';
 import { Counters, LATENCY_BUCKETS_MS, OPERATIONS } from '../vfs/index.ts';
+import type { ClusterStore } from '../store/index.ts';
 import type { JobResult } from '../vfs/index.ts';
 import { startAdminServer } from './admin-server.ts';
 import { startClusterSide } from './cluster-side.ts';
@@ -24,17 +25,21 @@ import type { FromDaemon, StartDaemon } from './ipc.ts';
 import { JobRunner } from './job-runner.ts';
 import { KernelHost } from './kernel-host.ts';
 import type { KernelHostParts } from './kernel-host.ts';
-import { plainFiles } from './plain-files.ts';
+import { openNameSpace } from './name-space.ts';
 import { adminSocketPath, makeDirectory, mountDirectory, removeState } from './state-dir.ts';
 
 /** A kernel thread that does not turn for so long is stuck: its longest work is milliseconds. */
 const HEARTBEAT_AGE_MAX_MS = 10_000;
 /** How long the answers of jobs under way are waited for at the end. */
+/** Longer, the journal is left to the next mount. */
+const STORE_CLOSE_TIMEOUT_MS = 60_000;
 const CLOSE_TIMEOUT_MS = 3_000;
 
 /** Either driver's side of the kernel, as the daemon drives it. */
 export interface KernelSide {
   deliver(result: JobResult): void;
+  /** A staging file that was handed over is gone: its room is free again. */
+  stagingReleased(name: string): void;
   stop(): void;
   ping(): void;
 }
@@ -52,6 +57,7 @@ export class Daemon {
   readonly #heartbeat: HeartbeatWatch;
   #negotiated: Negotiated | undefined;
   #cluster: ClusterClient | undefined;
+  #store: ClusterStore | undefined;
   #kernel: KernelSide | undefined;
   #telemetry: TelemetryServer | undefined;
   #runner: JobRunner | undefined;
@@ -111,11 +117,19 @@ export class Daemon {
       operation: (name, outcome) => this.#counters.operation(name, outcome),
       get: (name) => this.#counters.get(name),
     });
+    const names = await openNameSpace({
+      config,
+      client,
+      writer: client.writer,
+      logger: this.#logger,
+      onStagingReleased: (name) => this.#kernel?.stagingReleased(name),
+    });
+    this.#store = names.writes;
     const slab = this.#createSlab();
     const runner = new JobRunner({
       client,
-      files: plainFiles(client),
-      writes: undefined,
+      files: names.files,
+      writes: names.writes,
       slab,
       pageSizeBytes: config.pageSizeBytes,
       requestTimeoutMs: config.requestTimeoutMs,
@@ -239,6 +253,7 @@ export class Daemon {
         readAheadBytes: figures.get('readAheadBytes'),
         wastedBytes: figures.get('wastedBytes'),
       },
+      writes: this.#store?.backlog(),
       inodes: {
         known: figures.get('inodes'),
         openHandles: figures.get('openFiles') + figures.get('openDirectories'),
@@ -262,6 +277,25 @@ export class Daemon {
     this.#kernel?.stop();
   }
 
+  /** What was acknowledged and is not in the cluster yet stays in the journal for the next mount. */
+  async #closeStore(): Promise<void> {
+    const store = this.#store;
+    if (store === undefined) return;
+    const { signal } = new AbortController();
+    try {
+      await store.close({ signal, deadlineMs: performance.now() + STORE_CLOSE_TIMEOUT_MS });
+    } catch (error) {
+      this.#logger.error({ error }, 'The journal could not be closed');
+    }
+    const { uploadsPending, attributesPending } = store.backlog();
+    if (uploadsPending + attributesPending > 0) {
+      this.#logger.warn(
+        { uploadsPending, attributesPending },
+        'Not everything is in the cluster yet; the next mount here goes on with it',
+      );
+    }
+  }
+
   async #ended(reason: 'unmounted' | 'stopped' | Error): Promise<void> {
     if (this.#isEnding) return;
     this.#isEnding = true;
@@ -269,6 +303,7 @@ export class Daemon {
     if (isClean) this.#logger.info({ reason }, 'The mount has ended');
     else this.#logger.error({ error: reason }, 'The kernel thread crashed');
     if (reason === 'unmounted') this.#send({ kind: 'unmounted' });
+    await this.#closeStore();
     this.#runner?.close();
     const closing = Promise.allSettled([this.#telemetry?.close(), this.#cluster?.close()]);
     const late = new Promise((resolve) => setTimeout(resolve, CLOSE_TIMEOUT_MS).unref());

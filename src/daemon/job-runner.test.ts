@@ -7,6 +7,7 @@ import type { CallContext, ClusterClient, ClusterErrorCode, FileStatus } from '.
 import type { ByteSink } from '../cluster/index.ts';
 import type { FsErrorCode, Job, JobId, JobResult } from '../vfs/index.ts';
 import { JobRunner } from './job-runner.ts';
+import type { JobRunnerParts } from './job-runner.ts';
 
 const PAGE = 64;
 const PATH = '/f' as ByteString;
@@ -31,12 +32,25 @@ function clientOf(script: Script): ClusterClient {
   };
 }
 
+function filesOf(client: ClusterClient): JobRunnerParts['files'] {
+  const nodeOf = ({ type, mode: _, ...rest }: FileStatus) => ({ ...rest, kind: type, posix: {} });
+  return {
+    stat: async (path, context) => nodeOf(await client.stat(path, context)),
+    async *list(path, context) {
+      for await (const statuses of client.list(path, context)) yield statuses.map(nodeOf);
+    },
+    read: async (request, sink, context) => await client.read(request, sink, context),
+  };
+}
+
 function setUp(script: Script) {
   const results: JobResult[] = [];
   const slab = new Slab({ slotBytes: 16, slotCount: 32 });
   let onResult = (): void => {};
   const runner = new JobRunner({
     client: clientOf(script),
+    files: filesOf(clientOf(script)),
+    writes: undefined,
     slab,
     pageSizeBytes: PAGE,
     requestTimeoutMs: 1000,

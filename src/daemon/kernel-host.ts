@@ -97,6 +97,10 @@ export class KernelHost {
     this.#send({ kind: 'result', result });
   }
 
+  stagingReleased(name: string): void {
+    this.#send({ kind: 'staging-released', name });
+  }
+
   /** Answers what waits and ends the loop; `onEnded` follows. */
   stop(): void {
     this.#send({ kind: 'stop' });

@@ -11,6 +11,7 @@ import { fileAttrOf, fileTypeBits } from './presentation.ts';
 
 /** Linux numbers, written down by hand; the compiler asks for every code. */
 const ERRNOS: Record<FsErrorCode, number> = {
+  'not-permitted': 1,
   'not-found': 2,
   interrupted: 4,
   io: 5,
@@ -26,6 +27,7 @@ const ERRNOS: Record<FsErrorCode, number> = {
   limit: 23,
   'read-only': 30,
   range: 34,
+  'too-large': 27,
   'no-space': 28,
   'name-too-long': 36,
   'not-empty': 39,
@@ -48,7 +50,8 @@ test('every error of the core has its errno', () => {
 test('attributes are shown with the configured owner, and the mode that is known', () => {
   const presentation = { uid: 7, gid: 8, fileMode: 0o640, dirMode: 0o751 };
   const shown = (kind: 'file' | 'directory', mode: number | undefined) => {
-    const attributes = { ino: ROOT_INODE, kind, lengthBytes: 513, mtimeMs: 1234.5, mode };
+    const rest = { posix: undefined, touchedMs: 0, isUnlinked: false };
+    const attributes = { ino: ROOT_INODE, kind, lengthBytes: 513, mtimeMs: 1234.5, mode, ...rest };
     return fileAttrOf(attributes, presentation);
   };
   const file = shown('file', undefined);
@@ -69,7 +72,10 @@ function offered(flags: number, flags2: number, minor = 45): InitRequest {
 }
 
 test('nothing is accepted that the kernel did not offer', () => {
-  const { reply, negotiated } = negotiate(offered(0, 0xffff_ffff), { maxBackground: 1 });
+  const { reply, negotiated } = negotiate(offered(0, 0xffff_ffff), {
+    maxBackground: 1,
+    isReadOnly: true,
+  });
   assert.equal(reply.flags, 0);
   assert.equal(reply.flags2, 0, 'without INIT_EXT there is no second word');
   assert.deepEqual([reply.maxPages, reply.maxWrite], [0, 131_072]);
@@ -78,7 +84,7 @@ test('nothing is accepted that the kernel did not offer', () => {
 });
 
 test('a kernel that offers all is asked for large requests and for resending', () => {
-  const { reply, negotiated } = negotiate(offered(-1, -1), { maxBackground: 64 });
+  const { reply, negotiated } = negotiate(offered(-1, -1), { maxBackground: 64, isReadOnly: true });
   assert.ok((reply.flags & InitFlag.MAX_PAGES) !== 0);
   assert.ok((reply.flags & InitFlag.DO_READDIRPLUS) !== 0);
   assert.ok((reply.flags2 & InitFlag2.HAS_RESEND) !== 0);
@@ -88,9 +94,12 @@ test('a kernel that offers all is asked for large requests and for resending', (
 });
 
 test('the older of two minor versions is spoken', () => {
-  assert.equal(negotiate(offered(0, 0, 99), { maxBackground: 1 }).reply.minor, 45);
   assert.equal(
-    negotiate(offered(0, 0, 31), { maxBackground: 1 }).reply.minor,
+    negotiate(offered(0, 0, 99), { maxBackground: 1, isReadOnly: true }).reply.minor,
+    45,
+  );
+  assert.equal(
+    negotiate(offered(0, 0, 31), { maxBackground: 1, isReadOnly: true }).reply.minor,
     PROTOCOL_MINOR_OLDEST,
   );
 });

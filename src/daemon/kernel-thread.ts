@@ -7,6 +7,7 @@ import { receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { systemClock } from '../base/clock.ts';
 import { MemoryTier, Slab } from '../cache/index.ts';
 import { FuseChannel, runLoop } from '../fuse/device/index.ts';
+import { Poller, takeEventfd } from '../sys/index.ts';
 import { Core, Counters } from '../vfs/index.ts';
 import { coreOptionsOf } from './core-options.ts';
 import { KernelSession } from './kernel-session.ts';
@@ -17,6 +18,8 @@ import type { FromKernelThread, KernelThreadData, ToKernelThread } from './messa
 const TICK_BUSY_MS = 250;
 /** An idle mount need not wake up at all; the heartbeat asks by itself. */
 const TICK_IDLE_MS = 60_000;
+/** How long an unmount waits for what nobody closed properly. */
+const SAVE_REST_MS = 60_000;
 
 function main(data: KernelThreadData): void {
   const { port, config } = data;
@@ -39,13 +42,14 @@ function main(data: KernelThreadData): void {
     onNegotiated: (negotiated) => send({ kind: 'negotiated', negotiated }),
     onInternalError: reportInternal,
   });
+  const staging = stagingOf(config, data.incarnation, reportInternal);
   const core = new Core({
     options: coreOptionsOf(config, data.incarnation),
     clock: systemClock,
     wallMs: Date.now(),
     counters,
     tier: new MemoryTier(slab, config.pageSizeBytes),
-    staging: stagingOf(config, data.incarnation, reportInternal),
+    staging,
     replies: session,
     effects: {
       submit: (job) => send({ kind: 'job', job }),
@@ -59,36 +63,51 @@ function main(data: KernelThreadData): void {
 
   const handle = (message: ToKernelThread): void => {
     if (message.kind === 'result') core.deliver(message.result);
+    else if (message.kind === 'staging-released') staging.released(message.name);
     else {
       isStopped = true;
       core.shutdown();
     }
   };
+  const takeMessages = (): void => {
+    counters.add('heartbeats');
+    // Cleared first: what arrives from here on rings again.
+    Atomics.store(wakeFlag, 0, 0);
+    for (;;) {
+      const received = receiveMessageOnPort(port);
+      if (received === undefined) return;
+      try {
+        handle(received.message);
+      } catch (error) {
+        counters.add('internalErrors');
+        reportInternal(error);
+      }
+    }
+  };
   runLoop(channel, data.wakeFd, {
     request: (buffer, length) => session.handle(buffer, length),
-    wake: () => {
-      counters.add('heartbeats');
-      // Cleared first: what arrives from here on rings again.
-      Atomics.store(wakeFlag, 0, 0);
-      for (;;) {
-        const received = receiveMessageOnPort(port);
-        if (received === undefined) return;
-        try {
-          handle(received.message);
-        } catch (error) {
-          counters.add('internalErrors');
-          reportInternal(error);
-        }
-      }
-    },
+    wake: takeMessages,
     tick: () => {
       core.tick();
       return core.isBusy ? TICK_BUSY_MS : TICK_IDLE_MS;
     },
     isStopped: () => isStopped,
   });
+  saveRest(core, data.wakeFd, takeMessages);
   send({ kind: 'ended', reason: isStopped ? 'stopped' : 'unmounted' });
   port.close();
+}
+
+/** The mount is gone: what programs wrote and nobody waited for still goes to the cluster. */
+function saveRest(core: Core, wakeFd: number, takeMessages: () => void): void {
+  const poller = new Poller([wakeFd]);
+  const deadlineMs = performance.now() + SAVE_REST_MS;
+  while (core.saveAll() > 0 && performance.now() < deadlineMs) {
+    poller.wait(TICK_BUSY_MS);
+    if (!poller.isReady(0)) continue;
+    takeEventfd(wakeFd);
+    takeMessages();
+  }
 }
 
 main(workerData as KernelThreadData);

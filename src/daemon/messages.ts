@@ -8,6 +8,8 @@ import type { MessagePort } from 'node:worker_threads';
 
 export type ToKernelThread =
   | { readonly kind: 'result'; readonly result: JobResult }
+  /** A staging file that was handed over is gone. */
+  | { readonly kind: 'staging-released'; readonly name: string }
   /** Answer all that wait and end. */
   | { readonly kind: 'stop' };
 

@@ -5,6 +5,7 @@
  */
 import { systemClock } from '../base/clock.ts';
 import { MemoryTier } from '../cache/index.ts';
+import type { StagingArea } from '../cache/index.ts';
 import { NativeMount } from '../fuse/native/index.ts';
 import { Core } from '../vfs/index.ts';
 import type { Job } from '../vfs/index.ts';
@@ -36,13 +37,14 @@ export async function startNativeHost(parts: KernelSideParts): Promise<KernelSid
   // The kernel asks as soon as it is mounted, but results can only be delivered to what this
   // function returns.
   let earlyJobs: Job[] | undefined = [];
+  const staging = stagingOf(config, parts.incarnation, reportInternal);
   const core = new Core({
     options: coreOptionsOf(config, parts.incarnation),
     clock: systemClock,
     wallMs: Date.now(),
     counters,
     tier: new MemoryTier(parts.slab, config.pageSizeBytes),
-    staging: stagingOf(config, parts.incarnation, reportInternal),
+    staging,
     replies,
     effects: {
       // Not before the core is done with this event: a job may have its result at once.
@@ -92,13 +94,14 @@ export async function startNativeHost(parts: KernelSideParts): Promise<KernelSid
     earlyJobs = undefined;
     for (const job of jobs) parts.onJob(job);
   });
-  return new NativeHost(parts, core, mount, reportInternal);
+  return new NativeHost(parts, core, mount, staging, reportInternal);
 }
 
 class NativeHost implements KernelSide {
   readonly #parts: KernelSideParts;
   readonly #core: Core;
   readonly #mount: NativeMount;
+  readonly #staging: StagingArea;
   readonly #reportInternal: (error: unknown) => void;
   readonly #timers: NodeJS.Timeout[];
   #isStopping = false;
@@ -108,11 +111,13 @@ class NativeHost implements KernelSide {
     parts: KernelSideParts,
     core: Core,
     mount: NativeMount,
+    staging: StagingArea,
     reportInternal: (error: unknown) => void,
   ) {
     this.#parts = parts;
     this.#core = core;
     this.#mount = mount;
+    this.#staging = staging;
     this.#reportInternal = reportInternal;
     this.#timers = [
       setInterval(() => this.#guarded(() => core.tick()), TICK_MS).unref(),
@@ -122,6 +127,10 @@ class NativeHost implements KernelSide {
 
   deliver(result: Parameters<KernelSide['deliver']>[0]): void {
     if (!this.#hasEnded) this.#guarded(() => this.#core.deliver(result));
+  }
+
+  stagingReleased(name: string): void {
+    this.#staging.released(name);
   }
 
   /** Whoever can ask finds the loop turning. */

@@ -517,6 +517,11 @@ export class Core {
     this.#context.pending.failAll('shutting-down');
   }
 
+  /** Saves what nobody has saved yet; how many files are left to be. */
+  saveAll(): number {
+    return this.#writer.saveAll();
+  }
+
   /** Writes the gauges where other threads read them. */
   publish(): void {
     const { counters, tier, inodes } = this.#context;

@@ -29,7 +29,7 @@ test('parts add up in order, a name told twice counts once', () => {
   );
   assert.equal(listing.find('b' as ByteString)?.lengthBytes, 0, 'as it came first');
   assert.equal(listing.find('nobody' as ByteString), undefined);
-  assert.equal(listing.status(3).lengthBytes, 2);
+  assert.equal(listing.status(3)?.lengthBytes, 2);
 });
 
 test('who waits is called once for the next news, and not after taking the wish back', () => {

@@ -235,7 +235,6 @@ export class StagedFile {
 
   /** The file's bytes are the store's from here on; the budget stays used until it gives them back. */
   handOver(): void {
-    this.#area.giveBack(this.#extents.totalBytes);
-    this.#file.handOver();
+    this.#file.handOver(this.#extents.totalBytes);
   }
 }

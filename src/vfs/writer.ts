@@ -314,6 +314,18 @@ export class Writer {
     this.#unsaved.set(inode, { delayMs, retryMs: this.#context.clock.nowMs() + delayMs });
   }
 
+  /** Begins to save all that is not; how many files are not saved yet. */
+  saveAll(): number {
+    let count = 0;
+    for (const inode of this.#context.inodes.all()) {
+      const { staged } = inode;
+      if (staged === undefined || inode.isUnlinked) continue;
+      count++;
+      if (!staged.isUploading) this.#upload(inode, staged);
+    }
+    return count;
+  }
+
   tick(): void {
     const nowMs = this.#context.clock.nowMs();
     for (const [inode, { retryMs }] of this.#unsaved) {

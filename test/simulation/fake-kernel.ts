@@ -37,6 +37,8 @@ import type {
 import { isVersion, namesUnder, parentOf, ROOT } from './world.ts';
 import type { World } from './world.ts';
 
+const READ_ONLY = { wantsWrite: false, truncates: false };
+
 const XATTRS = ['user.alluxio.worker', 'user.alluxio.ufs_path', 'user.alluxio.cached'];
 const REQUESTS_MAX = 40;
 
@@ -202,7 +204,7 @@ export class FakeKernel implements CoreReplies {
 
   open(known: Known, wantsWrite: boolean): RequestId {
     return this.#send({ kind: 'open', known, wantsWrite }, known, (core, id) => {
-      core.open(id, known.ino, wantsWrite);
+      core.open(id, known.ino, { wantsWrite, truncates: false });
     });
   }
 
@@ -323,8 +325,8 @@ export class FakeKernel implements CoreReplies {
     if (kind === 0) send('bad-handle', (core, id) => core.read(id, never, 0, 10));
     else if (kind === 1) send('stale', (core, id) => core.read(id, 5 as HandleId, 0, 10));
     else if (kind === 2) send('stale', (core, id) => core.getattr(id, gone));
-    else if (kind === 3) send('stale', (core, id) => core.open(id, gone, false));
-    else if (kind === 4) send('is-a-directory', (core, id) => core.open(id, ROOT_INODE, false));
+    else if (kind === 3) send('stale', (core, id) => core.open(id, gone, READ_ONLY));
+    else if (kind === 4) send('is-a-directory', (core, id) => core.open(id, ROOT_INODE, READ_ONLY));
     else if (kind === 5) send('read-only', (core, id) => core.access(id, ROOT_INODE, true));
     else if (kind === 6) {
       const name = 'x'.repeat(256) as ByteString;
@@ -514,6 +516,14 @@ export class FakeKernel implements CoreReplies {
       requests: 0,
     });
     assert.ok(this.#handles.size <= this.#options.handlesMax, 'more handles than allowed');
+  }
+
+  created(): void {
+    assert.fail('a read-only core has made a file');
+  }
+
+  written(): void {
+    assert.fail('a read-only core has written');
   }
 
   openedDirectory(id: RequestId, handle: HandleId): void {

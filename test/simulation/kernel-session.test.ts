@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ManualClock } from '../../src/base/clock.ts';
 import { Random } from '../../src/base/random.ts';
-import { MemoryTier, Slab } from '../../src/cache/index.ts';
+import { MemoryTier, NO_STAGING, Slab } from '../../src/cache/index.ts';
 import type { MountConfig } from '../../src/config/index.ts';
 import { KernelSession } from '../../src/daemon/kernel-session.ts';
 import type { FuseChannel } from '../../src/fuse/device/index.ts';
@@ -61,6 +61,9 @@ function setUp(random: Random) {
   const core = new Core({
     options: {
       incarnation: 1,
+      isReadOnly: true,
+      isWriteBack: false,
+      defaults: { uid: 0, gid: 0, fileMode: 0o644, dirMode: 0o755 },
       attrTimeoutMs: 50,
       entryTimeoutMs: 50,
       negativeTimeoutMs: 50,
@@ -75,6 +78,7 @@ function setUp(random: Random) {
     wallMs: 0,
     counters,
     tier: new MemoryTier(slab, 256),
+    staging: NO_STAGING,
     replies: session,
     effects: {
       submit: (job) => cluster.submit(job, random),

@@ -6,7 +6,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ManualClock } from '../../src/base/clock.ts';
 import type { ByteString } from '../../src/base/byte-string.ts';
-import { MemoryTier, Slab } from '../../src/cache/index.ts';
+import { MemoryTier, NO_STAGING, Slab } from '../../src/cache/index.ts';
 import { Core, Counters, ROOT_INODE } from '../../src/vfs/index.ts';
 import type {
   Attributes,
@@ -56,6 +56,12 @@ class Answers implements CoreReplies {
     this.handleOf.set(request, handle);
     this.#note(request, 'opened');
   }
+  created(): void {
+    assert.fail('a read-only core has made a file');
+  }
+  written(): void {
+    assert.fail('a read-only core has written');
+  }
   openedDirectory(request: RequestId, handle: HandleId): void {
     this.handleOf.set(request, handle);
     this.#note(request, 'opened');
@@ -85,6 +91,9 @@ function setUp() {
   const core = new Core({
     options: {
       incarnation: 1,
+      isReadOnly: true,
+      isWriteBack: false,
+      defaults: { uid: 0, gid: 0, fileMode: 0o644, dirMode: 0o755 },
       attrTimeoutMs: TTL_MS,
       entryTimeoutMs: TTL_MS,
       negativeTimeoutMs: TTL_MS,
@@ -99,6 +108,7 @@ function setUp() {
     wallMs: 0,
     counters: new Counters(),
     tier: new MemoryTier(slab, 64),
+    staging: NO_STAGING,
     replies: answers,
     effects: {
       submit: (job) => void (job.kind !== 'cancel' && jobs.push(job)),
@@ -155,7 +165,7 @@ test('a version that was found gone is not brought back by a listing asked for b
   core.opendir(3 as RequestId, ROOT_INODE);
   const listing = take('list');
   clock.advance(10);
-  core.open(5 as RequestId, ino, false);
+  core.open(5 as RequestId, ino, { wantsWrite: false, truncates: false });
   const handle = answers.handleOf.get(5 as RequestId);
   assert.ok(handle !== undefined);
   core.read(7 as RequestId, handle, 0, 10);

@@ -4,7 +4,7 @@ import { ManualClock } from '../../src/base/clock.ts';
 import { joinPath } from '../../src/base/byte-string.ts';
 import type { ByteString } from '../../src/base/byte-string.ts';
 import { Random } from '../../src/base/random.ts';
-import { MemoryTier, Slab } from '../../src/cache/index.ts';
+import { MemoryTier, NO_STAGING, Slab } from '../../src/cache/index.ts';
 import { Core, Counters } from '../../src/vfs/index.ts';
 import type { CoreOptions } from '../../src/vfs/index.ts';
 import { FakeCluster } from './fake-cluster.ts';
@@ -39,6 +39,9 @@ export class Simulation {
     const random = this.#random;
     this.#options = {
       incarnation: random.between(1, 3),
+      isReadOnly: true,
+      isWriteBack: false,
+      defaults: { uid: 0, gid: 0, fileMode: 0o644, dirMode: 0o755 },
       attrTimeoutMs: random.pick([0, 50, 400]),
       entryTimeoutMs: random.pick([0, 50, 400]),
       negativeTimeoutMs: random.pick([0, 30, 300]),
@@ -69,6 +72,7 @@ export class Simulation {
       wallMs: 0,
       counters: new Counters(),
       tier: this.#tier,
+      staging: NO_STAGING,
       replies: this.#kernel,
       effects: {
         submit: (job) => {

@@ -65,7 +65,7 @@ export class MemoryStaging implements StagingArea {
         return undefined;
       },
       remove: () => void files.delete(name),
-      handOver: () => undefined,
+      handOver: () => assert.fail('nothing is handed over here'),
     };
   }
 
@@ -73,6 +73,10 @@ export class MemoryStaging implements StagingArea {
     if (this.heldBytes + lengthBytes > this.#limitBytes) return false;
     this.heldBytes += lengthBytes;
     return true;
+  }
+
+  released(): void {
+    assert.fail('nothing is handed over here');
   }
 
   giveBack(lengthBytes: number): void {

@@ -1,0 +1,68 @@
+/** The name space that a mount shows: over the cluster, what programs set beside it and have written. */
+import { readdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { systemClock } from '../base/clock.ts';
+import type { Logger } from '../base/logger.ts';
+import type { ClusterClient, ClusterWriter } from '../cluster/index.ts';
+import type { MountConfig } from '../config/index.ts';
+import { openReadView, openStore } from '../store/index.ts';
+import type { ClusterStore, WritableStore } from '../store/index.ts';
+import { journalDirectory, stagingDirectory } from './staging-area.ts';
+import { makeDirectory } from './state-dir.ts';
+
+export interface NameSpaceParts {
+  readonly config: MountConfig;
+  readonly client: ClusterClient;
+  readonly writer: ClusterWriter;
+  readonly logger: Logger;
+  /** A staging file that the store was given is gone. */
+  readonly onStagingReleased: (stagingName: string) => void;
+}
+
+export interface NameSpace {
+  readonly files: Pick<WritableStore, 'stat' | 'list' | 'read'>;
+  /** Undefined: the mount is read-only. */
+  readonly writes: ClusterStore | undefined;
+}
+
+/** What the last life staged and had acknowledged to nobody: the programs have been told. */
+function removeLeftovers(staging: string, inUse: ReadonlySet<string>): void {
+  for (const name of readdirSync(staging)) {
+    if (!inUse.has(name)) rmSync(join(staging, name), { force: true });
+  }
+}
+
+export async function openNameSpace(parts: NameSpaceParts): Promise<NameSpace> {
+  const { config, client, writer, logger, onStagingReleased } = parts;
+  const common = {
+    reader: client,
+    clock: systemClock,
+    logger,
+    attributesTtlMs: config.attrTimeoutMs,
+  };
+  if (config.readOnly) {
+    const view = openReadView({ ...common, hasAttributes: config.posixAttributes === 'on' });
+    return {
+      files: {
+        stat: async (path, context) => await view.stat(path, context),
+        list: (path, context) => view.list(path, context),
+        read: async (request, sink, context) => await client.read(request, sink, context),
+      },
+      writes: undefined,
+    };
+  }
+  const [state, staging] = [journalDirectory(config), stagingDirectory(config)];
+  for (const directory of [state, staging]) makeDirectory(directory, 0o700);
+  const { uid, gid, fileMode, dirMode } = config;
+  const store = await openStore({
+    ...common,
+    writer,
+    stateDirectory: state,
+    stagingDirectory: staging,
+    writeMode: config.writeMode,
+    defaults: { uid, gid, fileMode, directoryMode: dirMode },
+    onStagingReleased,
+  });
+  removeLeftovers(staging, store.stagingNamesInUse());
+  return { files: store, writes: store };
+}
