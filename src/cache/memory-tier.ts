@@ -75,7 +75,8 @@ export class MemoryTier implements PageTier {
     if (!this.canReserve([lengthBytes])) return undefined;
     const count = this.#slotsFor(lengthBytes);
     while (this.#freeSlots.length < count) this.#evictOldest();
-    const slots = this.#freeSlots.splice(this.#freeSlots.length - count, count);
+    // Neighbours in order where they can be had: bytes then come and go in few pieces.
+    const slots = this.#freeSlots.splice(this.#freeSlots.length - count, count).toReversed();
     const page = new MemoryPage(file, pageIndex, lengthBytes, slots, isAhead);
     this.#slotsFilling += count;
     file.pages.set(pageIndex, page);
@@ -199,8 +200,9 @@ export class MemoryTier implements PageTier {
 
   #free(page: MemoryPage): void {
     page.state = 'dropped';
-    for (const slot of page.slots) this.#freeSlots.push(slot);
-    page.slots.length = 0;
+    for (let slot = page.slots.pop(); slot !== undefined; slot = page.slots.pop()) {
+      this.#freeSlots.push(slot);
+    }
   }
 
   #linkNewest(page: MemoryPage): void {

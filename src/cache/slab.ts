@@ -7,6 +7,7 @@
  * not a page, and a page takes as many slots as it has bytes for (they need not be neighbours).
  */
 import { assert } from '../base/assert.ts';
+import { populate } from '../sys/index.ts';
 
 /** 128 KiB: the size of a typical small file and of a kernel request without raised read-ahead. */
 export const SLOT_BYTES = 128 * 1024;
@@ -24,6 +25,9 @@ export class Slab {
   readonly geometry: SlabGeometry;
   readonly buffer: SharedArrayBuffer;
   readonly #slots: Buffer[] = [];
+  /** By slot: 1 once its memory was asked for. */
+  readonly #isPrepared: Uint8Array;
+  #canPrepare = true;
 
   /** With a buffer: the same memory, seen from another thread. */
   constructor(geometry: SlabGeometry, buffer?: SharedArrayBuffer) {
@@ -31,6 +35,7 @@ export class Slab {
     this.geometry = geometry;
     this.buffer = buffer ?? new SharedArrayBuffer(slotBytes * slotCount);
     assert(this.buffer.byteLength === slotBytes * slotCount, 'The slab has another size');
+    this.#isPrepared = new Uint8Array(slotCount);
     for (let index = 0; index < slotCount; index++) {
       this.#slots.push(Buffer.from(this.buffer, index * slotBytes, slotBytes));
     }
@@ -40,6 +45,50 @@ export class Slab {
     const slot = this.#slots[index];
     assert(slot !== undefined, 'The slot index is out of range');
     return slot;
+  }
+
+  /** Has memory that was never used ready for bytes that are about to come. */
+  prepare(slots: readonly number[]): void {
+    if (!this.#canPrepare) return;
+    const { slotBytes } = this.geometry;
+    for (let i = 0; i < slots.length;) {
+      const first = slots[i] as number;
+      let count = 0;
+      while (slots[i] === first + count && this.#isPrepared[first + count] === 0) {
+        this.#isPrepared[first + count] = 1;
+        count++;
+        i++;
+      }
+      if (count === 0) i++;
+      else {
+        populate(this.buffer, first * slotBytes, count * slotBytes, (isDone) => {
+          this.#canPrepare &&= isDone;
+        });
+      }
+    }
+  }
+
+  /**
+   * The place of a page's bytes from `offsetInPage` on: at most `lengthBytes`, less where its slots
+   * are not neighbours; undefined for none.
+   */
+  memoryAt(
+    slots: readonly number[],
+    offsetInPage: number,
+    lengthBytes: number,
+  ): Uint8Array | undefined {
+    const { slotBytes } = this.geometry;
+    let index = Math.floor(offsetInPage / slotBytes);
+    const first = slots[index];
+    if (first === undefined || lengthBytes <= 0) return undefined;
+    const offsetInSlot = offsetInPage % slotBytes;
+    let room = slotBytes - offsetInSlot;
+    while (room < lengthBytes && slots[index + 1] === (slots[index] as number) + 1) {
+      room += slotBytes;
+      index++;
+    }
+    const start = first * slotBytes + offsetInSlot;
+    return new Uint8Array(this.buffer, start, Math.min(room, lengthBytes));
   }
 
   /**

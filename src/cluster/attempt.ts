@@ -73,16 +73,35 @@ export class AttemptSink {
 
   /** The sink for a part of the range that begins at `offset` in it. */
   part(offset: number, lengthBytes: number): ByteSink {
-    return (chunk, offsetInPart) => {
-      if (this.#isOver) return;
+    const count = (offsetInPart: number, bytes: number): void => {
       const isInside =
         offsetInPart >= 0 &&
-        offsetInPart + chunk.length <= lengthBytes &&
+        offsetInPart + bytes <= lengthBytes &&
         offset + lengthBytes <= this.#lengthBytes;
       if (!isInside) throw new ClusterError('protocol', 'More bytes came than were asked for');
-      this.#receivedBytes += chunk.length;
+      this.#receivedBytes += bytes;
+    };
+    const take = (chunk: Uint8Array, offsetInPart: number): void => {
+      if (this.#isOver) return;
+      count(offsetInPart, chunk.length);
       this.#sink(chunk, offset + offsetInPart);
     };
+    const direct = this.#sink.direct;
+    if (direct === undefined) return take;
+    return Object.assign(take, {
+      direct: {
+        memoryAt: (offsetInPart: number) => {
+          if (this.#isOver || offsetInPart < 0 || offsetInPart >= lengthBytes) return undefined;
+          const memory = direct.memoryAt(offset + offsetInPart);
+          return memory?.subarray(0, Math.min(memory.length, lengthBytes - offsetInPart));
+        },
+        received: (offsetInPart: number, bytes: number) => {
+          if (this.#isOver) return;
+          count(offsetInPart, bytes);
+          direct.received(offset + offsetInPart, bytes);
+        },
+      },
+    });
   }
 
   end(): void {

@@ -111,7 +111,21 @@ export interface CallContext {
 }
 
 /** Takes bytes as they arrive; must copy them, the buffer is used again. */
-export type ByteSink = (chunk: Uint8Array, offsetInRange: number) => void;
+export interface ByteSink {
+  (chunk: Uint8Array, offsetInRange: number): void;
+  /** Where the bytes have a place already, they may be received straight into it. */
+  readonly direct?: DirectSink | undefined;
+}
+
+export interface DirectSink {
+  /**
+   * Memory for the bytes from this offset on, as far as it goes; undefined where they must be handed
+   * over as a chunk. It is the caller's until `received`, or until the attempt ends.
+   */
+  memoryAt(offsetInRange: number): Uint8Array | undefined;
+  /** So many bytes lie there now. */
+  received(offsetInRange: number, lengthBytes: number): void;
+}
 
 /** Where the bytes of a range came from. */
 export type DataSource = 'page' | 's3' | 'range' | 'under-store';

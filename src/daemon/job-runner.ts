@@ -172,7 +172,8 @@ export class JobRunner {
   }
 
   async #fetch(job: FetchJob, context: CallContext): Promise<void> {
-    const { files, pageSizeBytes, deliver } = this.#parts;
+    const { files, slab, pageSizeBytes, deliver } = this.#parts;
+    slab.prepare(job.pages.flatMap((page) => page.slots));
     const lengthBytes = job.pages.reduce((sum, page) => sum + page.lengthBytes, 0);
     let handedOver = 0;
     /** By page: up to where its bytes have arrived in order. Several pages may arrive side by side. */
@@ -181,23 +182,30 @@ export class JobRunner {
       deliver({ kind: 'page', id: job.id, pageIndex: job.firstPage + handedOver });
       handedOver++;
     };
-    await files.read(
-      {
-        path: job.path,
-        offset: job.firstPage * pageSizeBytes,
-        lengthBytes,
-        version: versionOf(job.version),
+    const note = (start: number, end: number): void => {
+      noteArrival(arrived, pageSizeBytes, start, end);
+      // The last page waits until the whole read is known to be good.
+      while (handedOver < job.pages.length - 1 && arrived[handedOver] === pageSizeBytes) {
+        handOver();
+      }
+    };
+    const sink = (chunk: Uint8Array, offsetInRange: number): void => {
+      this.#store(job, chunk, offsetInRange, handedOver * pageSizeBytes);
+      note(offsetInRange, offsetInRange + chunk.length);
+    };
+    const direct = {
+      memoryAt: (offset: number): Uint8Array | undefined => {
+        const page = job.pages[Math.floor(offset / pageSizeBytes)];
+        const offsetInPage = offset % pageSizeBytes;
+        // Pages that were handed over belong to the core.
+        if (page === undefined || offset < handedOver * pageSizeBytes) return undefined;
+        return slab.memoryAt(page.slots, offsetInPage, page.lengthBytes - offsetInPage);
       },
-      (chunk, offsetInRange) => {
-        this.#store(job, chunk, offsetInRange, handedOver * pageSizeBytes);
-        noteArrival(arrived, pageSizeBytes, offsetInRange, offsetInRange + chunk.length);
-        // The last page waits until the whole read is known to be good.
-        while (handedOver < job.pages.length - 1 && arrived[handedOver] === pageSizeBytes) {
-          handOver();
-        }
-      },
-      context,
-    );
+      received: (offset: number, bytes: number): void => note(offset, offset + bytes),
+    };
+    const offset = job.firstPage * pageSizeBytes;
+    const range = { path: job.path, offset, lengthBytes, version: versionOf(job.version) };
+    await files.read(range, Object.assign(sink, { direct }), context);
     if (job.pages.some((page, index) => arrived[index] !== page.lengthBytes)) {
       throw new ClusterError('protocol', 'A read ended without all of its bytes');
     }

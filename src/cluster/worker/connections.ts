@@ -1,21 +1,20 @@
 /**
- * Connections to one port of one worker: a bounded number, each an undici client of its own, so
- * that it is known of every request whether its socket had been used before. Requests beyond the
- * bound wait in order, under their own deadline.
+ * Connections to one port of one worker: a bounded number, so that it is known of every request
+ * whether its socket had been used before. Requests beyond the bound wait in order, under their own
+ * deadline.
  */
-import { setMaxListeners } from 'node:events';
 import { Client } from 'undici';
 import { ClusterError, type CallContext } from '../types.ts';
+import { ContentConnection, runContentExchange } from './content-connection.ts';
 import { directConnector } from './direct-socket.ts';
 import {
-  endOfCall,
-  remaining,
   runExchange,
   type Connection,
   type ExchangeLimits,
   type ExchangeRequest,
   type ResponseReader,
 } from './exchange.ts';
+import { Pool } from './pool.ts';
 
 export interface ConnectionOptions extends ExchangeLimits {
   readonly maxConnections: number;
@@ -26,32 +25,35 @@ export interface ConnectionOptions extends ExchangeLimits {
 
 /** Idle sockets are closed by us after this, before most firewalls forget them. */
 const idleTimeoutMs = 30_000;
-/** More waiting calls than this on one worker means that it is lost; a queue would only hide it. */
-const maxWaiting = 10_000;
 /** Heads of real answers are under 1 KiB; the bound is there for a server gone wrong. */
 const maxHeaderBytes = 16 * 1024;
 
-interface Waiter {
-  readonly wake: (connection: Connection) => void;
-  readonly fail: (error: ClusterError) => void;
+/** What the exchanges of a port run over. */
+export interface Exchanges {
+  /** `onFreshConnection`: on one that has not served a request. */
+  exchange<T>(
+    request: Omit<ExchangeRequest, 'closeAfter'>,
+    reader: ResponseReader<T>,
+    context: CallContext,
+    onFreshConnection?: boolean,
+  ): Promise<T>;
+  readonly busy: boolean;
+  close(): Promise<void>;
 }
 
-export class Connections {
-  readonly #origin: string;
+/** Through undici: every kind of request and answer. */
+export class Connections implements Exchanges {
   readonly #options: ConnectionOptions;
-  /** Last in, first out: few sockets stay warm rather than many lukewarm. */
-  readonly #idle: Connection[] = [];
-  readonly #waiting = new Set<Waiter>();
-  readonly #open = new Set<Connection>();
-  #closed = false;
+  readonly #pool: Pool<Connection>;
 
   constructor(host: string, port: number, options: ConnectionOptions) {
-    this.#origin = `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
     this.#options = options;
+    const origin = `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
+    this.#pool = new Pool(options.maxConnections, () => connect(origin, options));
   }
 
   get busy(): boolean {
-    return this.#open.size > this.#idle.length || this.#waiting.size > 0;
+    return this.#pool.busy;
   }
 
   async exchange<T>(
@@ -60,98 +62,89 @@ export class Connections {
     context: CallContext,
     onFreshConnection = false,
   ): Promise<T> {
-    let connection = await this.#acquire(request, context);
+    let connection = await this.#pool.acquire(request, context);
     if (onFreshConnection && connection.reused) {
-      this.#open.delete(connection);
       void connection.client.destroy();
-      connection = this.#connect();
+      connection = this.#pool.replace(connection);
     }
+    const closeAfter = this.#options.oneRequestEach;
     try {
-      return await runExchange(
-        connection,
-        { ...request, closeAfter: this.#options.oneRequestEach },
-        reader,
-        context,
-        this.#options,
-      );
+      const whole = { ...request, closeAfter };
+      return await runExchange(connection, whole, reader, context, this.#options);
     } finally {
-      this.#release(connection);
+      this.#pool.release(connection, !connection.client.destroyed);
     }
   }
 
   async close(): Promise<void> {
-    this.#closed = true;
     const error = new ClusterError('cancelled', 'The client was closed');
-    for (const waiter of this.#waiting) waiter.fail(error);
-    await Promise.all([...this.#open].map((connection) => connection.client.destroy(error)));
+    await Promise.all(this.#pool.close(error).map(({ client }) => client.destroy(error)));
   }
+}
 
-  #acquire(
-    request: { readonly workerId: string; readonly path?: string },
-    context: CallContext,
-  ): Promise<Connection> | Connection {
-    if (this.#closed) throw new ClusterError('cancelled', 'The client was closed');
-    const idle = this.#idle.pop();
-    if (idle !== undefined) return idle;
-    if (this.#open.size < this.#options.maxConnections) return this.#connect();
-    if (this.#waiting.size >= maxWaiting) {
-      throw new ClusterError('unavailable', 'Too many calls are waiting for this worker', {
-        worker: request.workerId,
-        retryable: true,
+function connect(origin: string, options: ConnectionOptions): Connection {
+  const client = new Client(origin, {
+    pipelining: 1,
+    connect: directConnector(options.connectTimeoutMs),
+    keepAliveTimeout: idleTimeoutMs,
+    keepAliveMaxTimeout: idleTimeoutMs,
+    maxHeaderSize: maxHeaderBytes,
+  });
+  const connection: Connection = { client, reused: false };
+  client.on('connect', () => {
+    connection.reused = false;
+  });
+  return connection;
+}
+
+/** Straight from the socket: GETs of file content. `NotPlain` for answers that are no such thing. */
+export class ContentConnections implements Exchanges {
+  readonly #options: ConnectionOptions;
+  readonly #pool: Pool<ContentConnection>;
+
+  constructor(host: string, port: number, options: ConnectionOptions) {
+    this.#options = options;
+    const { connectTimeoutMs } = options;
+    this.#pool = new Pool(options.maxConnections, () => {
+      const connection: ContentConnection = new ContentConnection({
+        host,
+        port,
+        connectTimeoutMs,
+        idleTimeoutMs,
+        onIdleEnd: () => this.#pool.forget(connection),
       });
-    }
-    return new Promise<Connection>((resolve, reject) => {
-      const leave = (): void => {
-        this.#waiting.delete(waiter);
-        clearTimeout(timer);
-        context.signal.removeEventListener('abort', giveUp);
-      };
-      const waiter: Waiter = {
-        wake: (connection) => {
-          leave();
-          resolve(connection);
-        },
-        fail: (error) => {
-          leave();
-          reject(error);
-        },
-      };
-      const giveUp = (): void => {
-        waiter.fail(endOfCall(context, request));
-      };
-      const timer = setTimeout(giveUp, Math.max(0, remaining(context)));
-      setMaxListeners(0, context.signal);
-      context.signal.addEventListener('abort', giveUp, { once: true });
-      this.#waiting.add(waiter);
-      if (context.signal.aborted) giveUp();
+      return connection;
     });
   }
 
-  #release(connection: Connection): void {
-    let next = connection;
-    if (connection.client.destroyed) {
-      this.#open.delete(connection);
-      if (this.#closed || this.#waiting.size === 0) return;
-      next = this.#connect();
-    }
-    const [waiter] = this.#waiting;
-    if (waiter === undefined) this.#idle.push(next);
-    else waiter.wake(next);
+  get busy(): boolean {
+    return this.#pool.busy;
   }
 
-  #connect(): Connection {
-    const client = new Client(this.#origin, {
-      pipelining: 1,
-      connect: directConnector(this.#options.connectTimeoutMs),
-      keepAliveTimeout: idleTimeoutMs,
-      keepAliveMaxTimeout: idleTimeoutMs,
-      maxHeaderSize: maxHeaderBytes,
-    });
-    const connection: Connection = { client, reused: false };
-    client.on('connect', () => {
-      connection.reused = false;
-    });
-    this.#open.add(connection);
-    return connection;
+  async exchange<T>(
+    request: Omit<ExchangeRequest, 'closeAfter'>,
+    reader: ResponseReader<T>,
+    context: CallContext,
+    onFreshConnection = false,
+  ): Promise<T> {
+    let connection = await this.#pool.acquire(request, context);
+    // It may have ended in the very moment in which it was taken.
+    if ((onFreshConnection && connection.reused) || !connection.isUsable) {
+      connection.destroy();
+      connection = this.#pool.replace(connection);
+    }
+    const closeAfter = this.#options.oneRequestEach;
+    try {
+      const whole = { ...request, closeAfter };
+      return await runContentExchange(connection, whole, reader, context, this.#options);
+    } finally {
+      this.#pool.release(connection, connection.isUsable);
+    }
+  }
+
+  async close(): Promise<void> {
+    const error = new ClusterError('cancelled', 'The client was closed');
+    for (const connection of this.#pool.close(error)) connection.destroy();
+    await Promise.resolve();
   }
 }

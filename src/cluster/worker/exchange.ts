@@ -24,6 +24,10 @@ export interface ResponseReader<T> {
   onHead(head: ResponseHead): 'read' | 'stop';
   onData(chunk: Uint8Array, flow: ReadFlow): void;
   onEnd(): T;
+  /** Asked before bytes of the body are read: memory to read them into, if there is any. */
+  readonly memory?: () => Uint8Array | undefined;
+  /** So many bytes of the body were read into it; they do not come as data. */
+  readonly received?: (bytes: number) => void;
 }
 
 export interface ExchangeRequest {

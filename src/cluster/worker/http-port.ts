@@ -6,7 +6,8 @@
 import type { ByteString } from '../../base/byte-string.ts';
 import { ClusterError, type ByteSink, type CallContext, type Worker } from '../types.ts';
 import type { PageOutcome, PageRequest, Personality, RangeRequest } from '../worker-client.ts';
-import type { Connections } from './connections.ts';
+import type { Exchanges } from './connections.ts';
+import { NotPlain } from './content-connection.ts';
 import { readEntry, EntryScanner, parseEntries, type Dropped, type Entry } from './entries.ts';
 import { ClosedWithoutAnswer, type ResponseHead, type ResponseReader } from './exchange.ts';
 import { fileId, percentEncode } from './names.ts';
@@ -20,20 +21,23 @@ const maxInfoBytes = 1024 * 1024;
 /** A million entries; they are handed on as they come, this only ends a server gone wrong. */
 const maxListBytes = 256 * 1024 * 1024;
 
-export type ConnectionsOf = (worker: Worker) => Connections;
+export type ConnectionsOf = (worker: Worker) => Exchanges;
 
 export class HttpPort {
   readonly #connections: ConnectionsOf;
+  readonly #contents: ConnectionsOf;
   readonly #pageSizeBytes: number;
   readonly #onFailure: (worker: Worker) => void;
 
   /** `onFailure` is told of every worker that could not be reached. */
   constructor(
     connections: ConnectionsOf,
+    contents: ConnectionsOf,
     pageSizeBytes: number,
     onFailure: (worker: Worker) => void,
   ) {
     this.#connections = connections;
+    this.#contents = contents;
     this.#pageSizeBytes = pageSizeBytes;
     this.#onFailure = onFailure;
   }
@@ -117,7 +121,7 @@ export class HttpPort {
     const target = `/v1/file/${fileId(ufsPath)}/page/${pageIndex}${search}`;
     const atMost = lengthBytes ?? this.#pageSizeBytes - (offsetInPage ?? 0);
     const reader = (): ResponseReader<number | SmallAnswer> => contentReader(sink, { atMost });
-    const result = await this.#ask(worker, target, ufsPath, reader, context, true);
+    const result = await this.#askContent(worker, target, ufsPath, reader, context);
     if (result === undefined) return { kind: 'miss' };
     if (typeof result === 'number') return { kind: 'page', lengthBytes: result };
     if (result.head.status === 404) return { kind: 'miss' };
@@ -135,7 +139,7 @@ export class HttpPort {
     const target = `/v1/range/${fileId(ufsPath)}?${search}`;
     const reader = (): ResponseReader<number | SmallAnswer> =>
       contentReader(sink, { atMost: lengthBytes });
-    const result = await this.#ask(worker, target, request.path, reader, context, true);
+    const result = await this.#askContent(worker, target, request.path, reader, context);
     const about = { worker: worker.id, path: request.path };
     if (result === undefined) {
       throw new ClusterError('unsupported', 'The worker has no range endpoint', about);
@@ -153,6 +157,23 @@ export class HttpPort {
     return result;
   }
 
+  /** Straight from the socket; what is no plain content is asked for again in the general way. */
+  async #askContent<T>(
+    worker: Worker,
+    target: string,
+    path: string,
+    newReader: () => ResponseReader<T>,
+    context: CallContext,
+  ): Promise<T | undefined> {
+    const connections = this.#contents(worker);
+    try {
+      return await this.#ask(worker, target, path, newReader, context, true, connections);
+    } catch (error) {
+      if (!(error instanceof NotPlain)) throw error;
+      return await this.#ask(worker, target, path, newReader, context, true);
+    }
+  }
+
   /** Undefined where the connection was closed without an answer. */
   async #ask<T>(
     worker: Worker,
@@ -161,8 +182,8 @@ export class HttpPort {
     newReader: () => ResponseReader<T>,
     context: CallContext,
     mindStale: boolean,
+    connections = this.#connections(worker),
   ): Promise<T | undefined> {
-    const connections = this.#connections(worker);
     const about = path === undefined ? {} : { path };
     const request = { method: 'GET', target, workerId: worker.id, ...about } as const;
     // A kept connection may have been closed for its age just as the request was written: such an
@@ -214,6 +235,8 @@ function contentReader(
       if (error === undefined) counter.take(chunk);
       else error.onData(chunk, flow);
     },
+    memory: () => (error === undefined ? counter.memory() : undefined),
+    received: (bytes) => counter.received(bytes),
     onEnd: () => (error === undefined ? counter.finish() : error.onEnd()),
   };
 }

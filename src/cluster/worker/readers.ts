@@ -91,6 +91,19 @@ export class ContentCounter {
     this.#sink(chunk, offset);
   }
 
+  /** Where the next bytes may be received straight away; never more room than was announced. */
+  memory(): Uint8Array | undefined {
+    const left = this.#expected - this.#received;
+    const memory = left > 0 ? this.#sink.direct?.memoryAt(this.#received) : undefined;
+    return memory !== undefined && memory.length > left ? memory.subarray(0, left) : memory;
+  }
+
+  received(bytes: number): void {
+    const offset = this.#received;
+    this.#received += bytes;
+    this.#sink.direct?.received(offset, bytes);
+  }
+
   finish(): number {
     if (this.#received !== this.#expected) {
       throw new ClusterError(

@@ -12,9 +12,11 @@ import {
 } from '../types.ts';
 import type { RangeRequest, S3Outcome } from '../worker-client.ts';
 import type { ConnectionsOf } from './http-port.ts';
+import type { Exchanges } from './connections.ts';
+import { NotPlain } from './content-connection.ts';
 import { ClosedWithoutAnswer, type ResponseReader } from './exchange.ts';
 import { bucketAndKey, percentEncode, s3Target } from './names.ts';
-import { headOnly, smallAnswer } from './readers.ts';
+import { headOnly, smallAnswer, type SmallAnswer } from './readers.ts';
 import { rangeReader } from './s3-range.ts';
 import { parseContentLength, parseS3List, parseVersionTag } from './s3-answers.ts';
 import { errorOfStatus } from './status-errors.ts';
@@ -36,9 +38,11 @@ export interface HeadAnswer {
 
 export class S3Port {
   readonly #connections: ConnectionsOf;
+  readonly #contents: ConnectionsOf;
 
-  constructor(connections: ConnectionsOf) {
+  constructor(connections: ConnectionsOf, contents: ConnectionsOf) {
     this.#connections = connections;
+    this.#contents = contents;
   }
 
   /**
@@ -144,10 +148,17 @@ export class S3Port {
     context: CallContext,
   ): Promise<S3Outcome> {
     const { path, offset, lengthBytes } = request;
-    const reader = rangeReader(request, worker.id, sink);
     const target = s3Target(path, decodedTwice);
     const range = { range: `bytes=${offset}-${offset + lengthBytes - 1}` };
-    const result = await this.#ask(worker, 'GET', path, target, reader, context, range);
+    const ask = async (connections?: Exchanges): Promise<S3Outcome | SmallAnswer> => {
+      const reader = rangeReader(request, worker.id, sink);
+      return await this.#ask(worker, 'GET', path, target, reader, context, range, connections);
+    };
+    // Straight from the socket; what is no plain content is asked for again in the general way.
+    const result = await ask(this.#contents(worker)).catch((error: unknown) => {
+      if (error instanceof NotPlain) return ask();
+      throw error;
+    });
     if ('kind' in result) return result;
     if (result.head.status === 404) return { kind: 'not-found' };
     throw errorOfStatus(result, { workerId: worker.id, path });
@@ -161,10 +172,11 @@ export class S3Port {
     reader: ResponseReader<T>,
     context: CallContext,
     headers: Readonly<Record<string, string>> = {},
+    connections: Exchanges = this.#connections(worker),
   ): Promise<T> {
     const request = { method, target, path, headers, workerId: worker.id, hint: portHint };
     try {
-      return await this.#connections(worker).exchange(request, reader, context);
+      return await connections.exchange(request, reader, context);
     } catch (error) {
       if (!(error instanceof ClosedWithoutAnswer)) throw error;
       const message = `The S3 port ${worker.s3Port} closed the connection${portHint}`;

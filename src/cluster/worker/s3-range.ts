@@ -41,6 +41,8 @@ export function rangeReader(
       if (error === undefined) counter.take(chunk);
       else error.onData(chunk, flow);
     },
+    memory: () => (error === undefined ? counter.memory() : undefined),
+    received: (bytes) => counter.received(bytes),
     onEnd() {
       if (error !== undefined) return error.onEnd();
       if (outcome === undefined) throw new ClusterError('protocol', 'An answer without a head');

@@ -95,10 +95,14 @@ export class UndiciWorkerClient implements WorkerClient {
     });
     this.#http = new HttpPort(
       (worker) => this.#origins.http(worker),
+      (worker) => this.#origins.httpContent(worker),
       options.pageSizeBytes,
       (worker) => this.#personalities.forget(worker),
     );
-    this.#s3 = new S3Port((worker) => this.#origins.s3(worker));
+    this.#s3 = new S3Port(
+      (worker) => this.#origins.s3(worker),
+      (worker) => this.#origins.s3Content(worker),
+    );
     this.#personalities = new Personalities(
       (worker, target, context) => this.#http.probe(worker, target, context),
       timeouts.probeMs,
