@@ -1,0 +1,17 @@
+/** The writable name space over the cluster: what the mount's jobs do. */
+export { openReadView, openStore } from './open.ts';
+export type { ReadViewOptions, StoreOptions, StoreTuning } from './options.ts';
+export type { RenameProgress } from './renames.ts';
+export type { ClusterStore } from './store.ts';
+export type {
+  AttributeChange,
+  NodeKind,
+  NodeStatus,
+  PosixAttributes,
+  RenameOptions,
+  StoreBacklog,
+  Upload,
+  UploadSegment,
+  WritableStore,
+} from './types.ts';
+export type { NameSpaceView } from './view.ts';
