@@ -143,7 +143,12 @@ export class NameSpaceView {
 
   /** Whether nothing is in the directory that anybody can see. */
   async isEmpty(path: ByteString, context: CallContext): Promise<boolean> {
-    for await (const batch of this.list(path, context)) if (batch.length > 0) return false;
+    for await (const batch of this.list(path, context)) {
+      for (const { name } of batch) {
+        // A listing may be older than the removal of what it shows.
+        if ((await this.exists(joinPath(path, name), context)) !== undefined) return false;
+      }
+    }
     return true;
   }
 
