@@ -67,6 +67,7 @@ const LAYERS: Record<string, { readonly values: string[]; readonly types: string
   // A store implements the interface that the cluster layer declares.
   ufs: { values: ['base'], types: ['cluster'] },
   cache: { values: ['base', 'sys'], types: [] },
+  store: { values: ['base', 'sys', 'cluster'], types: [] },
   vfs: { values: ['base'], types: ['cache', 'cluster'] },
   client: { values: ['base', 'cluster', 'ufs', 'cache'], types: ['config'] },
   devcluster: { values: ['base', 'cluster'], types: [] },
@@ -80,6 +81,7 @@ const LAYERS: Record<string, { readonly values: string[]; readonly types: string
       'cluster',
       'ufs',
       'cache',
+      'store',
       'vfs',
       'client',
       'devcluster',

@@ -64,6 +64,8 @@ export type ClusterErrorCode =
   | 'not-empty'
   /** The store under Alluxio has no room left. */
   | 'no-space'
+  /** Nothing that can be done at all: a directory into itself. */
+  | 'invalid'
   /** No data path of this cluster can carry this name or file, and no under store may be asked. */
   | 'inexpressible'
   /** The file is not the version that was opened. */
@@ -128,4 +130,4 @@ export interface DirectSink {
 }
 
 /** Where the bytes of a range came from. */
-export type DataSource = 'page' | 's3' | 'range' | 'under-store';
+export type DataSource = 'page' | 's3' | 'range' | 'under-store' | 'staging';

@@ -272,6 +272,7 @@ function fsCodeOf(code: ClusterErrorCode): FsErrorCode {
     case 'exists':
     case 'not-empty':
     case 'no-space':
+    case 'invalid':
     case 'inexpressible':
     case 'unavailable':
     case 'timeout':

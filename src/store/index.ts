@@ -1,4 +1,8 @@
 /** The writable name space over the cluster: what the mount's jobs do. */
+export { openReadView, openStore } from './open.ts';
+export type { ReadViewOptions, StoreOptions, StoreTuning } from './options.ts';
+export type { RenameProgress } from './renames.ts';
+export type { ClusterStore } from './store.ts';
 export type {
   AttributeChange,
   NodeKind,
@@ -10,3 +14,4 @@ export type {
   UploadSegment,
   WritableStore,
 } from './types.ts';
+export type { NameSpaceView } from './view.ts';

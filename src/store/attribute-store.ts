@@ -1,0 +1,349 @@
+/**
+ * The attributes of names as this mount sees them: those in the cluster under those of the journal,
+ * which go to the cluster a little later, a file for all changes of a directory.
+ */
+import type { ByteString } from '../base/byte-string.ts';
+import { displayByteString, joinPath } from '../base/byte-string.ts';
+import type { Logger } from '../base/logger.ts';
+import type { CallContext } from '../cluster/index.ts';
+import type { AttributeCache, LoadedAttributes } from './attribute-cache.ts';
+import {
+  encodeAttributeFile,
+  isSameRecords,
+  recordFromJson,
+  recordToJson,
+} from './attribute-json.ts';
+import type { AttributeRecords } from './attribute-json.ts';
+import type { AttributeRecord } from './attribute-record.ts';
+import type { Background } from './background.ts';
+import type { BoundedWriter, StoreReader } from './cluster-parts.ts';
+import { contextFor, waitWithin } from './contexts.ts';
+import { storeError, unlessMissing } from './errors.ts';
+import type { Journal, JournalChange, Planned } from './journal.ts';
+import type { PathLocks } from './path-locks.ts';
+import { attributesPathOf, isWithin, recordPlaceOf, ROOT } from './paths.ts';
+import type { Temporaries } from './temporaries.ts';
+import { newToken } from './temporaries.ts';
+
+export interface AttributeView {
+  get(name: ByteString): AttributeRecord | undefined;
+  entries(): Iterable<readonly [ByteString, AttributeRecord]>;
+}
+
+export interface AttributeUpdate {
+  readonly path: ByteString;
+  /** Undefined: the defaults hold from here on. */
+  readonly record: AttributeRecord | undefined;
+}
+
+interface Pending {
+  readonly record: AttributeRecord | undefined;
+  readonly sinceMs: number;
+}
+
+export interface AttributeStoreOptions {
+  readonly cache: AttributeCache;
+  readonly reader: StoreReader;
+  readonly writer: BoundedWriter;
+  readonly journal: Journal;
+  readonly locks: PathLocks;
+  readonly temporaries: Temporaries;
+  readonly background: Background;
+  readonly logger: Logger;
+  /** Changes wait for others of their directory this long. */
+  readonly delayMs: number;
+}
+
+/** A stat, a read, a put of a small file. */
+const FLUSH_TIMEOUT_MS = 60_000;
+/** Names without an object are noted to be dropped with the next write; more are noticed another time. */
+const GONE_MAX = 1000;
+
+const idOf = (directory: ByteString, name: ByteString): string => `${directory}\n/${name}`;
+
+export class AttributeStore {
+  readonly #parts: AttributeStoreOptions;
+  readonly #pending = new Map<ByteString, Map<ByteString, Pending>>();
+  readonly #gone = new Map<ByteString, Set<ByteString>>();
+  readonly #flushing = new Map<ByteString, Promise<boolean>>();
+  readonly #timers = new Map<ByteString, NodeJS.Timeout>();
+
+  constructor(parts: AttributeStoreOptions) {
+    this.#parts = parts;
+    for (const { directory, name, record } of parts.journal.entries('attribute').values()) {
+      this.#note(directory, name, record === null ? undefined : recordFromJson(record));
+      this.#schedule(directory);
+    }
+  }
+
+  async load(directory: ByteString, context: CallContext): Promise<AttributeView> {
+    const loaded = await this.#parts.cache.load(directory, context);
+    // Looked up at every call: a change moves from the journal to the cluster while a view is in use.
+    const records = (): AttributeRecords =>
+      (this.#parts.cache.current(directory) ?? loaded).records;
+    const pending = (): ReadonlyMap<ByteString, Pending> | undefined =>
+      this.#pending.get(directory);
+    return {
+      get: (name) => {
+        const change = pending()?.get(name);
+        return change === undefined ? records().get(name) : change.record;
+      },
+      *entries() {
+        const changes = new Map(pending());
+        for (const entry of records()) if (!changes.has(entry[0])) yield entry;
+        for (const [name, { record }] of changes) if (record !== undefined) yield [name, record];
+      },
+    };
+  }
+
+  /** Together with `others`, all or nothing; resolves when the journal has it. */
+  async change(
+    updates: readonly AttributeUpdate[],
+    others: readonly JournalChange[] = [],
+    isDurable = false,
+  ): Promise<void> {
+    const undo: (() => void)[] = [];
+    const changes = [...others];
+    for (const { path, record } of updates) {
+      const { directory, name } = recordPlaceOf(path);
+      const before = this.#pending.get(directory)?.get(name);
+      // Seen at once, so that two changes of one name build on each other.
+      const noted = this.#note(directory, name, record, before?.sinceMs);
+      undo.push(() => {
+        if (this.#pending.get(directory)?.get(name) !== noted) return;
+        if (before === undefined) this.#drop(directory, name);
+        else this.#pending.get(directory)?.set(name, before);
+      });
+      const json = record === undefined ? null : recordToJson(record);
+      const value = { directory, name, record: json };
+      changes.push({ kind: 'attribute', id: idOf(directory, name), value });
+    }
+    try {
+      await this.#parts.journal.apply(changes, isDurable);
+    } catch (error) {
+      for (const step of undo.toReversed()) step();
+      throw error;
+    }
+    for (const { path } of updates) this.#schedule(recordPlaceOf(path).directory);
+  }
+
+  /** A record without an object was seen: dropped with the next write, if it is still without one. */
+  noteGone(directory: ByteString, name: ByteString): void {
+    const names = this.#gone.get(directory) ?? new Set();
+    if (names.size >= GONE_MAX || this.#gone.size >= GONE_MAX) return;
+    this.#gone.set(directory, names.add(name));
+    this.#schedule(directory);
+  }
+
+  /** The directory is gone, with all that was in it. */
+  planForget(directory: ByteString): Planned {
+    const gone = [...this.#pending].filter(([other]) => isWithin(other, directory));
+    const changes: JournalChange[] = [];
+    for (const [other, names] of gone) {
+      for (const name of names.keys()) changes.push({ kind: 'attribute', id: idOf(other, name) });
+    }
+    const commit = (): void => {
+      this.#parts.cache.forget(directory);
+      for (const [other] of gone) {
+        this.#pending.delete(other);
+        this.#unschedule(other);
+      }
+    };
+    return { changes, commit };
+  }
+
+  /** As the cluster has them now: before something irrevocable. */
+  async refresh(directory: ByteString, context: CallContext): Promise<void> {
+    await this.#parts.cache.load(directory, context, true);
+  }
+
+  /** A whole attribute file, for a directory that nobody sees yet. */
+  async writeNew(
+    directory: ByteString,
+    records: AttributeRecords,
+    context: CallContext,
+  ): Promise<void> {
+    this.#parts.cache.forget(directory);
+    if (records.size > 0) await this.#put(directory, records, context);
+  }
+
+  /** Everything about this directory's entries is in the cluster. */
+  async sync(directory: ByteString, context: CallContext): Promise<void> {
+    while (this.#pending.has(directory)) {
+      // A flush under way may have begun before the newest change: the loop looks again.
+      this.#parts.background.hurry();
+      await waitWithin(this.#flush(directory), context, 'writing attributes');
+      this.#parts.background.stop.throwIfAborted();
+    }
+  }
+
+  async drain(context: CallContext): Promise<void> {
+    const directories = Array.from(this.#pending.keys());
+    await Promise.all(directories.map((directory) => this.sync(directory, context)));
+  }
+
+  stopTimers(): void {
+    for (const directory of this.#timers.keys()) this.#unschedule(directory);
+  }
+
+  get pendingDirectories(): number {
+    return this.#pending.size;
+  }
+
+  /** When the oldest change was made that the cluster does not have, as Date.now() tells. */
+  get oldestMs(): number | undefined {
+    let oldest: number | undefined;
+    for (const names of this.#pending.values()) {
+      for (const { sinceMs } of names.values()) oldest = Math.min(oldest ?? sinceMs, sinceMs);
+    }
+    return oldest;
+  }
+
+  #note(
+    directory: ByteString,
+    name: ByteString,
+    record: AttributeRecord | undefined,
+    sinceMs = Date.now(),
+  ): Pending {
+    const pending: Pending = { record, sinceMs };
+    const names = this.#pending.get(directory) ?? new Map<ByteString, Pending>();
+    this.#pending.set(directory, names.set(name, pending));
+    return pending;
+  }
+
+  #drop(directory: ByteString, name: ByteString): void {
+    const names = this.#pending.get(directory);
+    names?.delete(name);
+    if (names?.size === 0) this.#pending.delete(directory);
+  }
+
+  #schedule(directory: ByteString): void {
+    if (this.#timers.has(directory) || this.#flushing.has(directory)) return;
+    const timer = setTimeout(() => void this.#flush(directory), this.#parts.delayMs);
+    timer.unref();
+    this.#timers.set(directory, timer);
+  }
+
+  #unschedule(directory: ByteString): void {
+    clearTimeout(this.#timers.get(directory));
+    this.#timers.delete(directory);
+  }
+
+  #flush(directory: ByteString): Promise<boolean> {
+    this.#unschedule(directory);
+    const running = this.#flushing.get(directory);
+    if (running !== undefined) return running;
+    const what = `Writing the attributes of ${displayByteString(directory)}`;
+    const flush = this.#parts.background
+      .untilDone(what, () => this.#write(directory))
+      .finally(() => {
+        this.#flushing.delete(directory);
+        if (this.#pending.has(directory)) this.#schedule(directory);
+      });
+    this.#flushing.set(directory, flush);
+    return flush;
+  }
+
+  async #write(directory: ByteString): Promise<void> {
+    const { locks, cache, reader, background, journal, temporaries } = this.#parts;
+    const context = contextFor(FLUSH_TIMEOUT_MS, background.stop);
+    const file = attributesPathOf(directory);
+    const release = await locks.acquire('change', [{ path: file }], context);
+    try {
+      if (temporaries.isUnfinished(file)) {
+        throw storeError('unavailable', 'The attribute file is being repaired', directory);
+      }
+      const changes = new Map(this.#pending.get(directory));
+      const gone = this.#gone.get(directory) ?? new Set();
+      this.#gone.delete(directory);
+      if (changes.size === 0 && gone.size === 0) return;
+      const loaded = await cache.load(directory, context, true);
+      const records = new Map(loaded.records);
+      for (const [name, { record }] of changes) {
+        if (record === undefined) records.delete(name);
+        else records.set(name, record);
+      }
+      for (const name of gone) {
+        if (!changes.has(name) && (await this.#isGone(directory, name, records, context))) {
+          records.delete(name);
+        }
+      }
+      if (!isSameRecords(records, loaded.records)) {
+        // A put makes directories: one that another client removed must not come back.
+        const isThere =
+          directory === ROOT ||
+          (await unlessMissing(reader.stat(directory, context))) !== undefined;
+        if (isThere) await this.#replace(directory, records, loaded, context);
+        else cache.forget(directory);
+      }
+      const stored: JournalChange[] = [];
+      for (const [name, change] of changes) {
+        if (this.#pending.get(directory)?.get(name) !== change) continue;
+        this.#drop(directory, name);
+        stored.push({ kind: 'attribute', id: idOf(directory, name) });
+      }
+      await journal.apply(stored);
+    } finally {
+      release();
+    }
+  }
+
+  async #isGone(
+    directory: ByteString,
+    name: ByteString,
+    records: AttributeRecords,
+    context: CallContext,
+  ): Promise<boolean> {
+    const record = records.get(name);
+    if (record === undefined || name === '') return false;
+    const path = joinPath(directory, name);
+    // Somebody may be about to make it.
+    if (this.#parts.locks.isHeld(path)) return false;
+    const status = await unlessMissing(this.#parts.reader.stat(path, context));
+    return (status === undefined) === (record.kind === undefined);
+  }
+
+  async #replace(
+    directory: ByteString,
+    records: AttributeRecords,
+    loaded: LoadedAttributes,
+    context: CallContext,
+  ): Promise<void> {
+    const { writer } = this.#parts;
+    const file = attributesPathOf(directory);
+    if (loaded.damage !== undefined) {
+      const aside = `${file}.damaged-${newToken()}` as ByteString;
+      await writer.copyFile(file, aside, context);
+      this.#parts.logger.error(
+        { directory: displayByteString(directory), keptAs: displayByteString(aside) },
+        'A damaged attribute file was kept aside and is written anew',
+      );
+    }
+    if (records.size > 0) {
+      await this.#put(directory, records, context);
+    } else {
+      if (loaded.version !== undefined) await unlessMissing(writer.deleteFile(file, context));
+      this.#parts.cache.put(directory, records, undefined);
+    }
+  }
+
+  async #put(
+    directory: ByteString,
+    records: AttributeRecords,
+    context: CallContext,
+  ): Promise<void> {
+    const bytes = encodeAttributeFile(records);
+    const content = {
+      lengthBytes: bytes.length,
+      async *open() {
+        yield bytes;
+      },
+    };
+    const file = attributesPathOf(directory);
+    const end = this.#parts.cache.beginWrite(directory);
+    const status = await this.#parts.temporaries.put(file, content, context).finally(end);
+    const { lengthBytes, mtimeMs, contentHash } = status;
+    const hash = contentHash === undefined ? {} : { contentHash };
+    this.#parts.cache.put(directory, records, { lengthBytes, mtimeMs, ...hash });
+  }
+}

@@ -1,0 +1,95 @@
+/** What the store needs of the cluster, and no more, so that tests can stand in for it. */
+import type { ByteString } from '../base/byte-string.ts';
+import { ClusterError } from '../cluster/index.ts';
+import type { CallContext, ClusterClient, FileStatus } from '../cluster/index.ts';
+import type { ClusterWriter, UploadedContent } from '../cluster/write/cluster-writer.ts';
+import { whenOver } from './contexts.ts';
+
+export type StoreReader = Pick<ClusterClient, 'stat' | 'list' | 'read'>;
+
+export interface FileContent {
+  readonly lengthBytes: number;
+  /** From the start, for every attempt anew. */
+  open(): AsyncIterable<Uint8Array>;
+}
+
+/** What a put left; the writer may tell that its hidden file could not be removed. */
+export type PutStatus = FileStatus & { readonly isTemporaryLeft?: boolean };
+
+/** The writer's calls end when nothing moves any more; those of the store have a deadline as well. */
+export class BoundedWriter {
+  readonly #writer: ClusterWriter;
+
+  constructor(writer: ClusterWriter) {
+    this.#writer = writer;
+  }
+
+  temporaryPathFor(path: ByteString, token: string): ByteString {
+    return this.#writer.temporaryPathFor(path, token);
+  }
+
+  canRename(): Promise<boolean> {
+    return this.#writer.canRename();
+  }
+
+  putFile(
+    path: ByteString,
+    content: FileContent,
+    token: string,
+    context: CallContext,
+  ): Promise<PutStatus> {
+    return within(context, (signal) => this.#writer.putFile(path, content, { signal, token }));
+  }
+
+  finishUpload(
+    path: ByteString,
+    content: UploadedContent,
+    token: string,
+    context: CallContext,
+  ): Promise<FileStatus> {
+    return within(context, (signal) => this.#writer.finishUpload(path, content, { signal, token }));
+  }
+
+  removeTemporary(temporary: ByteString, context: CallContext): Promise<void> {
+    return within(context, (signal) => this.#writer.removeTemporary(temporary, { signal }));
+  }
+
+  deleteFile(path: ByteString, context: CallContext): Promise<void> {
+    return within(context, (signal) => this.#writer.deleteFile(path, { signal }));
+  }
+
+  makeDirectory(path: ByteString, context: CallContext): Promise<FileStatus> {
+    return within(context, (signal) => this.#writer.makeDirectory(path, { signal }));
+  }
+
+  removeDirectory(path: ByteString, context: CallContext): Promise<void> {
+    return within(context, (signal) => this.#writer.removeDirectory(path, { signal }));
+  }
+
+  renameFile(from: ByteString, to: ByteString, context: CallContext): Promise<FileStatus> {
+    return within(context, (signal) => this.#writer.renameFile(from, to, { signal }));
+  }
+
+  copyFile(from: ByteString, to: ByteString, context: CallContext): Promise<FileStatus> {
+    return within(context, (signal) => this.#writer.copyFile(from, to, { signal }));
+  }
+}
+
+async function within<T>(
+  context: CallContext,
+  call: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const controller = new AbortController();
+  const cancel = whenOver(context, () => controller.abort());
+  try {
+    return await call(controller.signal);
+  } catch (error) {
+    if (!controller.signal.aborted || context.signal.aborted) throw error;
+    throw new ClusterError('timeout', 'The deadline ran out while writing to the cluster', {
+      retryable: true,
+      cause: error,
+    });
+  } finally {
+    cancel();
+  }
+}

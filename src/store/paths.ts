@@ -1,0 +1,74 @@
+/** Path arithmetic, and the names that this project keeps for itself. */
+import { joinPath } from '../base/byte-string.ts';
+import type { ByteString } from '../base/byte-string.ts';
+
+export const ROOT = '/' as ByteString;
+const NO_NAME = '' as ByteString;
+
+/**
+ * Open-source workers have no address for files directly under the root, so what belongs to the root
+ * lives below a directory there. Kept files lie there too: their own directory may be removed while
+ * they are open.
+ */
+export const HIDDEN_DIRECTORY = '/.alluxio-fuse' as ByteString;
+export const KEPT_DIRECTORY = `${HIDDEN_DIRECTORY}/kept` as ByteString;
+const ATTRIBUTES_NAME = '.alluxio-fuse-attributes' as ByteString;
+
+export function parentOf(path: ByteString): ByteString {
+  const slash = path.lastIndexOf('/');
+  return slash <= 0 ? ROOT : (path.slice(0, slash) as ByteString);
+}
+
+/** '' for the root. */
+export function nameOf(path: ByteString): ByteString {
+  return path === ROOT ? NO_NAME : (path.slice(path.lastIndexOf('/') + 1) as ByteString);
+}
+
+/** Strictly below. */
+export function isBelow(path: ByteString, directory: ByteString): boolean {
+  if (directory === ROOT) return path !== ROOT;
+  return (
+    path.length > directory.length &&
+    path.charCodeAt(directory.length) === 0x2f &&
+    path.startsWith(directory)
+  );
+}
+
+export function isWithin(path: ByteString, directory: ByteString): boolean {
+  return path === directory || isBelow(path, directory);
+}
+
+/** `path`, which is within `from`, as it is called after `from` became `to`. */
+export function movedPath(path: ByteString, from: ByteString, to: ByteString): ByteString {
+  return (to + path.slice(from.length)) as ByteString;
+}
+
+/** `relative` '' is the path itself. */
+export function resolvePath(path: ByteString, relative: ByteString): ByteString {
+  return relative === '' ? path : joinPath(path, relative);
+}
+
+export function attributesPathOf(directory: ByteString): ByteString {
+  return directory === ROOT
+    ? (`${HIDDEN_DIRECTORY}/attributes` as ByteString)
+    : joinPath(directory, ATTRIBUTES_NAME);
+}
+
+/** Where the record of a path stands: a directory's own with its parent, the root's own with itself. */
+export function recordPlaceOf(path: ByteString): {
+  readonly directory: ByteString;
+  readonly name: ByteString;
+} {
+  return { directory: parentOf(path), name: nameOf(path) };
+}
+
+/** Names of ours; temporary names of the writer are its own knowledge. */
+export function isReservedName(directory: ByteString, name: ByteString): boolean {
+  // Damaged attribute files are kept aside under the same beginning.
+  if (name.startsWith(ATTRIBUTES_NAME)) return true;
+  return directory === ROOT && name === HIDDEN_DIRECTORY.slice(1);
+}
+
+export function isReservedPath(path: ByteString): boolean {
+  return isWithin(path, HIDDEN_DIRECTORY) || nameOf(path).startsWith(ATTRIBUTES_NAME);
+}

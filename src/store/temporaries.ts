@@ -1,0 +1,196 @@
+/**
+ * Files are put under a hidden name first. That name is in the journal before the first byte travels:
+ * what a crash leaves behind is found, and removed or finished.
+ *
+ * A copy from the hidden to the final name that failed half way may have left a beginning there. The
+ * complete bytes are then under the hidden name still, and the copy is repeated until it succeeds or
+ * the path has become something else.
+ */
+import { createHash, randomBytes } from 'node:crypto';
+import type { ByteString } from '../base/byte-string.ts';
+import type { CallContext, FileStatus } from '../cluster/index.ts';
+import type { UploadedContent } from '../cluster/write/cluster-writer.ts';
+import { UploadUnfinished } from '../cluster/write/cluster-writer.ts';
+import type { Background } from './background.ts';
+import type { BoundedWriter, FileContent, StoreReader } from './cluster-parts.ts';
+import { contextFor } from './contexts.ts';
+import { isCode, unlessMissing } from './errors.ts';
+import type { TemporaryEntry } from './journal-entries.ts';
+import type { Journal } from './journal.ts';
+import type { PathLocks, Release } from './path-locks.ts';
+import { isWithin } from './paths.ts';
+
+export interface TemporariesParts {
+  readonly reader: StoreReader;
+  readonly writer: BoundedWriter;
+  readonly journal: Journal;
+  readonly background: Background;
+  readonly locks: PathLocks;
+}
+
+/** A stat and a delete, at a worker that may be slow. */
+const SWEEP_TIMEOUT_MS = 30_000;
+/** A copy of a large file by a worker; the writer itself ends it when nothing moves. */
+const FINISH_TIMEOUT_MS = 600_000;
+const READ_BACK_BYTES = 4 * 1024 * 1024;
+
+export function newToken(): string {
+  return randomBytes(8).toString('hex');
+}
+
+export class Temporaries {
+  readonly #parts: TemporariesParts;
+  /** Final paths that may hold a beginning, by the hidden name that repairs them. */
+  readonly #unfinished = new Map<ByteString, ByteString>();
+
+  constructor(parts: TemporariesParts) {
+    this.#parts = parts;
+  }
+
+  /** The caller holds the lock of the path. */
+  async put(path: ByteString, content: FileContent, context: CallContext): Promise<FileStatus> {
+    const { writer, journal } = this.#parts;
+    const token = newToken();
+    const temporary = writer.temporaryPathFor(path, token);
+    const entry: TemporaryEntry = { path, token, lengthBytes: content.lengthBytes };
+    await journal.apply([{ kind: 'temporary', id: temporary, value: entry }]);
+    try {
+      const status = await writer.putFile(path, content, token, context);
+      this.settled(path);
+      if (status.isTemporaryLeft === true) void this.#sweep(temporary);
+      else await this.#forget(temporary);
+      return status;
+    } catch (error) {
+      if (error instanceof UploadUnfinished) {
+        await this.#repairLater(temporary, { ...entry, content: error.content });
+      } else {
+        void this.#sweep(temporary);
+      }
+      throw error;
+    }
+  }
+
+  /** The path is something else now: what was unfinished there is only to be removed. */
+  settled(path: ByteString): void {
+    this.#unfinished.delete(path);
+  }
+
+  settledWithin(path: ByteString): void {
+    for (const unfinished of this.#unfinished.keys()) {
+      if (isWithin(unfinished, path)) this.#unfinished.delete(unfinished);
+    }
+  }
+
+  isUnfinished(path: ByteString): boolean {
+    return this.#unfinished.has(path);
+  }
+
+  get unfinishedCount(): number {
+    return this.#unfinished.size;
+  }
+
+  /** A file that may be a beginning must not be taken for a whole one. */
+  *unfinishedWithin(path: ByteString): Generator<ByteString> {
+    for (const unfinished of this.#unfinished.keys())
+      if (isWithin(unfinished, path)) yield unfinished;
+  }
+
+  /** What the last life left behind. Locks of what must be repaired are held when it returns. */
+  recover(): void {
+    for (const [id, entry] of this.#parts.journal.entries('temporary')) {
+      const temporary = id as ByteString;
+      this.#unfinished.set(entry.path, temporary);
+      void this.#finish(temporary, entry);
+    }
+  }
+
+  async #repairLater(temporary: ByteString, entry: TemporaryEntry): Promise<void> {
+    this.#unfinished.set(entry.path, temporary);
+    void this.#finish(temporary, entry);
+    await this.#parts.journal.apply([{ kind: 'temporary', id: temporary, value: entry }]);
+  }
+
+  async #finish(temporary: ByteString, entry: TemporaryEntry): Promise<void> {
+    const { locks, background } = this.#parts;
+    const { path, token } = entry;
+    await background.untilDone('Finishing an upload', async () => {
+      const context = contextFor(FINISH_TIMEOUT_MS, background.stop);
+      const release: Release = await locks.acquire('change', [{ path }], context);
+      try {
+        if (this.#unfinished.get(path) !== temporary) return;
+        const content = await this.#contentToCopy(temporary, entry, context);
+        if (content !== undefined) await this.#copy(path, content, token, context);
+        this.settled(path);
+      } finally {
+        release();
+      }
+    });
+    await this.#sweep(temporary);
+  }
+
+  async #copy(
+    path: ByteString,
+    content: UploadedContent,
+    token: string,
+    context: CallContext,
+  ): Promise<void> {
+    const { writer, background } = this.#parts;
+    try {
+      await writer.finishUpload(path, content, token, context);
+    } catch (error) {
+      // Nothing will come of it however often it is tried: the name is taken, or may not be written.
+      const hopeless = isCode(
+        error,
+        'not-found',
+        'permission',
+        'is-a-directory',
+        'not-a-directory',
+      );
+      if (!hopeless || background.stop.aborted) throw error;
+    }
+  }
+
+  /**
+   * After a failure or crash nobody knows how far the upload came. Undefined: the final name is as it was, or as it
+   * should be. A copy makes it younger than the hidden file, and a copy cut short makes it shorter.
+   */
+  async #contentToCopy(
+    temporary: ByteString,
+    entry: TemporaryEntry,
+    context: CallContext,
+  ): Promise<UploadedContent | undefined> {
+    const { reader } = this.#parts;
+    const uploaded = await unlessMissing(reader.stat(temporary, context));
+    if (uploaded?.lengthBytes !== entry.lengthBytes) return undefined;
+    const final = await unlessMissing(reader.stat(entry.path, context));
+    if (final !== undefined) {
+      if (final.mtimeMs < uploaded.mtimeMs) return undefined;
+      if (final.lengthBytes >= uploaded.lengthBytes) return undefined;
+    }
+    if (entry.content !== undefined) return entry.content;
+    const hash = createHash('md5');
+    for (let offset = 0; offset < uploaded.lengthBytes; offset += READ_BACK_BYTES) {
+      const lengthBytes = Math.min(READ_BACK_BYTES, uploaded.lengthBytes - offset);
+      const bytes = Buffer.alloc(lengthBytes);
+      await reader.read(
+        { path: temporary, offset, lengthBytes, version: uploaded },
+        (chunk, at) => bytes.set(chunk, at),
+        context,
+      );
+      hash.update(bytes);
+    }
+    return { lengthBytes: uploaded.lengthBytes, md5: hash.digest('hex') };
+  }
+
+  async #sweep(temporary: ByteString): Promise<void> {
+    const { background, writer } = this.#parts;
+    await background.untilDone('Removing a temporary file', async () => {
+      await writer.removeTemporary(temporary, contextFor(SWEEP_TIMEOUT_MS, background.stop));
+      await this.#forget(temporary);
+    });
+  }
+
+  #forget(temporary: ByteString): Promise<void> {
+    return this.#parts.journal.apply([{ kind: 'temporary', id: temporary }]);
+  }
+}

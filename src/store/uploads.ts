@@ -1,0 +1,184 @@
+/** A file's new content on its way: to the cluster before the answer, or to the journal first. */
+import type { ByteString } from '../base/byte-string.ts';
+import type {
+  ByteSink,
+  CallContext,
+  FileStatus,
+  ReadRequest,
+  ReadResult,
+} from '../cluster/index.ts';
+import { isSameRecord } from './attribute-json.ts';
+import type { AttributeRecord } from './attribute-record.ts';
+import { changedRecord, versionSubject } from './attribute-record.ts';
+import type { StoreReader } from './cluster-parts.ts';
+import type { ComposedContent } from './content.ts';
+import { lengthOf, StagedContent } from './content.ts';
+import { isCode, localError, storeError, unlessMissing } from './errors.ts';
+import type { StoreParts } from './parts.ts';
+import { recordPlaceOf } from './paths.ts';
+import { newToken } from './temporaries.ts';
+import type { NodeStatus, Upload } from './types.ts';
+import { nodeOf } from './view.ts';
+import type { PendingUpload } from './write-back.ts';
+import { pendingStatus } from './write-back.ts';
+
+type Read = (request: ReadRequest, sink: ByteSink, context: CallContext) => Promise<ReadResult>;
+
+export class Uploads {
+  readonly #parts: StoreParts;
+  readonly #reader: StoreReader;
+  readonly #read: Read;
+  readonly #isBack: boolean;
+
+  constructor(parts: StoreParts, reader: StoreReader, read: Read, isBack: boolean) {
+    this.#parts = parts;
+    this.#reader = reader;
+    this.#read = read;
+    this.#isBack = isBack;
+  }
+
+  async upload(
+    upload: Upload,
+    context: CallContext,
+    onDone: () => Promise<void>,
+  ): Promise<NodeStatus> {
+    if (!upload.isHandedOver) {
+      const status = await this.#through(upload, context);
+      await onDone();
+      return status;
+    }
+    let isStaged = false;
+    try {
+      const acknowledged = this.#isBack ? await this.#acknowledge(upload, context) : undefined;
+      isStaged = acknowledged !== undefined;
+      const status = acknowledged ?? (await this.#through(upload, context));
+      await onDone();
+      return status;
+    } finally {
+      if (!isStaged) await this.#parts.staging.remove(upload.stagingName);
+    }
+  }
+
+  #contentOf({ stagingName, segments, base }: Upload): ComposedContent {
+    return {
+      stagingPath: this.#parts.staging.pathOf(stagingName),
+      segments,
+      readBase: async (offset, into, context) => {
+        if (base === undefined) throw storeError('invalid', 'An upload without its base version');
+        const request = { ...base, offset, lengthBytes: into.length };
+        await this.#read(request, (chunk, at) => into.set(chunk, at), context);
+      },
+    };
+  }
+
+  async #through(upload: Upload, context: CallContext): Promise<NodeStatus> {
+    const { writeBack, locks, attributes, temporaries, defaults } = this.#parts;
+    const { path } = upload;
+    // What is on its way is older than this.
+    writeBack.interrupt(path);
+    const release = await locks.acquire('change', [{ path }], context);
+    try {
+      const { directory, name } = recordPlaceOf(path);
+      const view = await attributes.load(directory, context);
+      // What a record says of a file that is gone does not hold for the next one of its name.
+      const isGone =
+        view.get(name) !== undefined &&
+        writeBack.newest(path) === undefined &&
+        (await unlessMissing(this.#reader.stat(path, context))) === undefined;
+      const old = isGone ? undefined : view.get(name);
+      await this.#recordFirst(upload, old, view.get(name));
+      const content = new StagedContent(this.#contentOf(upload), context);
+      const status = await this.#put(path, content, context, temporaries);
+      const recorded = view.get(name);
+      const before = this.#recordNow(path, isGone ? undefined : recorded);
+      const record = changedRecord(before, upload.attributes, versionSubject(status), defaults);
+      const cancelled = writeBack.planCancel(path);
+      const updates = isSameRecord(recorded, record) ? [] : [{ path, record }];
+      await attributes.change(updates, cancelled.changes);
+      cancelled.commit();
+      return nodeOf(status, record);
+    } finally {
+      release();
+    }
+  }
+
+  /** Of an acknowledged file its own record, also where it is none. */
+  #recordNow(path: ByteString, recorded: AttributeRecord | undefined): AttributeRecord | undefined {
+    const pending = this.#parts.writeBack.newest(path);
+    return pending === undefined ? recorded : pending.record;
+  }
+
+  /**
+   * A file that nobody else may read must not be readable for a moment, or for ever after a crash: who
+   * may do what is recorded before the bytes are there.
+   */
+  async #recordFirst(
+    upload: Upload,
+    old: AttributeRecord | undefined,
+    recorded: AttributeRecord | undefined,
+  ): Promise<void> {
+    const { atimeMs: _a, mtimeMs: _m, ctimeMs: _c, ...permissions } = upload.attributes;
+    const { timesOf } = old ?? {};
+    // Its times go on holding for the version that they were set for.
+    const subject = versionSubject(timesOf ?? { lengthBytes: -1, mtimeMs: -1 });
+    const record = changedRecord(old, permissions, subject, this.#parts.defaults);
+    if (isSameRecord(recorded, record)) return;
+    await this.#parts.attributes.change([{ path: upload.path, record }]);
+  }
+
+  async #put(
+    path: ByteString,
+    content: StagedContent,
+    context: CallContext,
+    temporaries: StoreParts['temporaries'],
+  ): Promise<FileStatus> {
+    try {
+      return await temporaries.put(path, content, context);
+    } catch (error) {
+      // The reason why the bytes ran dry says more than the request that they were missing from.
+      throw content.failure ?? error;
+    }
+  }
+
+  /** Undefined: this disk has no room for it; the cluster may. */
+  async #acknowledge(upload: Upload, context: CallContext): Promise<NodeStatus | undefined> {
+    const { staging, locks, writeBack, attributes, defaults } = this.#parts;
+    const { path, stagingName } = upload;
+    const release = await locks.acquire('acknowledge', [{ path }], context);
+    try {
+      const segments = await staging.complete(this.#contentOf(upload), context);
+      const { directory, name } = recordPlaceOf(path);
+      // An older version may arrive in the cluster while the answers travel.
+      const wasPending = writeBack.newest(path) !== undefined;
+      const [view, there] = await Promise.all([
+        attributes.load(directory, context),
+        unlessMissing(this.#reader.stat(path, context)),
+      ]);
+      const isNew = there === undefined && !wasPending;
+      const mtimeMs = Date.now();
+      const lengthBytes = lengthOf(segments);
+      const subject = versionSubject({ lengthBytes, mtimeMs });
+      const before = this.#recordNow(path, isNew ? undefined : view.get(name));
+      const record = changedRecord(before, upload.attributes, subject, defaults);
+      const pending: PendingUpload = {
+        id: newToken(),
+        path,
+        stagingName,
+        segments,
+        lengthBytes,
+        mtimeMs,
+        sinceMs: mtimeMs,
+        record,
+        isNew,
+      };
+      await writeBack.acknowledge(pending);
+      return pendingStatus(pending);
+    } catch (error) {
+      const failure = localError('The staging file cannot be completed', error);
+      if (isCode(failure, 'no-space')) return undefined;
+      throw failure;
+    } finally {
+      release();
+    }
+  }
+}
