@@ -6,6 +6,7 @@ import { Slab } from '../cache/index.ts';
 import type { ByteSink, ClusterClient } from '../cluster/index.ts';
 import type { JobId, JobResult } from '../vfs/index.ts';
 import { JobRunner } from './job-runner.ts';
+import type { JobRunnerParts } from './job-runner.ts';
 
 const PAGE = 64;
 const LENGTH = 2 * PAGE;
@@ -27,6 +28,8 @@ async function fetchWith(read: (sink: ByteSink, results: JobResult[]) => void) {
     };
     const runner = new JobRunner({
       client: client as ClusterClient,
+      files: client as JobRunnerParts['files'],
+      writes: undefined,
       slab,
       pageSizeBytes: PAGE,
       requestTimeoutMs: 1000,

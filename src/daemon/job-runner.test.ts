@@ -185,6 +185,7 @@ test('every failure of the cluster has a code of the core', async () => {
     exists: 'exists',
     'not-empty': 'not-empty',
     'no-space': 'no-space',
+    invalid: 'invalid',
     inexpressible: 'inexpressible',
     'version-changed': 'stale',
     unavailable: 'unavailable',

@@ -61,8 +61,8 @@ export interface Upload {
   /** For a file that did not exist, or whose attributes changed while it was open. */
   readonly attributes: AttributeChange;
   /**
-   * The staging file is the store's from here on, also when the upload fails, and nobody writes to it
-   * any more: only then may it be acknowledged before the cluster has it.
+   * Nobody writes to the staging file any more, and once the upload is answered without an error it is
+   * the store's: only then may it be acknowledged before the cluster has it.
    */
   readonly isHandedOver: boolean;
 }

@@ -47,16 +47,12 @@ export class Uploads {
       await onDone();
       return status;
     }
-    let isStaged = false;
-    try {
-      const acknowledged = this.#isBack ? await this.#acknowledge(upload, context) : undefined;
-      isStaged = acknowledged !== undefined;
-      const status = acknowledged ?? (await this.#through(upload, context));
-      await onDone();
-      return status;
-    } finally {
-      if (!isStaged) await this.#parts.staging.remove(upload.stagingName);
-    }
+    const acknowledged = this.#isBack ? await this.#acknowledge(upload, context) : undefined;
+    const status = acknowledged ?? (await this.#through(upload, context));
+    await onDone();
+    // After a failure it stays the caller's, who may try again.
+    if (acknowledged === undefined) await this.#parts.staging.remove(upload.stagingName);
+    return status;
   }
 
   #contentOf({ stagingName, segments, base }: Upload): ComposedContent {
