@@ -68,7 +68,7 @@ const LAYERS: Record<string, { readonly values: string[]; readonly types: string
   ufs: { values: ['base'], types: ['cluster'] },
   cache: { values: ['base', 'sys'], types: [] },
   store: { values: ['base', 'sys', 'cluster'], types: [] },
-  vfs: { values: ['base'], types: ['cache', 'cluster'] },
+  vfs: { values: ['base'], types: ['cache', 'cluster', 'store'] },
   client: { values: ['base', 'cluster', 'ufs', 'cache'], types: ['config'] },
   devcluster: { values: ['base', 'cluster'], types: [] },
   daemon: {

@@ -151,7 +151,10 @@ test('wrong usage and wrong configuration exit with 2 and say what is wrong', as
     ],
     [['mount', '/m', ...enough, '--etcd-password=sesame'], /use --etcd-password-file, ALLUXIO_FU/],
     [['mount', '/m', ...enough, '--etcd-password'], /use --etcd-password-file, ALLUXIO_FUSE/],
-    [['mount', '/m', ...enough, '-o', 'rw'], /read-only \(-o rw\): "false" is not possible/],
+    [
+      ['mount', '/m', ...enough, '-o', 'rw', '--posix-attributes', 'off'],
+      /posix-attributes.*"off" is not possible with a writable mount/,
+    ],
     [['mount', '/m'], /etcd-hosts: must be given[^]*ufs: must be given/],
     [['mount', '/m', ...enough, '--no-read-only'], /read-only \(--no-read-only\).*cannot write/],
     [['umount'], /missing required argument/],

@@ -92,6 +92,15 @@ export function combine(raw: RawValues, context: CombineContext): CombinedValues
       problem('connectTimeoutMs', connect, reason);
     }
   }
+  if (!raw.readOnly && raw.posixAttributes === 'off') {
+    const reason = 'is not possible with a writable mount: owners, modes and links have to be kept';
+    problem('posixAttributes', 'off', reason);
+  }
+  if (!raw.readOnly && raw.driver === 'fuse-native') {
+    const reason = 'is not possible: the driver fuse-native only reads; use --driver device';
+    problem('readOnly', 'false', reason);
+  }
+
   const membership = choose('etcdHosts', 'workerHosts');
   // A value that was given but is wrong has been reported already.
   const isGiven = (field: OptionField): boolean => provenance[field].source !== 'default';

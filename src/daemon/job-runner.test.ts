@@ -33,7 +33,9 @@ function clientOf(script: Script): ClusterClient {
 }
 
 function filesOf(client: ClusterClient): JobRunnerParts['files'] {
-  const nodeOf = ({ type, mode: _, ...rest }: FileStatus) => ({ ...rest, kind: type, posix: {} });
+  const nodeOf = ({ name, type, lengthBytes, mtimeMs }: FileStatus) => {
+    return { name, lengthBytes, mtimeMs, kind: type, posix: {} };
+  };
   return {
     stat: async (path, context) => nodeOf(await client.stat(path, context)),
     async *list(path, context) {

@@ -194,7 +194,7 @@ export class KernelSession implements CoreReplies {
         core.access(id, ino, (request.mask & W_OK) !== 0);
         return;
       case 'open':
-        core.open(id, ino, openModeOf(request.flags));
+        core.open(id, ino, openModeOf(request.flags, request.openFlags));
         return;
       case 'read':
         core.read(id, request.fh as HandleId, request.offset, request.size);

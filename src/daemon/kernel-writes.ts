@@ -6,6 +6,7 @@ import type {
   Core,
   HandleId,
   InodeId,
+  OpenMode,
   RequestId,
   SpecialKind,
 } from '../vfs/index.ts';
@@ -21,12 +22,13 @@ const FALLOC_KEEP_SIZE = 1;
 const FALLOC_PUNCH_HOLE = 2;
 const FALLOC_ZERO_RANGE = 16;
 
-export function openModeOf(flags: number): {
-  readonly wantsWrite: boolean;
-  readonly truncates: boolean;
-} {
+export function openModeOf(flags: number, openFlags = 0): OpenMode {
   const truncates = (flags & O_TRUNC) !== 0;
-  return { wantsWrite: (flags & O_ACCMODE) !== 0 || truncates, truncates };
+  return {
+    wantsWrite: (flags & O_ACCMODE) !== 0 || truncates,
+    truncates,
+    clearsPrivileges: (openFlags & OpenRequestFlag.KILL_SUIDGID) !== 0,
+  };
 }
 
 type Change = Extract<
@@ -117,7 +119,7 @@ export function change(
     case 'create':
       core.create(id, ino, request.name, {
         ...creationOf(request),
-        ...openModeOf(request.flags),
+        ...openModeOf(request.flags, request.openFlags),
         isExclusive: (request.flags & O_EXCL) !== 0,
       });
       return;
@@ -198,8 +200,4 @@ function wantedOf(request: Extract<Change, { op: 'setattr' }>): AttributesWanted
     mtimeMs: request.mtimeMs,
     clearsPrivileges: (request.valid & SetattrValid.KILL_SUIDGID) !== 0,
   };
-}
-
-export function clearsPrivilegesAtOpen(openFlags: number): boolean {
-  return (openFlags & OpenRequestFlag.KILL_SUIDGID) !== 0;
 }

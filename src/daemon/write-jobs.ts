@@ -94,6 +94,10 @@ export async function runWriteJob(
     case 'sync-directory':
       await store.sync(job.path, context);
       return { kind: 'done', id };
+    default: {
+      const unknown: never = job;
+      throw new Error(`A job of no known kind: ${JSON.stringify(unknown)}`);
+    }
   }
 }
 

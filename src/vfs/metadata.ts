@@ -10,9 +10,17 @@ import type { Content, Inode } from './inode-table.ts';
 import { Listing } from './listing.ts';
 import { reportFailure } from './context.ts';
 import { OwnChanges } from './own-changes.ts';
-import type { OwnChange } from './own-changes.ts';
 import type { StagedFile } from './staged-file.ts';
 import type { CoreContext } from './context.ts';
+import {
+  isCoarserTime,
+  isOlder,
+  isOurs,
+  lacksTime,
+  nameKey,
+  statusOf,
+  versionOf,
+} from './versions.ts';
 import type { FsErrorCode, ListBatch, StatusMessage, VersionMessage } from './types.ts';
 
 /** Names known not to exist: a path search (python, linkers) asks for thousands, not millions. */
@@ -562,46 +570,4 @@ export class Metadata {
       this.#noteName(inode.parent, inode.name, status);
     }
   }
-}
-
-/** Changed here and not saved yet, or without a name: the cluster's word on it does not count. */
-function isOurs(inode: Inode): boolean {
-  return inode.staged !== undefined || inode.isLocal || inode.isUnlinked;
-}
-
-/** Whether a listing shows a name as it was before our change of it. */
-function isOlder(status: StatusMessage, change: OwnChange, listing: Listing): boolean {
-  if (change.number > listing.ownChanges) return true;
-  if (change.status === undefined) return status.mtimeMs <= change.goneMtimeMs;
-  return status.kind === change.status.kind && status.mtimeMs < change.status.mtimeMs;
-}
-
-function versionOf(status: StatusMessage): VersionMessage {
-  const { lengthBytes, mtimeMs, contentHash } = status;
-  return { lengthBytes, mtimeMs, contentHash };
-}
-
-function statusOf(inode: Inode): StatusMessage {
-  const { kind, lengthBytes, mtimeMs, mode, contentHash, posix } = inode;
-  return { kind, lengthBytes, mtimeMs, mode, contentHash, posix };
-}
-
-/** Inode numbers are used again, serial numbers are not. */
-function nameKey(parent: Inode, name: ByteString): string {
-  return `${parent.serial}/${name}`;
-}
-
-/** S3 listings tell no time of directories; 0 stands for it. */
-function lacksTime(known: Inode | undefined, status: StatusMessage): boolean {
-  const isTold = status.kind !== 'directory' || status.mtimeMs !== 0;
-  return !isTold && (known?.kind !== 'directory' || known.mtimeMs === 0);
-}
-
-/**
- * The same directory told less exactly: one port of a worker gives milliseconds, another whole
- * seconds or nothing. Programs that watch for changes (tar) must not see the two in turn.
- */
-function isCoarserTime(known: Inode, status: StatusMessage): boolean {
-  if (status.kind !== 'directory') return false;
-  return status.mtimeMs === 0 || status.mtimeMs === Math.floor(known.mtimeMs / 1000) * 1000;
 }

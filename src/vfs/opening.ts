@@ -14,6 +14,8 @@ import type { Writer } from './writer.ts';
 export interface OpenMode {
   readonly wantsWrite: boolean;
   readonly truncates: boolean;
+  /** The set-id bits go with the content, since somebody without the privilege cuts it. */
+  readonly clearsPrivileges?: boolean;
 }
 
 export interface OpeningParts {
@@ -58,6 +60,7 @@ export class Opening {
     const id = handles.add({ kind: 'file', inode, content, canWrite, readAhead });
     counters.add('openFiles');
     const error = mode.truncates ? this.#parts.writer.truncate(inode, content, 0) : undefined;
+    if (mode.clearsPrivileges === true) this.#parts.writer.clearPrivileges(inode);
     if (error === undefined) return id;
     this.drop(id);
     return error;

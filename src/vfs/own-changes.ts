@@ -63,7 +63,7 @@ export class OwnChanges {
 
   /** A directory has another path now. */
   move(from: ByteString, to: ByteString): void {
-    for (const [path, changes] of [...this.#directories.entries()]) {
+    for (const [path, changes] of Array.from(this.#directories.entries())) {
       if (path !== from && !path.startsWith(`${from}/`)) continue;
       this.#directories.delete(path);
       this.#directories.set(`${to}${path.slice(from.length)}` as ByteString, changes);

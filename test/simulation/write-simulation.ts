@@ -472,7 +472,7 @@ export class WriteSimulation {
           // Its bytes are not kept: whoever reads it is told.
           this.#dropHandles(random, target);
         }
-        for (const [path, each] of [...this.#model]) {
+        for (const [path, each] of Array.from(this.#model)) {
           if (path !== from.path && !path.startsWith(`${from.path}/`)) continue;
           this.#model.delete(path);
           this.#model.set(`${to.path}${path.slice(from.path.length)}` as ByteString, each);

@@ -171,6 +171,8 @@ export class WriteStore {
         return this.#rename(job);
       case 'sync-directory':
         return { kind: 'done', id };
+      default:
+        throw new Error('A job of no known kind');
     }
   }
 
@@ -263,7 +265,7 @@ export class WriteStore {
     if (to === path || to.startsWith(`${path}/`)) return failed(job, 'invalid');
     if (target !== undefined && job.isExclusive) return failed(job, 'exists');
     if (target?.kind === 'directory' && this.#names(to).length > 0) return failed(job, 'not-empty');
-    for (const [old, each] of [...this.#nodes]) {
+    for (const [old, each] of Array.from(this.#nodes)) {
       if (old !== path && !old.startsWith(`${path}/`)) continue;
       this.#nodes.delete(old);
       const moved = `${to}${old.slice(path.length)}` as ByteString;

@@ -1,0 +1,48 @@
+/** What two looks at one name say of each other. */
+import type { ByteString } from '../base/byte-string.ts';
+import type { Inode } from './inode-table.ts';
+import type { Listing } from './listing.ts';
+import type { OwnChange } from './own-changes.ts';
+import type { StatusMessage, VersionMessage } from './types.ts';
+
+/** Changed here and not saved yet, or without a name: the cluster's word on it does not count. */
+export function isOurs(inode: Inode): boolean {
+  return inode.staged !== undefined || inode.isLocal || inode.isUnlinked;
+}
+
+/** Whether a listing shows a name as it was before our change of it. */
+export function isOlder(status: StatusMessage, change: OwnChange, listing: Listing): boolean {
+  if (change.number > listing.ownChanges) return true;
+  if (change.status === undefined) return status.mtimeMs <= change.goneMtimeMs;
+  return status.kind === change.status.kind && status.mtimeMs < change.status.mtimeMs;
+}
+
+export function versionOf(status: StatusMessage): VersionMessage {
+  const { lengthBytes, mtimeMs, contentHash } = status;
+  return { lengthBytes, mtimeMs, contentHash };
+}
+
+export function statusOf(inode: Inode): StatusMessage {
+  const { kind, lengthBytes, mtimeMs, mode, contentHash, posix } = inode;
+  return { kind, lengthBytes, mtimeMs, mode, contentHash, posix };
+}
+
+/** Inode numbers are used again, serial numbers are not. */
+export function nameKey(parent: Inode, name: ByteString): string {
+  return `${parent.serial}/${name}`;
+}
+
+/** S3 listings tell no time of directories; 0 stands for it. */
+export function lacksTime(known: Inode | undefined, status: StatusMessage): boolean {
+  const isTold = status.kind !== 'directory' || status.mtimeMs !== 0;
+  return !isTold && (known?.kind !== 'directory' || known.mtimeMs === 0);
+}
+
+/**
+ * The same directory told less exactly: one port of a worker gives milliseconds, another whole
+ * seconds or nothing. Programs that watch for changes (tar) must not see the two in turn.
+ */
+export function isCoarserTime(known: Inode, status: StatusMessage): boolean {
+  if (status.kind !== 'directory') return false;
+  return status.mtimeMs === 0 || status.mtimeMs === Math.floor(known.mtimeMs / 1000) * 1000;
+}
