@@ -156,7 +156,6 @@ test('wrong usage and wrong configuration exit with 2 and say what is wrong', as
       /posix-attributes.*"off" is not possible with a writable mount/,
     ],
     [['mount', '/m'], /etcd-hosts: must be given[^]*ufs: must be given/],
-    [['mount', '/m', ...enough, '--no-read-only'], /read-only \(--no-read-only\).*cannot write/],
     [['umount'], /missing required argument/],
     [['umount', '/m', '--timeout', 'soon'], /--timeout: "soon" is not a duration/],
     [['devcluster', '--workers', '0'], /--workers: "0" is not a whole number from 1 to 100/],
