@@ -137,6 +137,7 @@ export class AttributeChanges {
         (id) => ({ kind: 'set-attributes', id, path, change }),
         (result) => {
           if (result.kind === 'status') {
+            inode.mode = result.status.mode;
             inode.posix = result.status.posix;
             inode.touchedMs = this.#context.wallNowMs();
             this.#metadata.noteChanged(inode);

@@ -9,7 +9,7 @@ import { reportFailure } from './context.ts';
 import type { CoreContext } from './context.ts';
 import type { Inode } from './inode-table.ts';
 import type { Metadata } from './metadata.ts';
-import { creationAttributes } from './posix.ts';
+import { creationAttributes, touchDirectory } from './posix.ts';
 import type { FsErrorCode, Job, JobId, JobResult, RequestId, SpecialKind } from './types.ts';
 import type { Writer } from './writer.ts';
 
@@ -83,7 +83,7 @@ export class NameChanges {
   #make(request: RequestId, parent: Inode, name: ByteString, build: (id: JobId) => Job): void {
     this.#run(request, [parent], build, (result, answer) => {
       if (result.kind !== 'status') return;
-      this.#touch(parent);
+      touchDirectory(this.#context, parent);
       const inode = this.#metadata.noteMade(parent, name, result.status);
       answer(() => this.#found(request, inode));
       this.#metadata.release(inode);
@@ -138,9 +138,6 @@ export class NameChanges {
     if (pending.take(request)) replies.error(request, code);
   }
 
-  #touch(directory: Inode): void {
-    directory.touchedMs = this.#context.wallNowMs();
-  }
 
   unlink(request: RequestId, parent: Inode, name: ByteString, child: Inode): void {
     if (child.kind === 'directory') {
@@ -173,7 +170,7 @@ export class NameChanges {
   /** The name is gone; the inode stays for whoever has it open. */
   #unlinked(parent: Inode, name: ByteString, child: Inode): void {
     child.openHandles++;
-    this.#touch(parent);
+    touchDirectory(this.#context, parent);
     child.isUnlinked = true;
     child.touchedMs = this.#context.wallNowMs();
     this.#metadata.noteGone(parent, name, child);
@@ -231,7 +228,7 @@ export class NameChanges {
       [parent, child],
       (id) => ({ kind: 'remove-directory', id, path }),
       (_, answer) => {
-        this.#touch(parent);
+        touchDirectory(this.#context, parent);
         child.isUnlinked = true;
         this.#metadata.noteGone(parent, name, child);
         answer(() => replies.ok(request));
@@ -307,8 +304,8 @@ export class NameChanges {
           to.child.touchedMs = this.#context.wallNowMs();
           this.#metadata.noteGone(to.parent, to.name, to.child);
         }
-        this.#touch(from.parent);
-        this.#touch(to.parent);
+        touchDirectory(this.#context, from.parent);
+        touchDirectory(this.#context, to.parent);
         child.touchedMs = this.#context.wallNowMs();
         this.#metadata.noteMoved(child, to.parent, to.name);
         open.forEach((inode, index) => this.#metadata.reversioned(inode, statuses[index]));

@@ -4,7 +4,7 @@ import type { CoreContext } from './context.ts';
 import type { Inode } from './inode-table.ts';
 import type { Metadata } from './metadata.ts';
 import type { Creation, NameChanges } from './name-changes.ts';
-import { creationAttributes, shownAttributes } from './posix.ts';
+import { creationAttributes, shownAttributes, touchDirectory } from './posix.ts';
 import { ReadAhead } from './read-ahead.ts';
 import type { Reader } from './reader.ts';
 import type { FsErrorCode, HandleId, RequestId } from './types.ts';
@@ -101,7 +101,7 @@ export class Opening {
       this.#parts.metadata.release(inode);
       return error;
     }
-    parent.touchedMs = this.#context.wallNowMs();
+    touchDirectory(this.#context, parent);
     inode.staged?.changeAttributes(creationAttributes(parent, false, creation, options.defaults));
     return inode;
   }
