@@ -173,6 +173,10 @@ export class Metadata {
           // This mount has changed the name, or moved the directory, since it was asked.
           for (const each of ours) this.resolve(parent, name, each);
         } else if (result.kind === 'status') {
+          // Somebody else has made it again.
+          if (own !== undefined && own.status === undefined) {
+            this.#own.forget(this.#context.inodes.path(parent), name);
+          }
           // Before anybody is told: who asks next finds the listing on its way.
           this.#listWhenWorthwhile(parent);
           this.#tell(ours, this.adopt(parent, name, result.status, askedMs));

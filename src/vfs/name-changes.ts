@@ -138,7 +138,6 @@ export class NameChanges {
     if (pending.take(request)) replies.error(request, code);
   }
 
-
   unlink(request: RequestId, parent: Inode, name: ByteString, child: Inode): void {
     if (child.kind === 'directory') {
       this.#context.replies.error(request, 'is-a-directory');

@@ -13,7 +13,10 @@ export function isOurs(inode: Inode): boolean {
 /** Whether a listing shows a name as it was before our change of it. */
 export function isOlder(status: StatusMessage, change: OwnChange, listing: Listing): boolean {
   if (change.number > listing.ownChanges) return true;
-  if (change.status === undefined) return status.mtimeMs <= change.goneMtimeMs;
+  // A directory's time changes with its entries: it tells nothing.
+  if (change.status === undefined) {
+    return status.kind === 'directory' || status.mtimeMs <= change.goneMtimeMs;
+  }
   return status.kind === change.status.kind && status.mtimeMs < change.status.mtimeMs;
 }
 
