@@ -10,7 +10,7 @@ import type { AttributeRecords } from './attribute-json.ts';
 import type { StoreReader } from './cluster-parts.ts';
 import { contextFor, waitWithin } from './contexts.ts';
 import { isCode, messageOf, storeError } from './errors.ts';
-import { attributesPathOf } from './paths.ts';
+import { attributesPathOf, isWithin } from './paths.ts';
 
 export interface LoadedAttributes {
   readonly records: AttributeRecords;
@@ -113,6 +113,12 @@ export class AttributeCache {
   forget(directory: ByteString): void {
     this.#cached.delete(directory);
     this.#loading.delete(directory);
+  }
+
+  forgetWithin(directory: ByteString): void {
+    for (const known of [this.#cached, this.#loading]) {
+      for (const path of Array.from(known.keys())) if (isWithin(path, directory)) this.forget(path);
+    }
   }
 
   async #load(

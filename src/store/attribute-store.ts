@@ -135,7 +135,7 @@ export class AttributeStore {
     this.#schedule(directory);
   }
 
-  /** The directory is gone, with all that was in it. */
+  /** The directory is gone, with all that was in it; what has its path now says for itself what it is. */
   planForget(directory: ByteString): Planned {
     const gone = [...this.#pending].filter(([other]) => isWithin(other, directory));
     const changes: JournalChange[] = [];
@@ -143,10 +143,13 @@ export class AttributeStore {
       for (const name of names.keys()) changes.push({ kind: 'attribute', id: idOf(other, name) });
     }
     const commit = (): void => {
-      this.#parts.cache.forget(directory);
+      this.#parts.cache.forgetWithin(directory);
       for (const [other] of gone) {
         this.#pending.delete(other);
         this.#unschedule(other);
+      }
+      for (const other of this.#gone.keys()) {
+        if (isWithin(other, directory)) this.#gone.delete(other);
       }
     };
     return { changes, commit };

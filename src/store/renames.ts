@@ -280,12 +280,14 @@ export class Renames {
     if (isNews && !job.dropsRecord) updates.push({ path: to, record });
     const other = job.atSwitch();
     const switched: Job = { ...job, entry: { ...job.entry, phase: 'switched' } };
-    const below = isDirectory ? attributes.planForget(from) : nothingElse();
-    const changes = [entryOf(switched), ...other.changes, ...below.changes];
+    // What waits for a directory that was replaced was said of names that are gone.
+    const forgotten = isDirectory ? [from, to].map((path) => attributes.planForget(path)) : [];
+    const changes = [entryOf(switched), ...other.changes];
+    for (const plan of forgotten) changes.push(...plan.changes);
     await attributes.change(updates, changes);
     job.entry = switched.entry;
     other.commit();
-    below.commit();
+    for (const plan of forgotten) plan.commit();
   }
 
   async #clean(job: Job, context: CallContext): Promise<void> {

@@ -1,0 +1,133 @@
+/** Renames in a cluster that does as it is told: what must be there afterwards, and what must not. */
+import assert from 'node:assert/strict';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, it } from 'node:test';
+import type { ByteString } from '../base/byte-string.ts';
+import { byteStringOfText as text } from '../base/byte-string.ts';
+import { systemClock } from '../base/clock.ts';
+import { silentLogger } from '../base/logger.ts';
+import { Random } from '../base/random.ts';
+import type { CallContext, FileVersion } from '../cluster/index.ts';
+import { openStore } from './open.ts';
+import type { ClusterStore } from './store.ts';
+import {
+  Life,
+  MemoryCluster,
+  MemoryJournalDisk,
+  MemoryReader,
+  MemoryWriter,
+} from './testing/memory-cluster.ts';
+import type { NodeStatus } from './types.ts';
+
+const DIRECTORY_RENAME = { isExclusive: false, watched: [] };
+
+function context(): CallContext {
+  return { signal: new AbortController().signal, deadlineMs: performance.now() + 10_000 };
+}
+
+async function openIn(
+  directory: string,
+  cluster: MemoryCluster,
+  writeMode: 'through' | 'back',
+  isAtomic: boolean,
+): Promise<ClusterStore> {
+  const life = new Life(new Random(1));
+  return await openStore({
+    reader: new MemoryReader(cluster, life),
+    writer: new MemoryWriter(cluster, life, isAtomic),
+    stateDirectory: directory,
+    stagingDirectory: directory,
+    journalDisk: new MemoryJournalDisk({ bytes: Buffer.alloc(0) }, life),
+    writeMode,
+    attributesTtlMs: 60_000,
+    clock: systemClock,
+    logger: silentLogger,
+    // Nothing reaches the cluster before a test says so.
+    tuning: { attributesDelayMs: 60_000, retryFirstMs: 1, retryMaxMs: 5 },
+  });
+}
+
+for (const writeMode of ['through', 'back'] as const) {
+  for (const isAtomic of [false, true]) {
+    describe(`renames, write mode ${writeMode}, ${isAtomic ? 'atomic' : 'copied'}`, () => {
+      // The store's own timers keep no process alive.
+      let alive: NodeJS.Timeout;
+      let directory: string;
+      let cluster: MemoryCluster;
+      let store: ClusterStore;
+      let uploads = 0;
+
+      beforeEach(async () => {
+        alive = setInterval(() => undefined, 1000);
+        directory = await mkdtemp(join(tmpdir(), 'alluxio-fuse-renames-'));
+        cluster = new MemoryCluster();
+        store = await openIn(directory, cluster, writeMode, isAtomic);
+      });
+
+      afterEach(async () => {
+        await store.close(context());
+        await rm(directory, { recursive: true, force: true });
+        clearInterval(alive);
+      });
+
+      async function write(path: string, content: string, mode?: number): Promise<NodeStatus> {
+        const stagingName = `staging-${uploads++}`;
+        await writeFile(join(directory, stagingName), content);
+        return await store.upload(
+          {
+            path: text(path),
+            stagingName,
+            segments: [{ from: 'staging', lengthBytes: content.length }],
+            base: undefined,
+            attributes: mode === undefined ? {} : { mode },
+            isHandedOver: true,
+          },
+          context(),
+        );
+      }
+
+      async function read(path: ByteString, version: FileVersion): Promise<string> {
+        const bytes = Buffer.alloc(version.lengthBytes);
+        const request = { path, offset: 0, lengthBytes: version.lengthBytes, version };
+        await store.read(request, (chunk, at) => bytes.set(chunk, at), context());
+        return bytes.toString();
+      }
+
+      const makeDirectory = (path: string): Promise<NodeStatus> =>
+        store.makeDirectory(text(path), {}, context());
+
+      it('keeps the attributes of entries whose like was removed from the replaced directory', async () => {
+        await makeDirectory('/from');
+        await makeDirectory('/to');
+        await write('/to/file', 'old', 0o400);
+        await store.removeFile(text('/to/file'), false, context());
+        await write('/from/file', 'new', 0o444);
+        await store.rename(text('/from'), text('/to'), DIRECTORY_RENAME, context());
+        const { posix } = await store.stat(text('/to/file'), context());
+        assert.equal(posix.mode, 0o444);
+        await store.sync(text('/to'), context());
+        const after = await store.stat(text('/to/file'), context());
+        assert.equal(after.posix.mode, 0o444, 'also once everything is written');
+      });
+
+      it('leaves no links behind for a directory that is made anew', async () => {
+        await makeDirectory('/from');
+        await makeDirectory('/from/below');
+        await store.makeNode(text('/from/below/link'), 'symlink', { target: text('x') }, context());
+        await store.sync(text('/from/below'), context());
+        await store.rename(text('/from'), text('/to'), DIRECTORY_RENAME, context());
+        await makeDirectory('/from');
+        await makeDirectory('/from/below');
+        const names: ByteString[] = [];
+        for await (const batch of store.list(text('/from/below'), context())) {
+          names.push(...batch.map(({ name }) => name));
+        }
+        assert.deepEqual(names, []);
+        const { kind } = await store.stat(text('/to/below/link'), context());
+        assert.equal(kind, 'symlink');
+      });
+    });
+  }
+}
