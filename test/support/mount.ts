@@ -42,6 +42,8 @@ export interface MountForTest {
   readonly deadlineMs?: number;
   /** Static workers instead of the cluster's etcd. */
   readonly isStatic?: boolean;
+  /** For a mount point and logs that one mount after the other uses; stays. */
+  readonly directory?: string;
 }
 
 export interface TestMount {
@@ -100,14 +102,14 @@ export async function mountForTest(
   cleanup(async () => {
     for (const work of works) await work();
   });
-  const dir = await makeTempDir((work) => works.unshift(work), 'mount');
+  const dir = options.directory ?? (await makeTempDir((work) => works.unshift(work), 'mount'));
   const mount = new RunningMount({
     mountpoint: join(dir, 'mnt'),
     stateDir: join(dir, 'state'),
     logFile: join(dir, 'daemon.log'),
     metricsPort: await freePort(),
   });
-  await mkdir(mount.mountpoint);
+  await mkdir(mount.mountpoint, { recursive: true });
   works.unshift(() => mount.tearDown());
   await mount.start(info, options);
   return mount;
