@@ -48,7 +48,7 @@ suite('random operations, on the mount and on a local directory', { skip }, () =
     test(`the comparison finds what is planted: ${plant}`, async () => {
       const pair = [join(work, `${plant}-a`), join(work, `${plant}-b`)];
       for (const dir of pair) await mkdir(dir);
-      const args = ['-B', SCRIPT, ...pair, '1', '8000', '--plant', plant];
+      const args = ['-B', SCRIPT, ...pair, '1', '8000', '--shrink', '5', '--plant', plant];
       const { code, out } = await run('python3', args, { timeoutMs: LIMIT_MS });
       assert.equal(code, 1, out);
       assert.match(out, /^Seed 1 .*\n.*\n\d+ operations suffice/);

@@ -26,7 +26,6 @@ from sides import Side, difference, shortened
 TREE_EVERY = 400
 # An answer that takes longer is a hang: an operation is a few requests to a worker on this machine.
 HANG_S = 60
-SHRINK_S = 60
 SHOWN_OPERATIONS = 60
 # What another process does to its own part at the same time.
 LOOK_ERRNOS = ("ENOENT", "ENOTDIR", "ELOOP")
@@ -205,9 +204,9 @@ def replay(base, number, operations, plant):
     return None
 
 
-def shrink(base, operations, effective, plant, wanted):
+def shrink(base, operations, effective, plant, wanted, limit_s):
     """Takes away ever smaller parts as long as what is left still shows the same difference."""
-    deadline = time.monotonic() + SHRINK_S
+    deadline = time.monotonic() + limit_s
     state = {"best": operations, "found": None, "number": 0}
 
     def still_wrong(trial):
@@ -256,6 +255,7 @@ def main():
     parser.add_argument("operations", type=int)
     parser.add_argument("--label", default="")
     parser.add_argument("--shared")
+    parser.add_argument("--shrink", type=int, default=60, help="seconds")
     parser.add_argument("--without", default="", help="kinds of operations, with commas")
     parser.add_argument("--plant", default="none", choices=sorted(PLANTS))
     args = parser.parse_args()
@@ -277,7 +277,7 @@ def main():
         pair.close()
         # And the one that was answered wrongly, whatever it is.
         effective = [each for at, each in enumerate(done) if at in pair.effective or at == found.at]
-        shrunk = shrink((args.mounted, args.reference), done, effective, args.plant, found)
+        shrunk = shrink((args.mounted, args.reference), done, effective, args.plant, found, args.shrink)
         report(args.seed, args.label, found, effective, shrunk)
         sys.exit(1)
     print(json.dumps({"operations": len(done)}))
