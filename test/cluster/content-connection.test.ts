@@ -79,6 +79,28 @@ it('bytes are received into their place, also where it lies in pieces', async ()
   assert.equal(new Set(pages.map(({ connection }) => connection)).size, 1, 'It is kept');
 });
 
+it('whoever has no place for the bytes is handed all of them', async () => {
+  const content = randomBytes(PAGE);
+  const { read } = await setUp((_, socket) => respond(socket, '200 OK', content));
+  const bytes = Buffer.alloc(PAGE);
+  const sink: ByteSink = (chunk, offset) => bytes.set(chunk, offset);
+  assert.deepEqual(await read(0, sink), { kind: 'page', lengthBytes: PAGE });
+  assert.ok(bytes.equals(content));
+  // Half of it lies in memory, the rest comes as chunks.
+  const half = place(PAGE);
+  const direct = {
+    ...half.sink.direct,
+    memoryAt: (offset: number) =>
+      offset < PAGE / 2 ? half.bytes.subarray(offset, PAGE / 2) : undefined,
+  };
+  const copy = (chunk: Uint8Array, offset: number): void => void half.bytes.set(chunk, offset);
+  assert.deepEqual(await read(0, Object.assign(copy, { direct })), {
+    kind: 'page',
+    lengthBytes: PAGE,
+  });
+  assert.ok(half.bytes.equals(content));
+});
+
 it('a head that comes byte by byte is read like any other', async () => {
   const text = 'HTTP/1.1 200 OK\r\ncontent-type: a/b\r\nContent-Length: 5\r\n\r\nhello';
   const { read } = await setUp((_, socket) => {

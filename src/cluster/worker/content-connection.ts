@@ -39,6 +39,7 @@ export interface ContentTarget {
 
 /** What a connection tells the exchange that is under way. */
 interface Receiver {
+  /** Its own memory, `chunkBuffer` for a chunk of a body, or undefined while the head is awaited. */
   memory(): Uint8Array | undefined;
   onReceived(bytes: number): void;
   onChunk(chunk: Uint8Array): void;
@@ -127,8 +128,9 @@ export class ContentConnection {
   #nextBuffer(): Uint8Array {
     // Node asks already while the socket is being made.
     if (this.#receiver === undefined) return headBuffer;
-    this.#memory = this.#receiver.memory();
-    return this.#memory ?? headBuffer;
+    const memory = this.#receiver.memory();
+    this.#memory = memory === chunkBuffer ? undefined : memory;
+    return memory ?? headBuffer;
   }
 
   #onBytes(bytes: number, buffer: Uint8Array): boolean {
