@@ -55,7 +55,7 @@ export class AttributeChanges {
     handleId: HandleId | undefined,
     wanted: AttributesWanted,
   ): void {
-    if (this.#writer.mustWait(inode)) {
+    if (this.#writer.mustWait(inode, wanted.lengthBytes)) {
       this.#context.asking.until(
         request,
         (settle) => this.#writer.whenSettled(inode, () => settle(undefined)),

@@ -35,6 +35,23 @@ export class Opening {
   }
 
   open(request: RequestId, inode: Inode, mode: OpenMode): void {
+    this.#whenCuttable(request, inode, mode, () => this.#open(request, inode, mode));
+  }
+
+  /** What an upload reads must not be cut off under it. */
+  #whenCuttable(request: RequestId, inode: Inode, mode: OpenMode, run: () => void): void {
+    const { writer } = this.#parts;
+    if (!mode.truncates || !writer.mustWait(inode, 0)) run();
+    else {
+      this.#context.asking.until(
+        request,
+        (settle) => writer.whenSettled(inode, () => settle(undefined)),
+        () => this.#whenCuttable(request, inode, mode, run),
+      );
+    }
+  }
+
+  #open(request: RequestId, inode: Inode, mode: OpenMode): void {
     const keepCache = inode.openedContent === this.#parts.metadata.contentOf(inode);
     const handle = this.#addHandle(inode, mode);
     if (typeof handle === 'string') this.#context.replies.error(request, handle);
@@ -80,7 +97,11 @@ export class Opening {
       (inode) => {
         if (creation.isExclusive) replies.error(request, 'exists');
         else if (inode.kind !== 'file') replies.error(request, 'is-a-directory');
-        else this.#created(request, inode, creation);
+        else {
+          this.#whenCuttable(request, inode, creation, () =>
+            this.#created(request, inode, creation),
+          );
+        }
       },
       () => {
         const inode = this.#createLocal(parent, name, creation);

@@ -127,9 +127,14 @@ export class Writer {
     else this.#context.replies.error(request, error);
   }
 
-  /** Whether nothing may be written now: what is being handed over must not change. */
-  mustWait(inode: Inode): boolean {
-    return this.#context.options.isWriteBack && inode.staged?.isUploading === true;
+  /**
+   * Whether a change must wait until no upload is under way: one that is handed over must not change
+   * at all, and none may be cut shorter than it was when it began.
+   */
+  mustWait(inode: Inode, cutTo = Infinity): boolean {
+    const { staged } = inode;
+    if (staged?.isUploading !== true) return false;
+    return this.#context.options.isWriteBack || cutTo < staged.lengthBytes;
   }
 
   #afterUpload(request: RequestId, inode: Inode, run: () => void): void {
