@@ -1,7 +1,7 @@
 /** Jobs that change the name space or a file, as calls of the store. */
 import type { CallContext } from '../cluster/index.ts';
-import type { NodeStatus, Upload, WritableStore } from '../store/index.ts';
-import type { Job, JobResult, StatusMessage } from '../vfs/index.ts';
+import type { KeptFile, NodeStatus, Upload, WritableStore } from '../store/index.ts';
+import type { Job, JobResult, KeptMessage, StatusMessage } from '../vfs/index.ts';
 import { versionOf } from './versions.ts';
 
 const WRITE_KINDS = [
@@ -60,21 +60,7 @@ export async function runWriteJob(
       return status(id, await store.upload(uploadOf(job), context));
     case 'remove-file': {
       const { kept } = await store.removeFile(job.path, job.mustKeep, context);
-      return {
-        kind: 'removed',
-        id,
-        kept:
-          kept === undefined
-            ? undefined
-            : {
-                path: kept.path,
-                version: {
-                  lengthBytes: kept.version.lengthBytes,
-                  mtimeMs: kept.version.mtimeMs,
-                  contentHash: kept.version.contentHash,
-                },
-              },
-      };
+      return { kind: 'removed', id, kept: keptMessage(kept) };
     }
     case 'remove-kept':
       await store.removeKept(job.path, context);
@@ -83,12 +69,14 @@ export async function runWriteJob(
       await store.removeDirectory(job.path, context);
       return { kind: 'done', id };
     case 'rename': {
-      const { path, to, isExclusive, watched } = job;
-      const statuses = await store.rename(path, to, { isExclusive, watched }, context);
+      const { path, to, isExclusive, watched, keepsTarget } = job;
+      const options = { isExclusive, watched, keepsTarget };
+      const { statuses, kept } = await store.rename(path, to, options, context);
       return {
         kind: 'renamed',
         id,
         statuses: statuses.map((each) => (each === undefined ? undefined : statusMessage(each))),
+        kept: keptMessage(kept),
       };
     }
     case 'sync-directory':
@@ -103,6 +91,12 @@ export async function runWriteJob(
 
 function status(id: JobResult['id'], node: NodeStatus): JobResult {
   return { kind: 'status', id, status: statusMessage(node) };
+}
+
+function keptMessage(kept: KeptFile | undefined): KeptMessage | undefined {
+  if (kept === undefined) return undefined;
+  const { lengthBytes, mtimeMs, contentHash } = kept.version;
+  return { path: kept.path, version: { lengthBytes, mtimeMs, contentHash } };
 }
 
 function uploadOf(job: Extract<WriteJob, { kind: 'upload' }>): Upload {

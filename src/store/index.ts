@@ -5,9 +5,11 @@ export type { RenameProgress } from './renames.ts';
 export type { ClusterStore } from './store.ts';
 export type {
   AttributeChange,
+  KeptFile,
   NodeKind,
   NodeStatus,
   PosixAttributes,
+  Renamed,
   RenameOptions,
   StoreBacklog,
   Upload,

@@ -21,7 +21,7 @@ import {
 } from './testing/memory-cluster.ts';
 import type { NodeStatus } from './types.ts';
 
-const DIRECTORY_RENAME = { isExclusive: false, watched: [] };
+const DIRECTORY_RENAME = { isExclusive: false, watched: [], keepsTarget: false };
 
 function context(): CallContext {
   return { signal: new AbortController().signal, deadlineMs: performance.now() + 10_000 };
@@ -110,6 +110,46 @@ for (const writeMode of ['through', 'back'] as const) {
         await store.sync(text('/to'), context());
         const after = await store.stat(text('/to/file'), context());
         assert.equal(after.posix.mode, 0o444, 'also once everything is written');
+      });
+
+      it('keeps the bytes of a file that is replaced while somebody has it open', async () => {
+        await makeDirectory('/top');
+        const old = await write('/top/file', 'old bytes');
+        await write('/top/new', 'new');
+        const options = { ...DIRECTORY_RENAME, keepsTarget: true };
+        const { kept } = await store.rename(
+          text('/top/new'),
+          text('/top/file'),
+          options,
+          context(),
+        );
+        assert.ok(kept);
+        assert.equal(kept.version.lengthBytes, old.lengthBytes);
+        assert.equal(await read(kept.path, kept.version), 'old bytes');
+        const status = await store.stat(text('/top/file'), context());
+        assert.equal(await read(text('/top/file'), status), 'new');
+        await store.removeKept(kept.path, context());
+        await assert.rejects(read(kept.path, kept.version));
+        assert.deepEqual(
+          [...cluster.files.keys()].filter((path) => path.includes('/kept/')),
+          [],
+        );
+      });
+
+      it('keeps nothing of a file that it could not replace', async () => {
+        await makeDirectory('/top');
+        await write('/top/file', 'old bytes');
+        await write('/top/new', 'new');
+        await store.sync(text('/top'), context());
+        const options = { isExclusive: true, watched: [], keepsTarget: true };
+        const renaming = store.rename(text('/top/new'), text('/top/file'), options, context());
+        await assert.rejects(renaming, { code: 'exists' });
+        const status = await store.stat(text('/top/file'), context());
+        assert.equal(await read(text('/top/file'), status), 'old bytes');
+        assert.deepEqual(
+          [...cluster.files.keys()].filter((path) => path.includes('/kept/')),
+          [],
+        );
       });
 
       it('leaves no links behind for a directory that is made anew', async () => {

@@ -16,7 +16,6 @@ import { Random } from '../base/random.ts';
 import type { CallContext } from '../cluster/index.ts';
 import { ClusterError } from '../cluster/index.ts';
 import { openStore } from './open.ts';
-import { isBelow, isWithin, movedPath } from './paths.ts';
 import type { ClusterStore } from './store.ts';
 import {
   Life,
@@ -25,197 +24,12 @@ import {
   MemoryReader,
   MemoryWriter,
 } from './testing/memory-cluster.ts';
-import type { NodeStatus, UploadSegment } from './types.ts';
+import { drawOperation, expected } from './testing/model.ts';
+import type { Model, ModelNode, Operation } from './testing/model.ts';
+import type { KeptFile, NodeStatus, UploadSegment } from './types.ts';
 
 const text = byteStringOfText;
 const TIMEOUT_MS = 10_000;
-
-interface ModelNode {
-  readonly kind: 'file' | 'directory' | 'symlink';
-  readonly bytes?: string;
-  readonly target?: string;
-  readonly mode?: number;
-  readonly xattr?: string;
-  /** As programs see it; undefined: not known. */
-  readonly mtimeMs?: number;
-}
-
-type Model = ReadonlyMap<ByteString, ModelNode>;
-
-type Operation =
-  | { readonly kind: 'mkdir'; readonly path: ByteString; readonly mode: number | undefined }
-  | { readonly kind: 'symlink'; readonly path: ByteString; readonly target: string }
-  | {
-      readonly kind: 'write';
-      readonly path: ByteString;
-      readonly bytes: Buffer;
-      readonly keepBytes: number;
-      readonly mode: number | undefined;
-      readonly isHandedOver: boolean;
-    }
-  | { readonly kind: 'chmod'; readonly path: ByteString; readonly mode: number }
-  | { readonly kind: 'utimes'; readonly path: ByteString; readonly mtimeMs: number }
-  | { readonly kind: 'xattr'; readonly path: ByteString; readonly value: string | undefined }
-  | { readonly kind: 'unlink'; readonly path: ByteString; readonly mustKeep: boolean }
-  | { readonly kind: 'rmdir'; readonly path: ByteString }
-  | {
-      readonly kind: 'rename';
-      readonly from: ByteString;
-      readonly to: ByteString;
-      readonly isExclusive: boolean;
-    }
-  | { readonly kind: 'sync'; readonly path: ByteString };
-
-const hasChildren = (model: Model, path: ByteString): boolean =>
-  [...model.keys()].some((other) => isBelow(other, path));
-
-/** The model after the operation, or the code that it fails with. */
-function expected(model: Model, operation: Operation): Model | string {
-  const next = new Map(model);
-  switch (operation.kind) {
-    case 'mkdir':
-    case 'symlink': {
-      if (model.has(operation.path)) return 'exists';
-      const node: ModelNode =
-        operation.kind === 'symlink'
-          ? { kind: 'symlink', target: operation.target }
-          : {
-              kind: 'directory',
-              ...(operation.mode === undefined ? {} : { mode: operation.mode }),
-            };
-      return next.set(operation.path, node);
-    }
-    case 'write': {
-      const old = model.get(operation.path);
-      const head = (old?.bytes ?? '').slice(0, operation.keepBytes);
-      const bytes = head + operation.bytes.toString('latin1').slice(head.length);
-      const { mtimeMs: _, target: __, ...rest } = old ?? {};
-      const mode = operation.mode === undefined ? {} : { mode: operation.mode };
-      return next.set(operation.path, { ...rest, ...mode, kind: 'file', bytes });
-    }
-    case 'chmod':
-    case 'utimes':
-    case 'xattr': {
-      const old = model.get(operation.path);
-      if (old === undefined) return 'not-found';
-      if (operation.kind === 'chmod')
-        return next.set(operation.path, { ...old, mode: operation.mode });
-      if (operation.kind === 'utimes') {
-        return next.set(operation.path, { ...old, mtimeMs: operation.mtimeMs });
-      }
-      const { xattr: _, ...rest } = old;
-      const { value } = operation;
-      return next.set(operation.path, value === undefined ? rest : { ...rest, xattr: value });
-    }
-    case 'unlink': {
-      const old = model.get(operation.path);
-      if (old === undefined) return 'not-found';
-      if (old.kind === 'directory') return 'is-a-directory';
-      next.delete(operation.path);
-      return next;
-    }
-    case 'rmdir': {
-      const old = model.get(operation.path);
-      if (old === undefined) return 'not-found';
-      if (old.kind !== 'directory') return 'not-a-directory';
-      if (hasChildren(model, operation.path)) return 'not-empty';
-      next.delete(operation.path);
-      return next;
-    }
-    case 'rename': {
-      const { from, to, isExclusive } = operation;
-      if (isBelow(to, from)) return 'invalid';
-      const source = model.get(from);
-      const target = model.get(to);
-      if (source === undefined) return 'not-found';
-      if (target !== undefined && isExclusive) return 'exists';
-      if (from === to) return model;
-      if (target !== undefined) {
-        if (target.kind === 'directory' && source.kind !== 'directory') return 'is-a-directory';
-        if (target.kind !== 'directory' && source.kind === 'directory') return 'not-a-directory';
-        if (hasChildren(model, to)) return 'not-empty';
-      }
-      next.delete(to);
-      for (const [path, node] of model) {
-        if (!isWithin(path, from)) continue;
-        next.delete(path);
-        next.set(movedPath(path, from, to), node);
-      }
-      return next;
-    }
-    default:
-      return model;
-  }
-}
-
-/** A small world: names collide. */
-function drawPath(random: Random, model: Model): ByteString {
-  const directories = [...model]
-    .filter(([path, { kind }]) => kind === 'directory' && path.split('/').length < 4)
-    .map(([path]) => path);
-  const parent =
-    random.chance(0.15) || directories.length === 0 ? text('/') : random.pick(directories);
-  return joinPath(parent, text(random.pick(['a', 'b', 'c', 'ä'])));
-}
-
-function drawOperation(random: Random, model: Model): Operation {
-  const path = drawPath(random, model);
-  const there = [...model.keys()];
-  const existing = there.length > 0 && random.chance(0.8) ? random.pick(there) : path;
-  const kind = random.pick([
-    'mkdir',
-    'mkdir',
-    'symlink',
-    'write',
-    'write',
-    'write',
-    'write',
-    'chmod',
-    'utimes',
-    'xattr',
-    'unlink',
-    'rmdir',
-    'rename',
-    'rename',
-    'rename',
-    'sync',
-  ] as const);
-  const mode = random.pick([undefined, 0o600, 0o755]);
-  switch (kind) {
-    case 'mkdir':
-      return { kind, path, mode };
-    case 'symlink':
-      return { kind, path, target: `to-${random.below(100)}` };
-    case 'write': {
-      const bytes = Buffer.alloc(random.below(3000), `${random.below(1_000_000)};`);
-      const keepBytes = random.chance(0.4) ? random.below(2000) : 0;
-      const isHandedOver = random.chance(0.7);
-      const node = model.get(path);
-      // Programs reach a file only through what is a file.
-      if (node !== undefined && node.kind !== 'file') return { kind: 'chmod', path, mode: 0o700 };
-      return { kind, path, bytes, keepBytes, mode, isHandedOver };
-    }
-    case 'chmod':
-      return { kind, path: existing, mode: 0o100 + random.below(0o600) };
-    case 'utimes':
-      return { kind, path: existing, mtimeMs: random.below(1_000_000_000) };
-    case 'xattr':
-      return { kind, path: existing, value: random.pick([undefined, 'one', 'two']) };
-    case 'unlink':
-      return { kind, path: existing, mustKeep: random.chance(0.3) };
-    case 'rmdir':
-      return { kind, path: existing };
-    case 'rename':
-      return {
-        kind,
-        from: existing,
-        to: random.chance(0.3) ? random.pick([...there, path]) : path,
-        isExclusive: random.chance(0.1),
-      };
-    default:
-      return { kind, path: model.get(existing)?.kind === 'directory' ? existing : text('/') };
-  }
-}
 
 class World {
   readonly cluster = new MemoryCluster();
@@ -291,26 +105,39 @@ class World {
       }
       case 'unlink': {
         const { kept } = await store.removeFile(operation.path, operation.mustKeep, context);
-        if (kept === undefined) return undefined;
-        const bytes = await this.#bytesOf(kept.path, kept.version);
-        assert.equal(bytes, model.get(operation.path)?.bytes, 'a kept file has its bytes');
-        if (this.#random.chance(0.5)) await store.removeKept(kept.path, context);
-        else this.kept.push(kept.path);
+        await this.#readKept(kept, model.get(operation.path), context);
         return undefined;
       }
       case 'rmdir':
         await store.removeDirectory(operation.path, context);
         return undefined;
       case 'rename': {
-        const options = { isExclusive: operation.isExclusive, watched: [text('')] };
-        const [status] = await store.rename(operation.from, operation.to, options, context);
-        assert.ok(status, 'the renamed file is at its target');
+        const { from, to, isExclusive, keepsTarget } = operation;
+        const options = { isExclusive, watched: [text('')], keepsTarget };
+        const { statuses, kept } = await store.rename(from, to, options, context);
+        assert.ok(statuses[0], 'the renamed file is at its target');
+        const mustKeep = keepsTarget && from !== to && model.get(to)?.kind === 'file';
+        assert.equal(kept !== undefined, mustKeep, 'a replaced file is kept where it must be');
+        await this.#readKept(kept, model.get(to), context);
         return undefined;
       }
       default:
         await store.sync(operation.path, context);
         return undefined;
     }
+  }
+
+  /** A file without a name has its bytes as long as somebody has it open. */
+  async #readKept(
+    kept: KeptFile | undefined,
+    node: ModelNode | undefined,
+    context: CallContext,
+  ): Promise<void> {
+    if (kept === undefined) return;
+    const bytes = await this.#bytesOf(kept.path, kept.version);
+    assert.equal(bytes, node?.bytes, 'a kept file has its bytes');
+    if (this.#random.chance(0.5)) await this.store.removeKept(kept.path, context);
+    else this.kept.push(kept.path);
   }
 
   async #write(

@@ -1,28 +1,20 @@
 /** The writable name space over a cluster: every operation of the mount, in the order of its paths' locks. */
 import type { ByteString } from '../base/byte-string.ts';
-import { joinPath } from '../base/byte-string.ts';
-import type {
-  ByteSink,
-  CallContext,
-  FileVersion,
-  ReadRequest,
-  ReadResult,
-} from '../cluster/index.ts';
+import type { ByteSink, CallContext, ReadRequest, ReadResult } from '../cluster/index.ts';
 import { isTemporaryName } from '../cluster/write/temporary-names.ts';
 import { stagedIdOf } from './aliases.ts';
 import type { AttributeRecord } from './attribute-record.ts';
 import { changedRecord, specialStatus } from './attribute-record.ts';
 import type { AttributeUpdate } from './attribute-store.ts';
 import type { StoreReader } from './cluster-parts.ts';
-import { contextFor, waitWithin } from './contexts.ts';
-import { isCode, storeError, unlessMissing } from './errors.ts';
+import { waitWithin } from './contexts.ts';
+import { isCode, storeError } from './errors.ts';
+import { KeptFiles, newKeptPath } from './kept.ts';
 import type { LockKind, LockWish, Release } from './path-locks.ts';
 import type { StoreParts } from './parts.ts';
 import {
-  HIDDEN_DIRECTORY,
   isBelow,
   isReservedPath,
-  KEPT_DIRECTORY,
   nameOf,
   parentOf,
   recordPlaceOf,
@@ -30,12 +22,13 @@ import {
   ROOT,
 } from './paths.ts';
 import type { RenameProgress } from './renames.ts';
-import { newToken } from './temporaries.ts';
 import type {
   AttributeChange,
+  KeptFile,
   NodeKind,
   NodeStatus,
   PosixAttributes,
+  Renamed,
   RenameOptions,
   StoreBacklog,
   Upload,
@@ -43,8 +36,6 @@ import type {
 } from './types.ts';
 import { Uploads } from './uploads.ts';
 import { nodeOf } from './view.ts';
-
-const DELETE_TIMEOUT_MS = 30_000;
 
 function guard(path: ByteString): void {
   if (path === ROOT) throw storeError('permission', 'The root cannot be replaced', path);
@@ -56,10 +47,11 @@ function guard(path: ByteString): void {
 export class ClusterStore implements WritableStore {
   readonly #parts: StoreParts;
   readonly #uploads: Uploads;
-  #hasKeptDirectory = false;
+  readonly #kept: KeptFiles;
 
   constructor(parts: StoreParts, reader: StoreReader, writeMode: 'through' | 'back') {
     this.#parts = parts;
+    this.#kept = new KeptFiles(parts);
     const read = (
       request: ReadRequest,
       sink: ByteSink,
@@ -160,11 +152,9 @@ export class ClusterStore implements WritableStore {
     path: ByteString,
     mustKeep: boolean,
     context: CallContext,
-  ): Promise<{
-    readonly kept: { readonly path: ByteString; readonly version: FileVersion } | undefined;
-  }> {
+  ): Promise<{ readonly kept: KeptFile | undefined }> {
     guard(path);
-    const { writeBack, view, renames, reader, journal, locks } = this.#parts;
+    const { writeBack, view, renames, locks } = this.#parts;
     writeBack.interrupt(path);
     const release = await locks.acquire('change', [{ path }], context);
     // Who gets the lock next: a rename or removal that goes on when this call is over.
@@ -172,26 +162,25 @@ export class ClusterStore implements WritableStore {
     try {
       const status = await view.stat(path, context);
       if (status.kind === 'directory') throw storeError('is-a-directory', 'A directory', path);
-      const keptPath = joinPath(KEPT_DIRECTORY, newToken() as ByteString);
       if (status.kind === 'file' && writeBack.newest(path) !== undefined) {
         isMine = false;
+        const keptPath = newKeptPath();
         await this.#removePending(path, mustKeep ? keptPath : undefined, context, release);
         return { kept: mustKeep ? { path: keptPath, version: status } : undefined };
       }
       if (status.kind === 'file' && mustKeep) {
-        await this.#makeKeptDirectory(context);
-        await journal.apply([{ kind: 'kept', id: keptPath, value: {} }]);
+        const keptPath = await this.#kept.announce(context);
         isMine = false;
         const { mtimeMs: shownMtimeMs } = status;
         const plan = { from: path, to: keptPath, isDirectory: false, shownMtimeMs };
         try {
           await renames.run({ ...plan, replaces: undefined, dropsRecord: true }, context, release);
         } catch (error) {
-          await journal.apply([{ kind: 'kept', id: keptPath }]);
+          await this.#kept.revoke(keptPath);
           throw error;
         }
         await this.#touch(parentOf(path), context);
-        return { kept: { path: keptPath, version: await reader.stat(keptPath, context) } };
+        return { kept: { path: keptPath, version: await this.#kept.versionOf(keptPath, context) } };
       }
       if (status.kind === 'file') {
         await this.#parts.writer.deleteFile(path, context);
@@ -205,14 +194,8 @@ export class ClusterStore implements WritableStore {
     }
   }
 
-  async removeKept(path: ByteString, context: CallContext): Promise<void> {
-    const { writeBack, background, writer, journal } = this.#parts;
-    if (await writeBack.removeKept(path)) return;
-    const work = background.untilDone('Removing a file that was kept', async () => {
-      await unlessMissing(writer.deleteFile(path, contextFor(DELETE_TIMEOUT_MS, background.stop)));
-      await journal.apply([{ kind: 'kept', id: path }]);
-    });
-    await waitWithin(work, context, 'removing a file that was kept');
+  removeKept(path: ByteString, context: CallContext): Promise<void> {
+    return this.#kept.remove(path, context);
   }
 
   removeDirectory(path: ByteString, context: CallContext): Promise<void> {
@@ -240,11 +223,12 @@ export class ClusterStore implements WritableStore {
     to: ByteString,
     options: RenameOptions,
     context: CallContext,
-  ): Promise<readonly (NodeStatus | undefined)[]> {
+  ): Promise<Renamed> {
     guard(from);
     guard(to);
     const { view, writeBack, locks } = this.#parts;
     if (isBelow(to, from)) throw storeError('invalid', 'A directory cannot move into itself', to);
+    let kept: KeptFile | undefined;
     if (from === to) {
       await view.stat(from, context);
       if (options.isExclusive) throw storeError('exists', 'The name is taken', to);
@@ -256,13 +240,14 @@ export class ClusterStore implements WritableStore {
         { path: to, subtree: true },
       ];
       const release = await locks.acquire('change', wishes, context);
-      await this.#renameLocked(from, to, options, context, release);
+      kept = await this.#renameLocked(from, to, options, context, release);
       await this.#touch(parentOf(from), context);
       if (parentOf(to) !== parentOf(from)) await this.#touch(parentOf(to), context);
     }
-    return Promise.all(
+    const statuses = await Promise.all(
       options.watched.map((relative) => view.exists(resolvePath(to, relative), context)),
     );
+    return { statuses, kept };
   }
 
   async sync(directory: ByteString, context: CallContext): Promise<void> {
@@ -371,18 +356,6 @@ export class ClusterStore implements WritableStore {
     }
   }
 
-  async #makeKeptDirectory(context: CallContext): Promise<void> {
-    if (this.#hasKeptDirectory) return;
-    for (const path of [HIDDEN_DIRECTORY, KEPT_DIRECTORY]) {
-      try {
-        await this.#parts.writer.makeDirectory(path, context);
-      } catch (error) {
-        if (!isCode(error, 'exists')) throw error;
-      }
-    }
-    this.#hasKeptDirectory = true;
-  }
-
   /** An acknowledged file: its journal entry goes, and what the cluster may have under its name. */
   async #removePending(
     path: ByteString,
@@ -415,9 +388,10 @@ export class ClusterStore implements WritableStore {
     options: RenameOptions,
     context: CallContext,
     release: Release,
-  ): Promise<void> {
+  ): Promise<KeptFile | undefined> {
     const { view, writeBack, renames, temporaries } = this.#parts;
     let isMine = true;
+    let copied: KeptFile | undefined;
     try {
       const source = await view.stat(from, context);
       const target = await view.exists(to, context);
@@ -427,18 +401,27 @@ export class ClusterStore implements WritableStore {
         if (writeBack.newest(unfinished) !== undefined) continue;
         throw storeError('unavailable', 'A file is being repaired after a failed upload', from);
       }
+      const mustKeep = options.keepsTarget && target?.kind === 'file';
+      // What is acknowledged only lies in the staging directory: it stays there.
+      const staged =
+        mustKeep && writeBack.newest(to) !== undefined
+          ? { path: newKeptPath(), version: target }
+          : undefined;
+      // A copy: the name itself must never be missing.
+      if (mustKeep && staged === undefined) copied = await this.#kept.copy(to, context);
+      const keepAs = staged?.path;
       if (source.kind !== 'file' && source.kind !== 'directory') {
         isMine = false;
-        await this.#renameSpecial(from, to, target, context, release);
+        await this.#renameSpecial(from, { path: to, target, keepAs }, context, release);
       } else if (source.kind === 'file' && writeBack.newest(from) !== undefined) {
         isMine = false;
-        await this.#renamePending(from, to, context, release);
+        await this.#renamePending(from, to, keepAs, context, release);
       } else {
         isMine = false;
         const isDirectory = source.kind === 'directory';
         const atSwitch = () => {
           const moved = writeBack.planMove(from, to);
-          const cancelled = writeBack.planCancel(to);
+          const cancelled = writeBack.planCancel(to, keepAs);
           return {
             changes: [...cancelled.changes, ...moved.changes],
             commit: () => {
@@ -452,6 +435,10 @@ export class ClusterStore implements WritableStore {
         const plan = { from, to, isDirectory, shownMtimeMs: source.mtimeMs };
         await renames.run({ ...plan, replaces: target, atSwitch }, context, release);
       }
+      return staged ?? copied;
+    } catch (error) {
+      if (copied !== undefined) this.#kept.discard(copied);
+      throw error;
     } finally {
       if (isMine) release();
     }
@@ -479,12 +466,16 @@ export class ClusterStore implements WritableStore {
 
   async #renameSpecial(
     from: ByteString,
-    to: ByteString,
-    target: NodeStatus | undefined,
+    replaced: {
+      readonly path: ByteString;
+      readonly target: NodeStatus | undefined;
+      readonly keepAs: ByteString | undefined;
+    },
     context: CallContext,
     release: Release,
   ): Promise<void> {
     const { attributes, writeBack, removals, temporaries } = this.#parts;
+    const { path: to, target, keepAs } = replaced;
     try {
       const place = recordPlaceOf(from);
       const [view] = await Promise.all([
@@ -495,7 +486,7 @@ export class ClusterStore implements WritableStore {
         { path: from, record: undefined },
         { path: to, record: view.get(place.name) },
       ];
-      const cancelled = writeBack.planCancel(to);
+      const cancelled = writeBack.planCancel(to, keepAs);
       const isFile = target?.kind === 'file';
       const removal = isFile ? [removals.changeFor(to)] : [];
       await attributes.change(updates, [...cancelled.changes, ...removal]);
@@ -513,6 +504,7 @@ export class ClusterStore implements WritableStore {
   async #renamePending(
     from: ByteString,
     to: ByteString,
+    keepAs: ByteString | undefined,
     context: CallContext,
     release: Release,
   ): Promise<void> {
@@ -520,7 +512,7 @@ export class ClusterStore implements WritableStore {
     try {
       const mayExist = writeBack.mayExist(from);
       const updates = await this.#withoutRecord(from, context);
-      const cancelled = writeBack.planCancel(to);
+      const cancelled = writeBack.planCancel(to, keepAs);
       const moved = writeBack.planMove(from, to);
       const removal = mayExist ? [removals.changeFor(from)] : [];
       await attributes.change(updates, [...cancelled.changes, ...moved.changes, ...removal]);

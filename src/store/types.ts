@@ -72,6 +72,20 @@ export interface RenameOptions {
   readonly isExclusive: boolean;
   /** Files below `from` (relative names, '' for itself) whose new versions are wanted. */
   readonly watched: readonly ByteString[];
+  /** Somebody has the file at the target open: its bytes stay readable, at the place that is told. */
+  readonly keepsTarget: boolean;
+}
+
+/** A file that has lost its name: `removeKept` removes it, or the next start. */
+export interface KeptFile {
+  readonly path: ByteString;
+  readonly version: FileVersion;
+}
+
+export interface Renamed {
+  /** In the order of `watched`; undefined for what is not there. */
+  readonly statuses: readonly (NodeStatus | undefined)[];
+  readonly kept: KeptFile | undefined;
 }
 
 export interface StoreBacklog {
@@ -112,26 +126,23 @@ export interface WritableStore {
     context: CallContext,
   ): Promise<NodeStatus>;
   /**
-   * `mustKeep`: somebody has it open: it moves to a hidden name, which is told, and which
-   * `removeKept` removes, or the next start.
+   * `mustKeep`: somebody has it open: it moves to a hidden name, which is told.
    */
   removeFile(
     path: ByteString,
     mustKeep: boolean,
     context: CallContext,
-  ): Promise<{
-    readonly kept: { readonly path: ByteString; readonly version: FileVersion } | undefined;
-  }>;
+  ): Promise<{ readonly kept: KeptFile | undefined }>;
   removeKept(path: ByteString, context: CallContext): Promise<void>;
   /** Fails with 'not-empty' where anything visible is in it. */
   removeDirectory(path: ByteString, context: CallContext): Promise<void>;
-  /** Replaces a file or an empty directory at `to`. Statuses in the order of `watched`. */
+  /** Replaces a file or an empty directory at `to`. */
   rename(
     from: ByteString,
     to: ByteString,
     options: RenameOptions,
     context: CallContext,
-  ): Promise<readonly (NodeStatus | undefined)[]>;
+  ): Promise<Renamed>;
   /** Everything acknowledged about this directory's entries is in the cluster. */
   sync(directory: ByteString, context: CallContext): Promise<void>;
 

@@ -10,7 +10,15 @@ import type { CoreContext } from './context.ts';
 import type { Inode } from './inode-table.ts';
 import type { Metadata } from './metadata.ts';
 import { creationAttributes, touchDirectory } from './posix.ts';
-import type { FsErrorCode, Job, JobId, JobResult, RequestId, SpecialKind } from './types.ts';
+import type {
+  FsErrorCode,
+  Job,
+  JobId,
+  JobResult,
+  KeptMessage,
+  RequestId,
+  SpecialKind,
+} from './types.ts';
 import type { Writer } from './writer.ts';
 
 /** Open files below a renamed directory whose new versions are asked for; others find out by TTL. */
@@ -150,16 +158,13 @@ export class NameChanges {
         return;
       }
       const path = this.#pathOf(parent, name);
-      const mustKeep = child.openFiles > 0 && child.lengthBytes > 0;
+      const mustKeep = isRead(child);
       this.#run(
         request,
         [parent, child],
         (id) => ({ kind: 'remove-file', id, path, mustKeep }),
         (result, answer) => {
-          if (result.kind === 'removed' && result.kept !== undefined) {
-            this.#metadata.kept(child, result.kept.path, result.kept.version);
-          }
-          this.#unlinked(parent, name, child);
+          this.#unlinked(parent, name, child, result.kind === 'removed' ? result.kept : undefined);
           answer(() => this.#context.replies.ok(request));
         },
       );
@@ -167,8 +172,9 @@ export class NameChanges {
   }
 
   /** The name is gone; the inode stays for whoever has it open. */
-  #unlinked(parent: Inode, name: ByteString, child: Inode): void {
+  #unlinked(parent: Inode, name: ByteString, child: Inode, kept?: KeptMessage): void {
     child.openHandles++;
+    if (kept !== undefined) this.#metadata.kept(child, kept.path, kept.version);
     touchDirectory(this.#context, parent);
     child.isUnlinked = true;
     child.touchedMs = this.#context.wallNowMs();
@@ -292,17 +298,15 @@ export class NameChanges {
     const open = openFilesBelow(child, WATCHED_MAX);
     const watched = open.map((inode) => inodes.path(inode).slice(path.length + 1) as ByteString);
     const replaced = to.child === undefined ? [] : [to.child];
+    const keepsTarget = to.child !== undefined && !to.child.isLocal && isRead(to.child);
     this.#run(
       request,
       [from.parent, to.parent, child, ...replaced, ...open],
-      (id) => ({ kind: 'rename', id, path, to: target, isExclusive, watched }),
+      (id) => ({ kind: 'rename', id, path, to: target, isExclusive, watched, keepsTarget }),
       (result, answer) => {
         const statuses = result.kind === 'renamed' ? result.statuses : [];
-        if (to.child !== undefined) {
-          to.child.isUnlinked = true;
-          to.child.touchedMs = this.#context.wallNowMs();
-          this.#metadata.noteGone(to.parent, to.name, to.child);
-        }
+        const kept = result.kind === 'renamed' ? result.kept : undefined;
+        if (to.child !== undefined) this.#unlinked(to.parent, to.name, to.child, kept);
         touchDirectory(this.#context, from.parent);
         touchDirectory(this.#context, to.parent);
         child.touchedMs = this.#context.wallNowMs();
@@ -325,6 +329,11 @@ function wrongTarget(
   if (target.kind !== 'directory' && child.kind === 'directory') return 'not-a-directory';
   if (target.kind === 'directory' && hasLocalChildren(target)) return 'not-empty';
   return undefined;
+}
+
+/** Somebody has it open who may ask for its bytes when it has no name any more. */
+function isRead(inode: Inode): boolean {
+  return inode.kind === 'file' && inode.openFiles > 0 && inode.lengthBytes > 0;
 }
 
 function hasLocalChildren(directory: Inode): boolean {

@@ -211,6 +211,8 @@ export type Job =
       readonly isExclusive: boolean;
       /** As in `RenameOptions`. */
       readonly watched: readonly ByteString[];
+      /** The file at the target is open: as `mustKeep` of its removal. */
+      readonly keepsTarget: boolean;
     }
   | { readonly kind: 'sync-directory'; readonly id: JobId; readonly path: ByteString }
   /** The job's result is not wanted any more; its final result still comes. */
@@ -224,6 +226,12 @@ export interface StatusMessage {
   readonly contentHash: string | undefined;
   /** Absent where there is nothing beside the cluster's own. */
   readonly posix?: PosixAttributes | undefined;
+}
+
+/** Where the bytes of an open file without a name lie. */
+export interface KeptMessage {
+  readonly path: ByteString;
+  readonly version: VersionMessage;
 }
 
 /** A part of a listing, column by column. */
@@ -254,13 +262,14 @@ export type JobResult =
   | {
       readonly kind: 'removed';
       readonly id: JobId;
-      readonly kept: { readonly path: ByteString; readonly version: VersionMessage } | undefined;
+      readonly kept: KeptMessage | undefined;
     }
   /** In the order of `watched`; undefined for what is not a file there. */
   | {
       readonly kind: 'renamed';
       readonly id: JobId;
       readonly statuses: readonly (StatusMessage | undefined)[];
+      readonly kept: KeptMessage | undefined;
     }
   /** Ends every other job that has nothing to tell. */
   | { readonly kind: 'done'; readonly id: JobId }

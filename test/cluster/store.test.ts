@@ -126,7 +126,12 @@ for (const isAtomic of [false, true]) {
         const target = { target: path('file') };
         await store.makeNode(below(top, 'link'), 'symlink', target, context());
         await store.setAttributes(below(top, 'sub/other'), { mtimeMs: 86_400_000 }, context());
-        await store.rename(top, moved, { isExclusive: true, watched: [] }, context());
+        await store.rename(
+          top,
+          moved,
+          { isExclusive: true, watched: [], keepsTarget: false },
+          context(),
+        );
         await assert.rejects(store.stat(top, context()), { code: 'not-found' });
         assert.deepEqual(await namesIn(moved), ['file file', 'link symlink', 'sub directory']);
         await store.close(context());

@@ -467,11 +467,8 @@ export class WriteSimulation {
                 ? 'not-empty'
                 : undefined;
         if (!this.#judge(answer, expected, 'rename')) return;
-        if (target?.kind === 'file') {
-          target.isUnlinked = true;
-          // Its bytes are not kept: whoever reads it is told.
-          this.#dropHandles(random, target);
-        }
+        // Whoever has it open goes on reading and writing it.
+        if (target?.kind === 'file') target.isUnlinked = true;
         for (const [path, each] of Array.from(this.#model)) {
           if (path !== from.path && !path.startsWith(`${from.path}/`)) continue;
           this.#model.delete(path);
@@ -479,13 +476,6 @@ export class WriteSimulation {
         }
       }),
     );
-  }
-
-  #dropHandles(random: Random, file: ModelFile): void {
-    for (const open of this.#open.filter((each) => each.file === file)) {
-      this.#ask(random, (id) => this.#core.release(id, open.handle));
-    }
-    this.#open = this.#open.filter((each) => each.file !== file);
   }
 
   #list(random: Random): void {

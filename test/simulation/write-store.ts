@@ -13,6 +13,7 @@ import type {
   FsErrorCode,
   Job,
   JobResult,
+  KeptMessage,
   StatusMessage,
   VersionMessage,
 } from '../../src/vfs/index.ts';
@@ -251,10 +252,13 @@ export class WriteStore {
     if (node === undefined) return failed(job, 'not-found');
     this.#nodes.delete(job.path);
     if (!job.mustKeep) return { kind: 'removed', id: job.id, kept: undefined };
+    return { kind: 'removed', id: job.id, kept: this.#keep(node) };
+  }
+
+  #keep(node: Node): KeptMessage {
     // Out of the way of renamed directories.
     const path = joinPath(ROOT, `.kept${++this.#kept}` as ByteString);
-    const kept = this.#put(path, 'file', node.bytes, node.posix);
-    return { kind: 'removed', id: job.id, kept: { path, version: versionOf(kept) } };
+    return { path, version: versionOf(this.#put(path, 'file', node.bytes, node.posix)) };
   }
 
   #rename(job: Extract<Job, { kind: 'rename' }>): JobResult {
@@ -265,6 +269,7 @@ export class WriteStore {
     if (to === path || to.startsWith(`${path}/`)) return failed(job, 'invalid');
     if (target !== undefined && job.isExclusive) return failed(job, 'exists');
     if (target?.kind === 'directory' && this.#names(to).length > 0) return failed(job, 'not-empty');
+    const kept = job.keepsTarget && target?.kind === 'file' ? this.#keep(target) : undefined;
     for (const [old, each] of Array.from(this.#nodes)) {
       if (old !== path && !old.startsWith(`${path}/`)) continue;
       this.#nodes.delete(old);
@@ -276,7 +281,7 @@ export class WriteStore {
       const found = this.#nodes.get(name === '' ? to : joinPath(to, name));
       return found?.kind === 'file' ? statusOf(found) : undefined;
     });
-    return { kind: 'renamed', id: job.id, statuses };
+    return { kind: 'renamed', id: job.id, statuses, kept };
   }
 }
 
