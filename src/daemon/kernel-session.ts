@@ -239,10 +239,10 @@ export class KernelSession implements CoreReplies {
         this.ok(id);
         return;
       case 'fsync':
-        core.save(id, request.fh as HandleId);
+        core.sync(id, request.fh as HandleId);
         return;
       case 'fsyncdir':
-        core.saveDirectory(id, request.fh as HandleId);
+        core.syncDirectory(id, request.fh as HandleId);
         return;
       case 'readlink':
         core.readlink(id, ino);
@@ -256,7 +256,7 @@ export class KernelSession implements CoreReplies {
       case 'flush':
         // Nothing is buffered for a reader: the kernel may stop to tell us of every close(2).
         if (this.#parts.config.readOnly) this.#errno(id, Errno.ENOSYS);
-        else core.save(id, request.fh as HandleId);
+        else core.flush(id, request.fh as HandleId);
         return;
       // Answered by the kernel itself once it knows that we do not.
       case 'poll':

@@ -38,6 +38,9 @@ export function writeTimeoutMs(job: WriteJob, requestTimeoutMs: number): number 
     case 'remove-file':
       // Both may copy what they move.
       return LONGEST_MS;
+    case 'sync-directory':
+      // Uploads that were acknowledged before they began.
+      return LONGEST_MS;
     default:
       return requestTimeoutMs;
   }

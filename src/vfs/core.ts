@@ -376,35 +376,33 @@ export class Core {
     return undefined;
   }
 
-  /** fsync(2), and every close(2): returns the error of the upload. */
-  save(request: RequestId, handleId: HandleId): void {
+  /** Every close(2): returns the error of the upload, or of the journal. */
+  flush(request: RequestId, handleId: HandleId): void {
     const handle = this.#context.handles.find(handleId, 'file');
     if (typeof handle === 'string') this.#context.replies.error(request, handle);
     else if (!handle.canWrite) this.#context.replies.ok(request);
     else this.#writer.save(request, handle.inode);
   }
 
+  /** fsync(2): the cluster itself has it, whatever the write mode. */
+  sync(request: RequestId, handleId: HandleId): void {
+    const { handles, replies, options } = this.#context;
+    const handle = handles.find(handleId, 'file');
+    if (typeof handle === 'string') replies.error(request, handle);
+    else if (options.isReadOnly || handle.inode.isUnlinked) replies.ok(request);
+    else this.#writer.sync(request, handle.inode);
+  }
+
   /** fsync(2) of a directory: what was acknowledged of its entries is in the cluster. */
-  saveDirectory(request: RequestId, handleId: HandleId): void {
-    const { handles, replies, options, jobs, asking, inodes } = this.#context;
+  syncDirectory(request: RequestId, handleId: HandleId): void {
+    const { handles, replies, options, asking } = this.#context;
     const handle = handles.find(handleId, 'directory');
     if (typeof handle === 'string') replies.error(request, handle);
     else if (options.isReadOnly) replies.ok(request);
     else {
-      const path = inodes.path(handle.inode);
       asking.until(
         request,
-        (settle) =>
-          jobs.submit(
-            (id) => ({ kind: 'sync-directory', id, path }),
-            (result) => {
-              if (result.kind === 'failed') {
-                this.#context.effects.report({ code: result.code, path, reason: result.reason });
-              }
-              settle(result.kind === 'failed' ? result.code : undefined);
-              return true;
-            },
-          ),
+        (settle) => this.#writer.drain(handle.inode, settle),
         () => replies.ok(request),
       );
     }

@@ -199,7 +199,7 @@ export class Writer {
     if (mode !== undefined) inode.staged?.changeAttributes({ mode });
   }
 
-  /** As fsync(2) and close(2): answered when the cluster has what was written before. */
+  /** As close(2): answered when the store has what was written before. */
   save(request: RequestId, inode: Inode): void {
     const { asking, replies } = this.#context;
     // Whoever stops waiting learns nothing of the outcome; the log does.
@@ -210,7 +210,38 @@ export class Writer {
     );
   }
 
-  /** Calls back, maybe at once, when the cluster has everything written so far, or will not. */
+  /** As fsync(2): answered when the cluster has what was written before, and all about its name. */
+  sync(request: RequestId, inode: Inode): void {
+    const { asking, replies, options } = this.#context;
+    asking.until(
+      request,
+      (settle) =>
+        this.whenSaved(inode, (error) => {
+          const { parent } = inode;
+          const isEnough = error !== undefined || !options.isWriteBack || parent === undefined;
+          if (isEnough) settle(error);
+          else this.drain(parent, settle);
+        }),
+      () => replies.ok(request),
+    );
+  }
+
+  /** Calls back when the cluster has what was acknowledged of the directory's entries. */
+  drain(directory: Inode, settle: (error: FsErrorCode | undefined) => void): void {
+    const path = this.#context.inodes.path(directory);
+    this.#context.jobs.submit(
+      (id) => ({ kind: 'sync-directory', id, path }),
+      (result) => {
+        if (result.kind === 'failed') {
+          this.#context.effects.report({ code: result.code, path, reason: result.reason });
+        }
+        settle(result.kind === 'failed' ? result.code : undefined);
+        return true;
+      },
+    );
+  }
+
+  /** Calls back, maybe at once, when the store has everything written so far, or will not. */
   whenSaved(inode: Inode, done: (error: FsErrorCode | undefined) => void): void {
     const { staged } = inode;
     if (staged === undefined || inode.isUnlinked) {

@@ -93,7 +93,7 @@ it('whoever has no place for the bytes is handed all of them', async () => {
     memoryAt: (offset: number) =>
       offset < PAGE / 2 ? half.bytes.subarray(offset, PAGE / 2) : undefined,
   };
-  const copy = (chunk: Uint8Array, offset: number): void => void half.bytes.set(chunk, offset);
+  const copy: ByteSink = (chunk, offset) => half.bytes.set(chunk, offset);
   assert.deepEqual(await read(0, Object.assign(copy, { direct })), {
     kind: 'page',
     lengthBytes: PAGE,

@@ -360,8 +360,10 @@ export class WriteSimulation {
   }
 
   /** What fsync(2) and close(2) acknowledge is in the cluster. */
-  #saved(random: Random, open: Open): boolean {
-    const answer = this.#ask(random, (id) => this.#core.save(id, open.handle));
+  #saved(random: Random, open: Open, isSync = random.chance(0.5)): boolean {
+    const answer = this.#ask(random, (id) =>
+      isSync ? this.#core.sync(id, open.handle) : this.#core.flush(id, open.handle),
+    );
     if (!this.#judge(answer, undefined, 'save')) return false;
     const path = this.#files().find(([, other]) => other === open.file)?.[0];
     if (path !== undefined && open.canWrite) {
