@@ -25,7 +25,7 @@ import type { FromDaemon, StartDaemon } from './ipc.ts';
 import { JobRunner } from './job-runner.ts';
 import { KernelHost } from './kernel-host.ts';
 import type { KernelHostParts } from './kernel-host.ts';
-import { openNameSpace } from './name-space.ts';
+import { openNameSpace, pathBytesMax } from './name-space.ts';
 import { adminSocketPath, makeDirectory, mountDirectory, removeState } from './state-dir.ts';
 
 /** A kernel thread that does not turn for so long is stuck: its longest work is milliseconds. */
@@ -133,6 +133,7 @@ export class Daemon {
       slab,
       pageSizeBytes: config.pageSizeBytes,
       requestTimeoutMs: config.requestTimeoutMs,
+      pathBytesMax: pathBytesMax(config.ufs),
       deliver: (result) => this.#kernel?.deliver(result),
     });
     this.#runner = runner;

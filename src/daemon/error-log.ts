@@ -15,7 +15,12 @@ export interface LastError {
 const ERRORS_MAX = 32;
 
 /** What a program may run into any day: the log has them only at debug level. */
-const EXPECTED: ReadonlySet<FsErrorCode> = new Set(['interrupted', 'not-found', 'stale']);
+const EXPECTED: ReadonlySet<FsErrorCode> = new Set([
+  'interrupted',
+  'name-too-long',
+  'not-found',
+  'stale',
+]);
 
 export class ErrorLog {
   readonly #logger: LimitedLogger;

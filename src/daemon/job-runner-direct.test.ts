@@ -33,6 +33,7 @@ async function fetchWith(read: (sink: ByteSink, results: JobResult[]) => void) {
       slab,
       pageSizeBytes: PAGE,
       requestTimeoutMs: 1000,
+      pathBytesMax: Infinity,
       deliver: (result) => {
         results.push(result);
         if (result.kind === 'failed' || results.length === 2) resolve();

@@ -8,6 +8,7 @@ import type { ByteSink } from '../cluster/index.ts';
 import type { FsErrorCode, Job, JobId, JobResult } from '../vfs/index.ts';
 import { JobRunner } from './job-runner.ts';
 import type { JobRunnerParts } from './job-runner.ts';
+import { pathBytesMax } from './name-space.ts';
 
 const PAGE = 64;
 const PATH = '/f' as ByteString;
@@ -56,6 +57,7 @@ function setUp(script: Script) {
     slab,
     pageSizeBytes: PAGE,
     requestTimeoutMs: 1000,
+    pathBytesMax: 100,
     deliver: (result) => {
       results.push(result);
       onResult();
@@ -205,6 +207,23 @@ test('every failure of the cluster has a code of the core', async () => {
   const { run } = setUp({ stat: async () => await Promise.reject(new RangeError('odd')) });
   const [result] = await run({ kind: 'stat', id, path: PATH });
   assert.equal(result?.kind === 'failed' && result.code, 'io');
+});
+
+test('what no path of the under store can name is too long, not missing', async () => {
+  const missing = new ClusterError('not-found', 'why');
+  const { run } = setUp({ stat: async () => await Promise.reject(missing) });
+  const pathOf = (lengthBytes: number) => `/${'n'.repeat(lengthBytes - 1)}` as ByteString;
+  const codeOf = async (job: Job) => {
+    const result = (await run(job)).at(-1);
+    return result?.kind === 'failed' && result.code;
+  };
+  assert.equal(await codeOf({ kind: 'stat', id, path: pathOf(100) }), 'not-found');
+  assert.equal(await codeOf({ kind: 'stat', id, path: pathOf(101) }), 'name-too-long');
+  const move = { isExclusive: false, watched: [], keepsTarget: false };
+  const rename = { kind: 'rename', id, path: PATH, to: pathOf(101), ...move } as const;
+  assert.equal(await codeOf(rename), 'name-too-long');
+  assert.equal(pathBytesMax('file:///data'), 4090);
+  assert.equal(pathBytesMax('s3://bucket/data'), Infinity);
 });
 
 test('a listing comes in parts, without names that the kernel would refuse', async () => {

@@ -32,6 +32,8 @@ export interface JobRunnerParts {
   readonly slab: Slab;
   readonly pageSizeBytes: number;
   readonly requestTimeoutMs: number;
+  /** Nothing with a longer path can be in the under store; workers only say that it is not there. */
+  readonly pathBytesMax: number;
   readonly deliver: (result: JobResult) => void;
 }
 
@@ -122,7 +124,12 @@ export class JobRunner {
   }
 
   async #runOne(job: RunnableJob, context: CallContext): Promise<void> {
-    const { client, files, writes, deliver } = this.#parts;
+    const { client, files, writes, deliver, pathBytesMax } = this.#parts;
+    if ((job.kind === 'rename' ? job.to : job.path).length > pathBytesMax) {
+      const reason = `The under store holds no path of more than ${pathBytesMax} bytes below its root`;
+      deliver({ kind: 'failed', id: job.id, code: 'name-too-long', reason });
+      return;
+    }
     if (isWriteJob(job)) {
       if (writes === undefined) throw new ClusterError('unsupported', 'The mount is read-only');
       deliver(await runWriteJob(writes, job, context));
