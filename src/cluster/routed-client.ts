@@ -73,6 +73,7 @@ const LOGGED_PATHS_MAX = 1_000;
 export class RoutedClient implements ClusterClient {
   /** Changes, over the same workers, breakers and notes as the reads. */
   readonly writer: ClusterWriter;
+  readonly #closeWriter: () => Promise<void>;
   readonly #options: RoutedClientOptions;
   readonly #breakers: Breakers;
   readonly #calls: WorkerCalls;
@@ -138,7 +139,9 @@ export class RoutedClient implements ClusterClient {
       noteInexpressible: (error, directory) =>
         this.#noteInexpressible(directory, reasonForListing(directory), error.message),
     });
-    this.writer = this.#buildWriter();
+    const writer = this.#buildWriter();
+    this.writer = writer;
+    this.#closeWriter = () => writer.close();
     this.#stopListening = membership.onChange((view) => this.#setView(view));
     this.#setView(membership.view());
   }
@@ -212,6 +215,7 @@ export class RoutedClient implements ClusterClient {
   }
 
   async close(): Promise<void> {
+    await this.#closeWriter();
     this.#stopListening();
     await this.#options.membership.close();
     await this.#options.client.close();
@@ -231,7 +235,7 @@ export class RoutedClient implements ClusterClient {
     };
   }
 
-  #buildWriter(): ClusterWriter {
+  #buildWriter(): RoutedWriter {
     const { client, clock, events, logger, uploadStrategy, uploadStallMs, ufsRoot } = this.#options;
     if (uploadStrategy === 'single-put' && ufsRoot.scheme === 'file') {
       throw new RangeError('A cut PUT stays in a file:// under store: it needs another strategy');
@@ -244,6 +248,7 @@ export class RoutedClient implements ClusterClient {
       fallback: this.#fallback,
       personalityOf: (ufsPath, context) => this.#personalityNear(ufsPath, context),
       ufsPathOf: (path) => this.#ufsPath(path),
+      rings: () => this.#virtualNodes.possibleRings(),
       strategy: uploadStrategy ?? 'auto',
       events,
       logger,

@@ -90,6 +90,12 @@ export class VirtualNodes {
     return this.#ringOf(this.#current);
   }
 
+  /** All that may be the workers', as long as nothing told which one it is. */
+  possibleRings(): readonly Ring[] {
+    if (this.#from !== 'default') return [this.ring()];
+    return this.#candidates.map((candidate) => this.#ringOf(candidate));
+  }
+
   /** A worker named `host` as the owner. */
   noteRedirect(key: ByteString, host: string): void {
     this.#note(key, { host, kind: 'redirect' });

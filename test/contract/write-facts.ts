@@ -77,6 +77,78 @@ export function afterwardsFacts(contract: () => Contract): void {
     for (const worker of [0, 1]) assert.match(await head(c.key('after/gone'), worker), /^404/);
   });
 
+  test('a listing is read anew after a look at a missing name that has the same owner', async () => {
+    const c = contract();
+    // What is done with a name in the directory, and whether the listing is read anew by it.
+    const cases: [string, (key: string, file: string) => Promise<unknown>, boolean][] = [
+      ['nothing', () => Promise.resolve(), false],
+      ['HEAD of a missing name', (key) => c.s3(key, { method: 'HEAD' }), true],
+      ['GET of a missing name', (key) => c.s3(key), true],
+      ['info of a missing name', (key) => c.http(`/v1/info?path=${key}`), true],
+      ['list of a missing name', (key) => c.http(`/v1/files?path=${key}`), false],
+      ['DELETE of a missing name', (key) => c.s3(key, { method: 'DELETE' }, 1), true],
+      ['PUT of a file', (key) => c.s3(key, put('1')), true],
+      ['making a directory', (key) => c.s3(`${key}/`, put('')), true],
+      ['a first look at a file', (key, file) => madeThen(file, () => c.s3(key)), false],
+      ['a look at the directory', (key) => c.s3(`${dirOf(key)}/`, { method: 'HEAD' }), false],
+      ['making the directory again', (key) => c.s3(`${dirOf(key)}/`, put('')), false],
+    ];
+    const madeThen = async (file: string, then: () => Promise<unknown>): Promise<void> => {
+      await writeFile(file, '1');
+      await then();
+    };
+    const dirOf = (key: string): string => key.slice(0, key.lastIndexOf('/'));
+    let count = 0;
+    for (const [what, act, isRenewing] of cases) {
+      for (const isSameOwner of [true, false]) {
+        count += 1;
+        const dir = `listed-${count}`;
+        await mkdir(`${c.dir}/${dir}`);
+        await writeFile(`${c.dir}/${dir}/old`, '1');
+        assert.deepEqual(await namesIn(dir, 0), ['old']);
+        await unlink(`${c.dir}/${dir}/old`);
+        await writeFile(`${c.dir}/${dir}/new`, '1');
+        const name = nameIn(dir, isSameOwner);
+        await act(c.key(name), `${c.dir}/${name}`);
+        for (let worker = 0; worker < c.target.info.workers.length; worker += 1) {
+          const isNew = (await namesIn(dir, worker)).includes('new');
+          assert.equal(isNew, isRenewing && isSameOwner, `${what}, the same owner: ${isSameOwner}`);
+        }
+      }
+    }
+  });
+
+  test('the listing of a directory outlives it, until a missing name in it is looked at', async () => {
+    const c = contract();
+    await mkdir(`${c.dir}/outlived`);
+    await writeFile(`${c.dir}/outlived/old`, '1');
+    assert.deepEqual(await namesIn('outlived', 0), ['old']);
+    await unlink(`${c.dir}/outlived/old`);
+    await c.s3(c.key('outlived'), { method: 'DELETE' });
+    assert.equal(existsSync(`${c.dir}/outlived`), false);
+    await c.s3(`${c.key('outlived')}/`, put(''));
+    assert.deepEqual(await namesIn('outlived', 1), ['old']);
+    await c.s3(c.key(nameIn('outlived', true)), { method: 'HEAD' });
+    assert.deepEqual(await namesIn('outlived', 1), []);
+  });
+
+  async function namesIn(dir: string, worker: number): Promise<string[]> {
+    const c = contract();
+    const answer = await c.http(`/v1/files?path=${c.path(dir)}`, {}, worker);
+    const entries = JSON.parse(answer?.body.toString() ?? '[]') as { readonly mName: string }[];
+    return entries.map((entry) => entry.mName).sort();
+  }
+
+  /** Whether the worker that owns the directory owns the name too. */
+  function nameIn(dir: string, isSameOwner: boolean): string {
+    const c = contract();
+    for (let i = 0; i < 10_000; i += 1) {
+      const name = `${dir}/.look-${i}`;
+      if ((c.ownerIndex(name) === c.ownerIndex(dir)) === isSameOwner) return name;
+    }
+    throw new Error('One worker owns all names');
+  }
+
   test('DELETE of a directory goes by what the under store holds, not by a listing', async () => {
     const c = contract();
     const list = (name: string) => c.http(`/v1/files?path=${c.path(name)}`);

@@ -13,6 +13,7 @@ import { ClusterError } from '../types.ts';
 import { normaliseAlluxioPath } from '../ufs-path.ts';
 import type { UnderStoreFallback } from '../under-store-fallback.ts';
 import { toClusterError } from '../worker-calls.ts';
+import type { Ring } from '../ring.ts';
 import type { Personality } from '../worker-client.ts';
 import type { WritePath } from '../worker-writes.ts';
 import type {
@@ -25,6 +26,7 @@ import type {
   WrittenFile,
 } from './cluster-writer.ts';
 import { UploadUnfinished } from './cluster-writer.ts';
+import { ListingRenewals, parentOf } from './listing-renewals.ts';
 import { ignoring, step, StoreWriter, untellable, type WritableStore } from './store-writer.ts';
 import {
   assertTemporary,
@@ -40,6 +42,8 @@ export interface RoutedWriterParts {
   /** Of the workers that would be asked for the path. */
   readonly personalityOf: (ufsPath: ByteString, context: CallContext) => Promise<Personality>;
   readonly ufsPathOf: (path: ByteString) => ByteString;
+  /** Every ring that the workers may go by. */
+  readonly rings: () => readonly Ring[];
   readonly strategy: UploadStrategy;
   readonly events: ClusterEvents;
   readonly logger: Logger;
@@ -53,11 +57,20 @@ export class RoutedWriter implements ClusterWriter {
   readonly #parts: RoutedWriterParts;
   readonly #attempts: WriteAttempts;
   readonly #store: StoreWriter;
+  readonly #listings: ListingRenewals;
 
   constructor(parts: RoutedWriterParts) {
     this.#parts = parts;
-    this.#attempts = parts.attempts;
-    this.#store = new StoreWriter(parts.attempts);
+    const { attempts, rings, ufsPathOf, logger } = parts;
+    this.#attempts = attempts;
+    this.#store = new StoreWriter(attempts);
+    const lookUp = attempts.lookUpAt.bind(attempts);
+    this.#listings = new ListingRenewals({ rings, ufsPathOf, lookUp, logger });
+  }
+
+  /** Once no call runs any more: tells the workers what they do not know yet, within seconds. */
+  close(): Promise<void> {
+    return this.#listings.close();
   }
 
   temporaryPathFor(path: ByteString, token: string): ByteString {
@@ -122,7 +135,7 @@ export class RoutedWriter implements ClusterWriter {
 
   async makeDirectory(path: ByteString, { signal }: WriteContext): Promise<FileStatus> {
     const at = this.#at(normaliseAlluxioPath(path));
-    return this.#changing([at], async () => {
+    return this.#changingDirectory(at, async () => {
       const store = await this.#storeForLost(at);
       if (store !== undefined) {
         await store.writes.makeDirectory(at.path, step(signal));
@@ -141,7 +154,7 @@ export class RoutedWriter implements ClusterWriter {
 
   async removeDirectory(path: ByteString, { signal }: WriteContext): Promise<void> {
     const at = this.#at(normaliseAlluxioPath(path));
-    await this.#changing([at], async () => {
+    await this.#changingDirectory(at, async () => {
       const store = await this.#storeForLost(at);
       if (store !== undefined) return store.writes.removeDirectory(at.path, step(signal));
       const status = await this.#attempts.stat(at, signal);
@@ -370,7 +383,19 @@ export class RoutedWriter implements ClusterWriter {
     try {
       return await work();
     } finally {
-      for (const { path, ufsPath } of places) this.#parts.onChanged(path, ufsPath);
+      for (const { path, ufsPath } of places) {
+        this.#parts.onChanged(path, ufsPath);
+        this.#listings.changed(parentOf(path));
+      }
+    }
+  }
+
+  /** Its own listing outlives a directory, to be shown for the next one of that name. */
+  async #changingDirectory<T>(at: WritePath, work: () => Promise<T>): Promise<T> {
+    try {
+      return await this.#changing([at], work);
+    } finally {
+      this.#listings.changed(at.path);
     }
   }
 

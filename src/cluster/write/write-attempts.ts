@@ -33,6 +33,8 @@ const STALL_MS = 15_000;
 const ANSWER_MS = 30_000;
 /** … at no less than this: a store behind a slow line, or one that shares its disk with many. */
 const BYTES_PER_MS_MIN = 2_000;
+/** Nobody waits for it, and it is one small answer. */
+const LOOK_MS = 5_000;
 /** One worker that stumbles is asked again; three failures are not chance. */
 const ATTEMPTS_MIN = 3;
 /** Doubles; a worker that closed may be starting anew. */
@@ -123,6 +125,24 @@ export class WriteAttempts {
   async lookUp(at: WritePath, signal: AbortSignal): Promise<FileStatus | undefined> {
     try {
       return await this.stat(at, signal);
+    } catch (error) {
+      if (error instanceof ClusterError && error.code === 'not-found') return undefined;
+      throw error;
+    }
+  }
+
+  /** Asked of this worker and of no other one. Undefined where there is nothing. */
+  async lookUpAt(
+    worker: Worker,
+    { path }: WritePath,
+    signal: AbortSignal,
+  ): Promise<FileStatus | undefined> {
+    const { calls, clock, client } = this.#parts;
+    const context = { signal, deadlineMs: clock.nowMs() + LOOK_MS };
+    try {
+      return await runAttempt({ context, clock, timeoutMs: LOOK_MS }, (limited) =>
+        calls.call('refresh', worker, limited, () => client.stat(worker, path, limited)),
+      );
     } catch (error) {
       if (error instanceof ClusterError && error.code === 'not-found') return undefined;
       throw error;

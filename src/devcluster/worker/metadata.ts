@@ -1,8 +1,9 @@
 /**
  * What one worker knows of the name space: statuses and listings, read from the under store once
  * and never revalidated, as the real worker does by default. A missing path is not remembered.
- * Listings do not feed statuses, and a change through a worker drops the parent's listing only in
- * the worker that owns the changed file: other workers' listings stay as old as they are.
+ * Listings do not feed statuses. A change through a worker, and a look at a missing path, drop the
+ * parent's listing only in the worker that owns the path: other workers' listings stay as old as
+ * they are. Nothing drops a path's own listing: a directory's outlives the directory.
  */
 import { opendir, stat } from 'node:fs/promises';
 import { LRUCache } from 'lru-cache';
@@ -51,6 +52,7 @@ export class Metadata {
     if (cached !== undefined) return cached;
     const entry = await readEntry(path, this.ufsDir);
     if (entry !== undefined) this.#statuses.set(path.text, entry);
+    else this.#lists.delete(parentOf(path.text));
     return entry;
   }
 
@@ -69,7 +71,6 @@ export class Metadata {
   changed(text: string): void {
     this.#writing.delete(text);
     this.#statuses.delete(text);
-    this.#lists.delete(text);
     this.#lists.delete(parentOf(text));
   }
 }
