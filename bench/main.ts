@@ -95,7 +95,7 @@ async function warmServers(cast: Cast, { data, workload }: Bench): Promise<void>
     say(`Filling the cache of the workers behind ${subject.title}`);
     await subject.restart();
     await workload.files(
-      [data.big, ...data.small].map((path) => join(subject.folder, path)),
+      [data.big, data.first, ...data.small].map((path) => join(subject.folder, path)),
       8,
       300,
     );

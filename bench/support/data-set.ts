@@ -14,6 +14,8 @@ export const SMALL_FILES = 3000;
 export const SMALL_BYTES = 110_000;
 export const MANY_ENTRIES = 10_000;
 export const BIG_BYTES = 500_000_000;
+/** Read before the big one is measured. */
+export const FIRST_BYTES = 300_000_000;
 /** Files of one set that no worker has ever seen. */
 export const FRESH_FILES = 300;
 
@@ -27,6 +29,7 @@ export class DataSet {
   /** Root of the name space on the local disk. */
   readonly root: string;
   readonly big = 'big/sequential.bin';
+  readonly first = 'big/first.bin';
   readonly small = numbered('small', SMALL_FILES);
   readonly many = 'many';
   readonly #fresh: string[] = [];
@@ -46,10 +49,8 @@ export class DataSet {
     for (const name of ['big', 'small', 'many']) {
       await mkdir(join(this.folder, name), { recursive: true });
     }
-    const big = await open(join(this.folder, this.big), 'w');
-    for (let done = 0; done < BIG_BYTES; done += BLOCK_BYTES)
-      await big.write(randomBytes(BLOCK_BYTES));
-    await big.close();
+    await writeRandom(join(this.folder, this.big), BIG_BYTES);
+    await writeRandom(join(this.folder, this.first), FIRST_BYTES);
     for (const path of this.small)
       await writeFile(join(this.folder, path), randomBytes(SMALL_BYTES));
     for (const path of numbered(this.many, MANY_ENTRIES)) {
@@ -76,4 +77,12 @@ export class DataSet {
       await rm(join(this.folder, name), { recursive: true, force: true });
     }
   }
+}
+
+async function writeRandom(path: string, lengthBytes: number): Promise<void> {
+  const file = await open(path, 'w');
+  for (let done = 0; done < lengthBytes; done += BLOCK_BYTES) {
+    await file.write(randomBytes(BLOCK_BYTES));
+  }
+  await file.close();
 }
