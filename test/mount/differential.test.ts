@@ -18,7 +18,7 @@ import { skipReason } from '../support/skip.ts';
 import { makeTempDir } from '../support/temp-dir.ts';
 import { amount, mountScript, python, storedAs, writableFlags } from '../support/writable.ts';
 
-const skip = skipReason('root', 'fuse', 'etcd') || missingPrograms('python3');
+const skip = skipReason('all-of-writing', 'root', 'fuse', 'etcd') || missingPrograms('python3');
 
 const OPERATIONS = amount('ALLUXIO_FUSE_TEST_DIFFERENTIAL_OPS', 20_000);
 const SEED = amount('ALLUXIO_FUSE_TEST_SEED', 1);

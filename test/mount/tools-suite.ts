@@ -17,7 +17,7 @@ import { makeTempDir } from '../support/temp-dir.ts';
 import { amount, mountScript, storedAs, treeSums, writableFlags } from '../support/writable.ts';
 
 const PAGE_BYTES = 1024 * 1024;
-const FILES = amount('ALLUXIO_FUSE_TEST_TOOLS_FILES', 2_000);
+const FILES = amount('ALLUXIO_FUSE_TEST_TOOLS_FILES', 200);
 /** A real worker takes some tens of milliseconds for a file. */
 const TOOL_MS = 180_000 + FILES * 60;
 
