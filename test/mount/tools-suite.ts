@@ -8,6 +8,7 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, suite, test } from 'node:test';
 import { skipCluster, startCluster } from '../support/clusters.ts';
+import { skipReason } from '../support/skip.ts';
 import type { ClusterKind, TestCluster } from '../support/clusters.ts';
 import { lastFirst } from '../support/last-first.ts';
 import { missingPrograms, mountForTest } from '../support/mount.ts';
@@ -106,7 +107,9 @@ const TOOLS: readonly Tool[] = [
 ];
 
 export function toolsSuite(kind: ClusterKind): void {
-  const skip = skipCluster(kind, { pageSizeBytes: PAGE_BYTES });
+  const isProven = kind !== 'real Alluxio';
+  const skip =
+    skipCluster(kind, { pageSizeBytes: PAGE_BYTES }) || (!isProven && skipReason('all-of-writing'));
   suite(`programs that write, ${kind}`, { skip }, () => {
     const cleanup = lastFirst((undo) => after(undo));
     let cluster: TestCluster;
