@@ -14,7 +14,7 @@ import type { Cleanup } from '../support/temp-dir.ts';
 import { AWKWARD_NAMES, sampleBytes } from '../support/tree.ts';
 import type { ContractTarget } from './target.ts';
 import { Contract } from './target.ts';
-import { afterwardsFacts, put } from './write-facts.ts';
+import { afterwardsFacts, cutFacts, put } from './write-facts.ts';
 
 /** Three workers and two ports on a busy machine; alone it takes a few seconds. */
 const SUITE_MS = 300_000;
@@ -51,6 +51,7 @@ export function workerContract(name: string, options: ContractOptions): void {
     writeFacts(() => c);
     afterwardsFacts(() => c);
     clusterFacts(() => c);
+    cutFacts(() => c);
   });
 }
 
@@ -544,22 +545,6 @@ function writeFacts(contract: () => Contract): void {
         assert.equal(entry?.['mLength'], text.length);
       }
     }
-  });
-
-  test('a PUT that is cut leaves its beginning under the final name', async () => {
-    const c = contract();
-    const { host, s3Port } = c.worker(0);
-    await mkdir(`${c.dir}/cut`);
-    const connection = await RawConnection.open(host, s3Port);
-    const head = requestBytes({ method: 'PUT', target: c.key('cut/f') }).toString('latin1');
-    connection.send(head.replace('\r\n\r\n', '\r\nContent-Length: 100000\r\n\r\n'));
-    connection.send(Buffer.alloc(50_000, 'q'));
-    const path = `${c.dir}/cut/f`;
-    const { waitFor } = await import('../support/wait.ts');
-    await waitFor('the first bytes', () => existsSync(path) && statSync(path).size > 0);
-    connection.destroy();
-    assert.ok(statSync(path).size < 100_000);
-    assert.equal((await c.s3(c.key('cut/f'), { method: 'HEAD' })).status, '404 Not Found');
   });
 
   test('PUT refuses what it cannot do', async () => {

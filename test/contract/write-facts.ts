@@ -30,23 +30,6 @@ export function afterwardsFacts(contract: () => Contract): void {
     assert.match(await head(c.key('after/none')), /^\(len:0, /);
   });
 
-  test('a file whose PUT was cut is missing until it is written again, at any worker', async () => {
-    const c = contract();
-    await c.s3(c.key('after/cut'), put('whole before'));
-    const { host, s3Port } = c.worker(0);
-    const connection = await RawConnection.open(host, s3Port);
-    const text = requestBytes({ method: 'PUT', target: c.key('after/cut') }).toString('latin1');
-    connection.send(text.replace('\r\n\r\n', '\r\nContent-Length: 100000\r\n\r\n'));
-    connection.send(Buffer.alloc(50_000, 'q'));
-    const size = (): number => statSync(`${c.dir}/after/cut`).size;
-    await waitFor('the old content to be gone', () => size() !== 12 && size() > 0);
-    connection.destroy();
-    for (const worker of [0, 1]) assert.match(await head(c.key('after/cut'), worker), /^404/);
-    assert.equal((await c.s3(c.key('after/cut'), put('again'), 1)).status, '200 OK');
-    for (const worker of [0, 1]) assert.match(await head(c.key('after/cut'), worker), /^\(len:5, /);
-    assert.equal((await c.s3Owner(c.key('after/cut'))).body.toString(), 'again');
-  });
-
   test('making a directory of the name of a file is a 200 and makes all look again', async () => {
     const c = contract();
     await mkdir(`${c.dir}/again`);
@@ -221,6 +204,17 @@ export function afterwardsFacts(contract: () => Contract): void {
       await rm(path, { force: true });
     }
   });
+}
+
+/**
+ * Requests that end in the middle. Real workers were seen to answer on some connections only after many
+ * seconds from then on, so these come last, and ask again.
+ */
+export function cutFacts(contract: () => Contract): void {
+  const head = async (key: string, index = 0): Promise<string> => {
+    const answer = await contract().s3(key, { method: 'HEAD' }, index);
+    return answer.header('etag') ?? answer.status;
+  };
 
   test('a copy hides its target while it runs, and outlives its client', async () => {
     const c = contract();
@@ -249,4 +243,38 @@ export function afterwardsFacts(contract: () => Contract): void {
       assert.equal(size(), LONG_BYTES);
     }
   });
+
+  test('a file whose PUT was cut is missing until it is written again, at any worker', async () => {
+    const c = contract();
+    await c.s3(c.key('cut/f'), put('whole before'));
+    const { host, s3Port } = c.worker(0);
+    const connection = await RawConnection.open(host, s3Port);
+    const text = requestBytes({ method: 'PUT', target: c.key('cut/f') }).toString('latin1');
+    connection.send(text.replace('\r\n\r\n', '\r\nContent-Length: 100000\r\n\r\n'));
+    connection.send(Buffer.alloc(50_000, 'q'));
+    const size = (): number => statSync(`${c.dir}/cut/f`).size;
+    await waitFor('the old content to be gone', () => size() !== 12 && size() > 0);
+    connection.destroy();
+    assert.ok(size() < 100_000, 'its beginning stays under the final name');
+    for (const worker of [0, 1])
+      assert.match(await patient(() => head(c.key('cut/f'), worker)), /^404/);
+    assert.equal((await patient(() => c.s3(c.key('cut/f'), put('again'), 1))).status, '200 OK');
+    for (const worker of [0, 1])
+      assert.match(await patient(() => head(c.key('cut/f'), worker)), /^\(len:5, /);
+    assert.equal((await patient(() => c.s3Owner(c.key('cut/f')))).body.toString(), 'again');
+  });
+}
+
+const TRIES = 5;
+
+/** Asks again where a worker does not answer at all; what it answers counts. */
+async function patient<T>(ask: () => Promise<T>): Promise<T> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await ask();
+    } catch (error) {
+      const isSilent = error instanceof Error && error.message.startsWith('Timed out');
+      if (!isSilent || tries === TRIES) throw error;
+    }
+  }
 }
