@@ -192,7 +192,11 @@ export class OssReader {
     if (outcome.lengthBytes === page.lengthBytes) return true;
     // Shorter than the version has it: an old page or another page size. The S3 port tells the
     // length and time of what it reads, so it decides what the file is now.
-    if (page.index === 0) await this.#prove(worker, job, context);
+    if (page.index === 0) {
+      const pageBytes = page.offsetInPage + outcome.lengthBytes;
+      if (outcome.lengthBytes > 0) this.#trust.noteShort(worker, pageBytes, job);
+      await this.#prove(worker, job, context);
+    }
     return false;
   }
 

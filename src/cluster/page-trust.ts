@@ -101,6 +101,18 @@ export class PageTrust {
     return false;
   }
 
+  /** The first page of a file that would be one page of ours ended after so many bytes. */
+  noteShort(
+    worker: Worker,
+    size: number,
+    file: { readonly path: ByteString; readonly version: { readonly lengthBytes: number } },
+  ): void {
+    const { pageSizeBytes } = this.#options;
+    const isOnePage = file.version.lengthBytes <= pageSizeBytes;
+    if (!isOnePage || size >= file.version.lengthBytes || !KNOWN_SIZES.includes(size)) return;
+    if (this.#isConfirmedShort(size, file.path)) this.#declareMismatch(worker, size, false);
+  }
+
   #isConfirmedShort(size: number, path: ByteString): boolean {
     const files = this.#shortFiles.get(size) ?? new Set();
     files.add(path);

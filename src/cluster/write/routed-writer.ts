@@ -4,6 +4,7 @@
  * after the other; that is the caller's part.
  */
 import { randomBytes } from 'node:crypto';
+import { setTimeout } from 'node:timers/promises';
 import { displayByteString, type ByteString } from '../../base/byte-string.ts';
 import type { Logger } from '../../base/logger.ts';
 import type { ClusterEvents } from '../cluster-events.ts';
@@ -50,6 +51,10 @@ export interface RoutedWriterParts {
   /** What was noted about the path is no longer so. */
   readonly onChanged: (path: ByteString, ufsPath: ByteString) => void;
 }
+
+/** A removed file is looked for again after 50 ms, and up to some three seconds. */
+const REMOVAL_PAUSE_MS = 50;
+const REMOVAL_PAUSE_MAX_MS = 1600;
 
 const PERSONALITY_MS = 20_000;
 
@@ -330,8 +335,13 @@ export class RoutedWriter implements ClusterWriter {
   }
 
   async #remove(at: WritePath, signal: AbortSignal): Promise<void> {
-    await ignoring('not-found', this.#attempts.remove(at, signal));
-    if ((await this.#attempts.lookUp(at, signal)) === undefined) return;
+    // What tells of the name may be a listing that is renewed a moment later, above all at the root.
+    for (let pauseMs = REMOVAL_PAUSE_MS; ; pauseMs *= 2) {
+      await ignoring('not-found', this.#attempts.remove(at, signal));
+      if ((await this.#attempts.lookUp(at, signal)) === undefined) return;
+      if (pauseMs > REMOVAL_PAUSE_MAX_MS) break;
+      await setTimeout(pauseMs, undefined, { signal });
+    }
     const message = 'The worker says that it deleted the file, but it is still there';
     throw new ClusterError('permission', message, { path: at.path });
   }
