@@ -353,6 +353,17 @@ test('a worker that denies a file it still lists is passed over', async () => {
   assert.equal((await read(world, '/d/f')).source, 'under-store');
 });
 
+test('pages of 4 KiB where ours are larger are found out from two files of one page', async () => {
+  const world = build({ workerPage: 4096, options: { pageSizeBytes: 4 * 4096 } });
+  for (const path of ['/d/f', '/d/g']) {
+    world.workers.add(path, 3 * 4096);
+    world.workers.warm(path);
+    assert.equal(world.client.status().pageSizeMismatch, undefined, `before ${path}`);
+    await read(world, path, { length: 3 * 4096 });
+  }
+  assert.match(world.client.status().pageSizeMismatch ?? '', /--page-size.* to 4096$/);
+});
+
 for (const workerPage of [PAGE * 4, PAGE * 256]) {
   test(`pages of ${workerPage} bytes where ours have ${PAGE} are found out`, async () => {
     const world = build({ workerPage });
