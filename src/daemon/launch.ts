@@ -176,7 +176,12 @@ export async function unmountDaemon(
   while (isAlive(pid)) {
     if (performance.now() > deadlineMs) {
       const who = isSupervised ? 'supervisor' : 'daemon';
-      return { ok: false, reason: `Unmounted, but the ${who} (pid ${pid}) has not ended` };
+      return {
+        ok: false,
+        reason:
+          `Unmounted, but the ${who} (pid ${pid}) has not ended: it may still be saving what programs ` +
+          'wrote. Its log tells; unmount again to go on waiting',
+      };
     }
     await new Promise((resolve) => setTimeout(resolve, POLL_MS));
   }

@@ -33,6 +33,8 @@ const CRASH_WINDOW_MS = 60_000;
 const RESTART_DELAY_MS = 200;
 /** After an unmount, and after a request to stop: then the daemon is killed. */
 const END_TIMEOUT_MS = 10_000;
+/** A daemon that writes saves first what it can; both of its own limits are a minute. */
+const END_TIMEOUT_WRITABLE_MS = 150_000;
 /** Requests of 1 MiB take part in read-ahead only where it is at least as large. */
 const READ_AHEAD_KB = 1024;
 
@@ -317,7 +319,10 @@ export class Supervisor {
     const daemon = this.#daemon;
     this.#send({ kind: 'stop' });
     if (daemon === undefined) void this.#finish(undefined);
-    else setTimeout(() => daemon.kill('SIGKILL'), END_TIMEOUT_MS).unref();
+    else {
+      const timeoutMs = this.#config.readOnly ? END_TIMEOUT_MS : END_TIMEOUT_WRITABLE_MS;
+      setTimeout(() => daemon.kill('SIGKILL'), timeoutMs).unref();
+    }
   }
 
   async #finish(failure: string | undefined): Promise<void> {
