@@ -3,15 +3,7 @@
  * each file that is being changed. Calls are synchronous and go to the page cache of the kernel: a
  * thread hop would cost more than they do.
  */
-import {
-  closeSync,
-  ftruncateSync,
-  mkdirSync,
-  openSync,
-  readSync,
-  unlinkSync,
-  writeSync,
-} from 'node:fs';
+import { closeSync, ftruncateSync, openSync, readSync, unlinkSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 
 export type StagingError = 'no-space' | 'io';
@@ -46,6 +38,7 @@ function errorOf(error: unknown): StagingError {
 }
 
 export interface StagingOptions {
+  /** Exists. */
   readonly directory: string;
   /** Hard bound over all staging files of this mount. */
   readonly limitBytes: number;
@@ -62,11 +55,6 @@ export class StagingDirectory implements StagingArea {
 
   constructor(options: StagingOptions) {
     this.#options = options;
-    mkdirSync(options.directory, { recursive: true, mode: 0o700 });
-  }
-
-  get heldBytes(): number {
-    return this.#heldBytes;
   }
 
   create(): StagingFile | StagingError {

@@ -50,7 +50,7 @@ import type {
   RequestId,
 } from '../vfs/index.ts';
 import { errnoOf } from './errno-table.ts';
-import { asChange, change, openModeOf } from './kernel-writes.ts';
+import { change, isChange, openModeOf } from './kernel-writes.ts';
 import { fileAttrOf, fileTypeBits, STATFS } from './presentation.ts';
 
 /** Largest READDIR that the kernel sends is one request; the header goes in front. */
@@ -275,10 +275,9 @@ export class KernelSession implements CoreReplies {
   }
 
   #change(id: RequestId, core: Core, request: FuseRequest): void {
-    const changing = asChange(request);
     if (this.#parts.config.readOnly) this.error(id, 'read-only');
-    else if (changing === undefined) this.error(id, 'unsupported');
-    else change(core, id, changing, (code) => this.error(id, code));
+    else if (!isChange(request)) this.error(id, 'unsupported');
+    else change(core, id, request, (code) => this.error(id, code));
   }
 
   #init(id: RequestId, request: Extract<FuseRequest, { op: 'init' }>): void {

@@ -31,46 +31,26 @@ export function openModeOf(flags: number, openFlags = 0): OpenMode {
   };
 }
 
-type Change = Extract<
-  FuseRequest,
-  {
-    op:
-      | 'setattr'
-      | 'mkdir'
-      | 'mknod'
-      | 'symlink'
-      | 'link'
-      | 'unlink'
-      | 'rmdir'
-      | 'rename'
-      | 'create'
-      | 'write'
-      | 'fallocate'
-      | 'setxattr'
-      | 'removexattr';
-  }
->;
+const CHANGES = [
+  'setattr',
+  'mkdir',
+  'mknod',
+  'symlink',
+  'link',
+  'unlink',
+  'rmdir',
+  'rename',
+  'create',
+  'write',
+  'fallocate',
+  'setxattr',
+  'removexattr',
+] as const;
 
-/** Undefined: not one of them. */
-export function asChange(request: FuseRequest): Change | undefined {
-  switch (request.op) {
-    case 'setattr':
-    case 'mkdir':
-    case 'mknod':
-    case 'symlink':
-    case 'link':
-    case 'unlink':
-    case 'rmdir':
-    case 'rename':
-    case 'create':
-    case 'write':
-    case 'fallocate':
-    case 'setxattr':
-    case 'removexattr':
-      return request;
-    default:
-      return undefined;
-  }
+type Change = Extract<FuseRequest, { op: (typeof CHANGES)[number] }>;
+
+export function isChange(request: FuseRequest): request is Change {
+  return (CHANGES as readonly string[]).includes(request.op);
 }
 
 /** `refuse` answers with the error. */

@@ -7,6 +7,7 @@ import { contentOfHandle } from './handles.ts';
 import type { Inode } from './inode-table.ts';
 import type { Metadata } from './metadata.ts';
 import { mergeAttributes, modeWithoutPrivileges, shownAttributes } from './posix.ts';
+import { failureOf } from './pending.ts';
 import type { FsErrorCode, HandleId, InodeId, RequestId } from './types.ts';
 import type { Writer } from './writer.ts';
 
@@ -143,8 +144,7 @@ export class AttributeChanges {
             this.#metadata.noteChanged(inode);
             settle(undefined);
           } else {
-            const code = result.kind === 'failed' ? result.code : 'io';
-            const reason = result.kind === 'failed' ? result.reason : `Unexpected ${result.kind}`;
+            const { code, reason } = failureOf(result);
             if (code !== 'not-found') this.#context.effects.report({ code, path, reason });
             settle(code);
           }
@@ -236,7 +236,7 @@ export class AttributeChanges {
       (result) => {
         if (!pending.take(request)) return true;
         if (result.kind !== 'located') {
-          replies.error(request, result.kind === 'failed' ? result.code : 'io');
+          replies.error(request, failureOf(result).code);
         } else if (name === XATTR_UFS_PATH) {
           this.#answerValue(request, result.ufsPath, sizeBytes);
         } else if (result.workers.length === 0) replies.error(request, 'no-attribute');

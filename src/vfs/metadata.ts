@@ -21,6 +21,7 @@ import {
   statusOf,
   versionOf,
 } from './versions.ts';
+import { failureOf } from './pending.ts';
 import type { FsErrorCode, ListBatch, StatusMessage, VersionMessage } from './types.ts';
 
 /** Names known not to exist: a path search (python, linkers) asks for thousands, not millions. */
@@ -189,8 +190,7 @@ export class Metadata {
             for (const each of ours) each.absent(ttlMs);
           }
         } else {
-          const code = result.kind === 'failed' ? result.code : 'io';
-          const reason = result.kind === 'failed' ? result.reason : `Unexpected ${result.kind}`;
+          const { code, reason } = failureOf(result);
           this.#context.effects.report({ code, path, reason });
           for (const each of ours) each.failed(code);
         }
@@ -290,11 +290,7 @@ export class Metadata {
   contentOf(inode: Inode): Content {
     if (inode.content !== undefined) return inode.content;
     const path = this.#context.inodes.path(inode);
-    const version: VersionMessage = {
-      lengthBytes: inode.lengthBytes,
-      mtimeMs: inode.mtimeMs,
-      contentHash: inode.contentHash,
-    };
+    const version = versionOf(inode);
     const parked = this.#parked.get(path);
     if (parked !== undefined) {
       this.#parked.delete(path);
@@ -385,8 +381,7 @@ export class Metadata {
           this.#settleNames(directory, listing);
           if (directory.listing === listing) this.#keepListing(directory, listing);
         } else {
-          const code = result.kind === 'failed' ? result.code : 'io';
-          const reason = result.kind === 'failed' ? result.reason : `Unexpected ${result.kind}`;
+          const { code, reason } = failureOf(result);
           this.#endListing(directory, listing, code, reason);
         }
         this.#context.counters.set('listingEntries', this.#listings.calculatedSize);

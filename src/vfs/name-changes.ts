@@ -109,22 +109,28 @@ export class NameChanges {
     build: (id: JobId) => Job,
     done: (result: JobResult, answer: (reply: () => void) => void) => void,
   ): void {
-    const { jobs, pending, replies } = this.#context;
-    pending.addUntimed(request, (code) => {
-      if (pending.take(request)) replies.error(request, code);
-    });
-    const letGo = this.#hold(held);
-    jobs.submit(build, (result) => {
-      if (result.kind === 'failed') {
-        this.#refuse(request, held[0], result.code, result.reason);
-      } else {
-        done(result, (reply) => {
-          if (pending.take(request)) reply();
+    const { jobs, asking } = this.#context;
+    let answer = (): void => {};
+    asking.until(
+      request,
+      (settle) => {
+        const letGo = this.#hold(held);
+        jobs.submit(build, (result) => {
+          if (result.kind === 'failed') {
+            this.#report(held[0], result.code, result.reason);
+            settle(result.code);
+          } else {
+            done(result, (reply) => {
+              answer = reply;
+              settle(undefined);
+            });
+          }
+          letGo();
+          return true;
         });
-      }
-      letGo();
-      return true;
-    });
+      },
+      () => answer(),
+    );
   }
 
   /** Keeps inodes in the table until the returned function is called. */
@@ -138,12 +144,10 @@ export class NameChanges {
     };
   }
 
-  #refuse(request: RequestId, inode: Inode, code: FsErrorCode, reason: string): void {
-    const { pending, replies } = this.#context;
+  #report(inode: Inode, code: FsErrorCode, reason: string): void {
     // These say what is the matter by themselves.
     const isPlain = code === 'exists' || code === 'not-empty' || code === 'not-found';
     if (!isPlain) reportFailure(this.#context, inode, code, reason);
-    if (pending.take(request)) replies.error(request, code);
   }
 
   unlink(request: RequestId, parent: Inode, name: ByteString, child: Inode): void {

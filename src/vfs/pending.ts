@@ -73,6 +73,15 @@ export class PendingRequests {
   }
 }
 
+/** Why a job did not come to the result that was waited for. */
+export function failureOf(result: JobResult): {
+  readonly code: FsErrorCode;
+  readonly reason: string;
+} {
+  if (result.kind === 'failed') return result;
+  return { code: 'io', reason: `Unexpected ${result.kind}` };
+}
+
 /** Takes a result; true when it was the job's last. */
 type JobHandler = (result: JobResult) => boolean;
 

@@ -16,6 +16,7 @@ import { contentOfHandle } from './handles.ts';
 import type { FileHandle } from './handles.ts';
 import type { Content, Inode } from './inode-table.ts';
 import type { Metadata } from './metadata.ts';
+import { failureOf } from './pending.ts';
 import type { StagedFile } from './staged-file.ts';
 import type { FsErrorCode, RequestId } from './types.ts';
 
@@ -258,8 +259,7 @@ export class Reader {
           this.#pageEnded(page, undefined);
           if (done < run.length) return false;
         } else {
-          const code = result.kind === 'failed' ? result.code : 'io';
-          const reason = result.kind === 'failed' ? result.reason : `Unexpected ${result.kind}`;
+          const { code, reason } = failureOf(result);
           const rest = run.slice(done);
           if (this.#pathOf(inode, content) !== path) this.#runMoved(rest);
           else this.#runFailed(inode, content, rest, code, reason);

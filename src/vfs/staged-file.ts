@@ -70,10 +70,6 @@ export class StagedFile {
     return this.#lengthBytes;
   }
 
-  get stagedBytes(): number {
-    return this.#extents.totalBytes;
-  }
-
   /** Whether the cluster lacks something of it. */
   get isDirty(): boolean {
     return this.#generation > this.#uploadedGeneration;

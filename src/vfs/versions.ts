@@ -20,8 +20,7 @@ export function isOlder(status: StatusMessage, change: OwnChange, listing: Listi
   return status.kind === change.status.kind && status.mtimeMs < change.status.mtimeMs;
 }
 
-export function versionOf(status: StatusMessage): VersionMessage {
-  const { lengthBytes, mtimeMs, contentHash } = status;
+export function versionOf({ lengthBytes, mtimeMs, contentHash }: VersionMessage): VersionMessage {
   return { lengthBytes, mtimeMs, contentHash };
 }
 

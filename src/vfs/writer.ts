@@ -13,6 +13,7 @@ import type { Content, Inode } from './inode-table.ts';
 import type { Metadata } from './metadata.ts';
 import { modeWithoutPrivileges, shownMtimeMs } from './posix.ts';
 import { StagedFile } from './staged-file.ts';
+import { failureOf } from './pending.ts';
 import type { FsErrorCode, RequestId } from './types.ts';
 
 /** Larger offsets are mistakes: an upload of so many zeros would take days. */
@@ -47,10 +48,6 @@ export class Writer {
   constructor(context: CoreContext, metadata: Metadata) {
     this.#context = context;
     this.#metadata = metadata;
-  }
-
-  get unsavedCount(): number {
-    return this.#unsaved.size;
   }
 
   get isBusy(): boolean {
@@ -310,8 +307,7 @@ export class Writer {
           this.#settle(inode, staged.uploadedGeneration, undefined);
         } else {
           staged.uploadFailed();
-          const code = result.kind === 'failed' ? result.code : 'io';
-          const reason = result.kind === 'failed' ? result.reason : `Unexpected ${result.kind}`;
+          const { code, reason } = failureOf(result);
           if (hasMoved) this.#settle(inode, -1, undefined);
           else {
             reportFailure(this.#context, inode, code, `The file could not be saved: ${reason}`);

@@ -22,6 +22,7 @@ import { FileUnderStore } from '../../src/ufs/index.ts';
 import { startTestDevcluster, TEST_PAGE_SIZE_BYTES } from '../support/devcluster.ts';
 import { skipReason } from '../support/skip.ts';
 import type { Cleanup } from '../support/temp-dir.ts';
+import { heldMembership } from '../support/held-membership.ts';
 import { waitFor } from '../support/wait.ts';
 
 /** What a person at another machine is asked to wait for. */
@@ -60,15 +61,7 @@ describe('listings of other clients', { skip: skipReason('etcd') }, () => {
     const isByRename = parts.strategy === 'rename';
     return new RoutedClient({
       client: createWorkerClient({ pageSizeBytes: TEST_PAGE_SIZE_BYTES }),
-      membership: {
-        source: 'test',
-        view: () => holder.view,
-        status: () => 'current',
-        lastGoodAtMs: () => 0,
-        lastError: () => undefined,
-        onChange: (listener) => holder.onChange(listener),
-        close: () => Promise.resolve(),
-      },
+      membership: heldMembership(holder),
       ufsRoot: parseUfsRoot(cluster.info.ufs),
       pageSizeBytes: TEST_PAGE_SIZE_BYTES,
       virtualNodes: parts.virtualNodes ?? 5,

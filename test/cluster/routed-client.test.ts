@@ -9,8 +9,8 @@ import type { Logger } from '../../src/base/logger.ts';
 import type { ReadResult } from '../../src/cluster/cluster-client.ts';
 import type { ClusterEvents } from '../../src/cluster/cluster-events.ts';
 import { ignoredEvents } from '../../src/cluster/cluster-events.ts';
+import { heldMembership } from '../support/held-membership.ts';
 import { ViewHolder } from '../../src/cluster/membership/membership.ts';
-import type { Membership } from '../../src/cluster/membership/index.ts';
 import { RoutedClient } from '../../src/cluster/routed-client.ts';
 import type { RoutedClientOptions } from '../../src/cluster/routed-client.ts';
 import type { CallContext, ClusterErrorCode, FileVersion } from '../../src/cluster/types.ts';
@@ -56,15 +56,7 @@ function build(setting: Setting = {}): World {
   store.isUp = setting.storeIsUp ?? true;
   const holder = new ViewHolder();
   if (setting.isEmpty !== true) holder.replace(workers.workers);
-  const membership: Membership = {
-    source: 'scripted',
-    view: () => holder.view,
-    status: () => 'current',
-    lastGoodAtMs: () => 0,
-    lastError: () => undefined,
-    onChange: (listener) => holder.onChange(listener),
-    close: () => Promise.resolve(),
-  };
+  const membership = heldMembership(holder);
   const events: string[] = [];
   const note =
     (name: string) =>

@@ -10,6 +10,7 @@ import { systemClock } from '../../src/base/clock.ts';
 import { silentLogger } from '../../src/base/logger.ts';
 import type { CallContext } from '../../src/cluster/index.ts';
 import { createWorkerClient, parseUfsRoot, RoutedClient } from '../../src/cluster/index.ts';
+import { heldMembership } from '../support/held-membership.ts';
 import { ViewHolder } from '../../src/cluster/membership/membership.ts';
 import { ignoredEvents } from '../../src/cluster/cluster-events.ts';
 import type { Devcluster } from '../../src/devcluster/index.ts';
@@ -91,15 +92,7 @@ for (const isAtomic of [false, true]) {
       holder.replace(cluster.workers.map(({ config }) => ({ ...config, version: 1 })));
       client = new RoutedClient({
         client: createWorkerClient({ pageSizeBytes: TEST_PAGE_SIZE_BYTES }),
-        membership: {
-          source: 'test',
-          view: () => holder.view,
-          status: () => 'current',
-          lastGoodAtMs: () => 0,
-          lastError: () => undefined,
-          onChange: (listener) => holder.onChange(listener),
-          close: () => Promise.resolve(),
-        },
+        membership: heldMembership(holder),
         ufsRoot: parseUfsRoot(cluster.info.ufs),
         pageSizeBytes: TEST_PAGE_SIZE_BYTES,
         virtualNodes: 5,

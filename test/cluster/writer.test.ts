@@ -27,6 +27,7 @@ import { FileUnderStore } from '../../src/ufs/index.ts';
 import { startTestDevcluster, TEST_PAGE_SIZE_BYTES } from '../support/devcluster.ts';
 import { skipReason } from '../support/skip.ts';
 import type { Cleanup } from '../support/temp-dir.ts';
+import { heldMembership } from '../support/held-membership.ts';
 import { waitFor } from '../support/wait.ts';
 
 const path = byteStringOfText;
@@ -93,15 +94,7 @@ for (const personality of ['oss', 'enterprise'] as const) {
           pageSizeBytes: TEST_PAGE_SIZE_BYTES,
           timeouts: { headersMs: 5_000 },
         }),
-        membership: {
-          source: 'test',
-          view: () => holder.view,
-          status: () => 'current',
-          lastGoodAtMs: () => 0,
-          lastError: () => undefined,
-          onChange: (listener) => holder.onChange(listener),
-          close: () => Promise.resolve(),
-        },
+        membership: heldMembership(holder),
         ufsRoot: parseUfsRoot(cluster.info.ufs),
         pageSizeBytes: TEST_PAGE_SIZE_BYTES,
         virtualNodes: personality === 'oss' ? 5 : 2000,

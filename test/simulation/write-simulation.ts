@@ -8,7 +8,7 @@ import { joinPath } from '../../src/base/byte-string.ts';
 import type { ByteString } from '../../src/base/byte-string.ts';
 import { ManualClock } from '../../src/base/clock.ts';
 import type { Random } from '../../src/base/random.ts';
-import { MemoryTier, Slab, SLOT_BYTES } from '../../src/cache/index.ts';
+import { MemoryTier, Slab } from '../../src/cache/index.ts';
 import { Core, Counters, ROOT_INODE } from '../../src/vfs/index.ts';
 import type {
   Attributes,
@@ -76,7 +76,6 @@ export class WriteSimulation {
   succeeded = 0;
 
   constructor() {
-    assert.ok(SLOT_BYTES > 0);
     this.#core = new Core({
       options: {
         incarnation: 1,
@@ -203,11 +202,6 @@ export class WriteSimulation {
     ];
   }
 
-  #log(random: Random, what: string): void {
-    this.trace.push(what);
-    assert.ok(random !== undefined);
-  }
-
   // Paths, as a kernel walks them.
 
   #directories(): ByteString[] {
@@ -267,7 +261,7 @@ export class WriteSimulation {
     const isExclusive = random.chance(0.3);
     const truncates = random.chance(0.3);
     if (this.#open.length > 6) return;
-    this.#log(random, `create ${path} excl=${isExclusive} trunc=${truncates}`);
+    this.trace.push(`create ${path} excl=${isExclusive} trunc=${truncates}`);
     this.#walk(random, parent, (ino) => {
       const known = this.#model.get(path);
       const expected =
@@ -305,7 +299,7 @@ export class WriteSimulation {
     const [path, file] = random.pick(files);
     const wantsWrite = random.chance(0.5);
     const truncates = wantsWrite && random.chance(0.3);
-    this.#log(random, `open ${path} write=${wantsWrite} trunc=${truncates}`);
+    this.trace.push(`open ${path} write=${wantsWrite} trunc=${truncates}`);
     this.#walk(random, path, (ino) => {
       const answer = this.#ask(random, (id) => this.#core.open(id, ino, { wantsWrite, truncates }));
       if (!this.#judge(answer, undefined, 'open') || answer.kind !== 'opened') return;
@@ -320,7 +314,7 @@ export class WriteSimulation {
     const { handle, file } = random.pick(open);
     const offset = random.chance(0.3) ? file.bytes.length : random.below(LENGTH_MAX);
     const data = Buffer.alloc(1 + random.below(400), 1 + random.below(255));
-    this.#log(random, `write ${handle} ${offset}+${data.length}`);
+    this.trace.push(`write ${handle} ${offset}+${data.length}`);
     const answer = this.#ask(random, (id) => this.#core.write(id, handle, offset, data, false));
     if (answer.kind === 'error' && answer.code === 'no-space') return;
     if (!this.#judge(answer, undefined, 'write')) return;
@@ -334,7 +328,7 @@ export class WriteSimulation {
     const { handle, file } = random.pick(this.#open);
     const offset = random.below(LENGTH_MAX);
     const size = random.below(900);
-    this.#log(random, `read ${handle} ${offset}+${size}`);
+    this.trace.push(`read ${handle} ${offset}+${size}`);
     const answer = this.#ask(random, (id) => this.#core.read(id, handle, offset, size));
     if (!this.#judge(answer, undefined, 'read') || answer.kind !== 'data') return;
     const expected = file.bytes.subarray(offset, offset + size);
@@ -348,7 +342,7 @@ export class WriteSimulation {
     const path = this.#files().find(([, other]) => other === file)?.[0];
     if (path === undefined) return;
     const lengthBytes = random.below(LENGTH_MAX);
-    this.#log(random, `truncate ${path} ${lengthBytes}`);
+    this.trace.push(`truncate ${path} ${lengthBytes}`);
     this.#walk(random, path, (ino) => {
       const answer = this.#ask(random, (id) =>
         this.#core.setattr(id, ino, handle, { ...NOTHING, lengthBytes }),
@@ -376,14 +370,14 @@ export class WriteSimulation {
   #sync(random: Random): void {
     if (this.#open.length === 0) return;
     const open = random.pick(this.#open);
-    this.#log(random, `fsync ${open.handle}`);
+    this.trace.push(`fsync ${open.handle}`);
     this.#saved(random, open);
   }
 
   #close(random: Random): void {
     if (this.#open.length === 0) return;
     const open = random.pick(this.#open);
-    this.#log(random, `close ${open.handle}`);
+    this.trace.push(`close ${open.handle}`);
     this.#saved(random, open);
     this.#open = this.#open.filter((other) => other !== open);
     const answer = this.#ask(random, (id) => this.#core.release(id, open.handle));
@@ -392,7 +386,7 @@ export class WriteSimulation {
 
   #unlink(random: Random): void {
     const { parent, name, path } = this.#anyPath(random);
-    this.#log(random, `unlink ${path}`);
+    this.trace.push(`unlink ${path}`);
     const node = this.#model.get(path);
     this.#walk(random, parent, (ino) => {
       const answer = this.#ask(random, (id) => this.#core.unlink(id, ino, name));
@@ -408,7 +402,7 @@ export class WriteSimulation {
   #makeDirectory(random: Random): void {
     const { parent, name, path } = this.#anyPath(random);
     if (path.split('/').length > 4) return;
-    this.#log(random, `mkdir ${path}`);
+    this.trace.push(`mkdir ${path}`);
     this.#walk(random, parent, (ino) => {
       // The kernel asks first and answers by itself where the name is taken.
       if (this.#model.has(path)) return;
@@ -424,7 +418,7 @@ export class WriteSimulation {
   #removeDirectory(random: Random): void {
     const path = random.pick(this.#directories());
     if (path === ROOT) return;
-    this.#log(random, `rmdir ${path}`);
+    this.trace.push(`rmdir ${path}`);
     const slash = path.lastIndexOf('/');
     const parent = (slash === 0 ? '/' : path.slice(0, slash)) as ByteString;
     this.#walk(random, parent, (ino) => {
@@ -448,7 +442,7 @@ export class WriteSimulation {
       return;
     }
     const isExclusive = random.chance(0.2);
-    this.#log(random, `rename ${from.path} ${to.path} exclusive=${isExclusive}`);
+    this.trace.push(`rename ${from.path} ${to.path} exclusive=${isExclusive}`);
     this.#walk(random, from.parent, (fromIno) =>
       this.#walk(random, to.parent, (toIno) => {
         const answer = this.#ask(random, (id) =>
@@ -483,7 +477,7 @@ export class WriteSimulation {
   #list(random: Random): void {
     const path = random.pick(this.#directories());
     const isPlus = random.chance(0.5);
-    this.#log(random, `list ${path}`);
+    this.trace.push(`list ${path}`);
     this.#walk(random, path, (ino) => {
       const opened = this.#ask(random, (id) => this.#core.opendir(id, ino));
       assert.equal(opened.kind, 'opened');
@@ -509,7 +503,7 @@ export class WriteSimulation {
 
   #stat(random: Random): void {
     const { parent, name, path } = this.#anyPath(random);
-    this.#log(random, `stat ${path}`);
+    this.trace.push(`stat ${path}`);
     const node = this.#model.get(path);
     this.#walk(random, parent, (ino) => {
       const answer = this.#ask(random, (id) => this.#core.lookup(id, ino, name));
@@ -536,7 +530,7 @@ export class WriteSimulation {
     const node = this.#model.get(path);
     if (node === undefined || node.kind === 'symlink') return;
     const mode = random.below(0o1000);
-    this.#log(random, `chmod ${path} ${mode}`);
+    this.trace.push(`chmod ${path} ${mode}`);
     this.#walk(random, path, (ino) => {
       const answer = this.#ask(random, (id) =>
         this.#core.setattr(id, ino, undefined, { ...NOTHING, mode }),
@@ -549,7 +543,7 @@ export class WriteSimulation {
     const { parent, name, path } = this.#anyPath(random);
     if (this.#model.has(path)) return;
     const target = `to-${random.below(100)}` as ByteString;
-    this.#log(random, `symlink ${path}`);
+    this.trace.push(`symlink ${path}`);
     this.#walk(random, parent, (ino) => {
       const answer = this.#ask(random, (id) =>
         this.#core.makeNode(id, ino, name, 'symlink', { ...CREATION, target }),
