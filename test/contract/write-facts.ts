@@ -227,7 +227,9 @@ export function cutFacts(contract: () => Contract): void {
       const connection = await RawConnection.open(host, s3Port);
       const request = { method: 'PUT', target: c.key('long/to'), body: Buffer.alloc(0) };
       connection.send(requestBytes({ ...request, headers: [source] }));
-      const size = (): number => statSync(`${c.dir}/long/to`).size;
+      // Missing for a moment: the worker removes the target before it makes it anew.
+      const size = (): number | undefined =>
+        statSync(`${c.dir}/long/to`, { throwIfNoEntry: false })?.size;
       await waitFor('the copy to begin', () => size() !== 3);
       if (leaves) connection.destroy();
       const seen = new Set<string>();
@@ -252,7 +254,7 @@ export function cutFacts(contract: () => Contract): void {
     const text = requestBytes({ method: 'PUT', target: c.key('cut/f') }).toString('latin1');
     connection.send(text.replace('\r\n\r\n', '\r\nContent-Length: 100000\r\n\r\n'));
     connection.send(Buffer.alloc(50_000, 'q'));
-    const size = (): number => statSync(`${c.dir}/cut/f`).size;
+    const size = (): number => statSync(`${c.dir}/cut/f`, { throwIfNoEntry: false })?.size ?? 0;
     await waitFor('the old content to be gone', () => size() !== 12 && size() > 0);
     connection.destroy();
     assert.ok(size() < 100_000, 'its beginning stays under the final name');
