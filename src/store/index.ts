@@ -16,4 +16,5 @@ export type {
   UploadSegment,
   WritableStore,
 } from './types.ts';
+export type { FileContent } from './cluster-parts.ts';
 export type { NameSpaceView } from './view.ts';

@@ -6,7 +6,7 @@ import { stagedIdOf } from './aliases.ts';
 import type { AttributeRecord } from './attribute-record.ts';
 import { changedRecord, specialStatus } from './attribute-record.ts';
 import type { AttributeUpdate } from './attribute-store.ts';
-import type { StoreReader } from './cluster-parts.ts';
+import type { FileContent, StoreReader } from './cluster-parts.ts';
 import { waitWithin } from './contexts.ts';
 import { isCode, storeError } from './errors.ts';
 import { KeptFiles, newKeptPath } from './kept.ts';
@@ -117,6 +117,18 @@ export class ClusterStore implements WritableStore {
   async upload(upload: Upload, context: CallContext): Promise<NodeStatus> {
     guard(upload.path);
     return this.#uploads.upload(upload, context, () => this.#touch(parentOf(upload.path), context));
+  }
+
+  /** Resolves when the cluster has the bytes, in either write mode. */
+  async putFile(
+    path: ByteString,
+    content: FileContent,
+    attributes: AttributeChange,
+    context: CallContext,
+  ): Promise<NodeStatus> {
+    guard(path);
+    const onDone = (): Promise<void> => this.#touch(parentOf(path), context);
+    return this.#uploads.put(path, content, attributes, context, onDone);
   }
 
   setAttributes(
@@ -261,16 +273,27 @@ export class ClusterStore implements WritableStore {
   }
 
   backlog(): StoreBacklog {
-    const { writeBack, attributes, background } = this.#parts;
+    const { writeBack, attributes, background, journal } = this.#parts;
     const uploads = writeBack.backlog();
     const oldestMs = Math.min(uploads.oldestMs ?? Infinity, attributes.oldestMs ?? Infinity);
+    const retryAtMs = Math.min(uploads.retryAtMs ?? Infinity, background.retryAtMs ?? Infinity);
+    const nowMs = Date.now();
     return {
       uploadsPending: uploads.count,
       uploadBytesPending: uploads.bytes,
       attributesPending: attributes.pendingDirectories,
-      oldestAgeMs: Number.isFinite(oldestMs) ? Math.max(0, Date.now() - oldestMs) : 0,
+      repairsPending: this.repairsPending,
+      keptFiles: journal.entries('kept').size,
+      oldestAgeMs: Number.isFinite(oldestMs) ? Math.max(0, nowMs - oldestMs) : 0,
       lastError: uploads.error ?? background.lastError,
+      retryInMs: Number.isFinite(retryAtMs) ? Math.max(0, retryAtMs - nowMs) : undefined,
     };
+  }
+
+  hurry(): void {
+    const { writeBack, background } = this.#parts;
+    writeBack.hurry();
+    background.hurry();
   }
 
   /** Renames under way, and how far they are. */

@@ -10,14 +10,14 @@ import type {
 import { isSameRecord } from './attribute-json.ts';
 import type { AttributeRecord } from './attribute-record.ts';
 import { changedRecord, versionSubject } from './attribute-record.ts';
-import type { StoreReader } from './cluster-parts.ts';
+import type { FileContent, StoreReader } from './cluster-parts.ts';
 import type { ComposedContent } from './content.ts';
 import { lengthOf, StagedContent } from './content.ts';
 import { isCode, localError, storeError, unlessMissing } from './errors.ts';
 import type { StoreParts } from './parts.ts';
 import { recordPlaceOf } from './paths.ts';
 import { newToken } from './temporaries.ts';
-import type { NodeStatus, Upload } from './types.ts';
+import type { AttributeChange, NodeStatus, Upload } from './types.ts';
 import { nodeOf } from './view.ts';
 import type { PendingUpload } from './write-back.ts';
 import { pendingStatus } from './write-back.ts';
@@ -55,6 +55,20 @@ export class Uploads {
     return status;
   }
 
+  /** Nothing of it is staged: the bytes come from wherever the caller has them. */
+  async put(
+    path: ByteString,
+    content: FileContent,
+    attributes: AttributeChange,
+    context: CallContext,
+    onDone: () => Promise<void>,
+  ): Promise<NodeStatus> {
+    const put = (): Promise<FileStatus> => this.#parts.temporaries.put(path, content, context);
+    const status = await this.#putThrough({ path, attributes }, put, context);
+    await onDone();
+    return status;
+  }
+
   #contentOf({ stagingName, segments, base }: Upload): ComposedContent {
     return {
       stagingPath: this.#parts.staging.pathOf(stagingName),
@@ -67,8 +81,18 @@ export class Uploads {
     };
   }
 
-  async #through(upload: Upload, context: CallContext): Promise<NodeStatus> {
-    const { writeBack, locks, attributes, temporaries, defaults } = this.#parts;
+  #through(upload: Upload, context: CallContext): Promise<NodeStatus> {
+    const content = new StagedContent(this.#contentOf(upload), context);
+    const put = (): Promise<FileStatus> => this.#put(upload.path, content, context);
+    return this.#putThrough(upload, put, context);
+  }
+
+  async #putThrough(
+    upload: Pick<Upload, 'path' | 'attributes'>,
+    put: () => Promise<FileStatus>,
+    context: CallContext,
+  ): Promise<NodeStatus> {
+    const { writeBack, locks, attributes, defaults } = this.#parts;
     const { path } = upload;
     // What is on its way is older than this.
     writeBack.interrupt(path);
@@ -83,8 +107,7 @@ export class Uploads {
         (await unlessMissing(this.#reader.stat(path, context))) === undefined;
       const old = isGone ? undefined : view.get(name);
       await this.#recordFirst(upload, old, view.get(name));
-      const content = new StagedContent(this.#contentOf(upload), context);
-      const status = await this.#put(path, content, context, temporaries);
+      const status = await put();
       const recorded = view.get(name);
       const before = this.#recordNow(path, isGone ? undefined : recorded);
       const record = changedRecord(before, upload.attributes, versionSubject(status), defaults);
@@ -109,7 +132,7 @@ export class Uploads {
    * may do what is recorded before the bytes are there.
    */
   async #recordFirst(
-    upload: Upload,
+    upload: Pick<Upload, 'path' | 'attributes'>,
     old: AttributeRecord | undefined,
     recorded: AttributeRecord | undefined,
   ): Promise<void> {
@@ -126,10 +149,9 @@ export class Uploads {
     path: ByteString,
     content: StagedContent,
     context: CallContext,
-    temporaries: StoreParts['temporaries'],
   ): Promise<FileStatus> {
     try {
-      return await temporaries.put(path, content, context);
+      return await this.#parts.temporaries.put(path, content, context);
     } catch (error) {
       // The reason why the bytes ran dry says more than the request that they were missing from.
       throw content.failure ?? error;
