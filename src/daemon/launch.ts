@@ -172,8 +172,19 @@ export async function unmountDaemon(
   // A supervisor that was killed has left its daemon behind, and their state to us.
   const { supervisorPid, daemonPid = supervisorPid } = state;
   const isSupervised = isAlive(supervisorPid);
+  // The kernel does not end it while somebody else uses the mount; whoever asks here means it.
+  if (isSupervised && state.state === 'detached') process.kill(supervisorPid, 'SIGTERM');
   const pid = isSupervised ? supervisorPid : daemonPid;
   while (isAlive(pid)) {
+    const isDetached = findState(options.stateDir, mountpoint)?.state === 'detached';
+    if (isDetached && state.state !== 'detached') {
+      return {
+        ok: false,
+        reason:
+          'Unmounted, but still in use by a copy of the mount in another mount name space (a ' +
+          `container), which the daemon (pid ${daemonPid}) serves; unmount again to end it all the same`,
+      };
+    }
     if (performance.now() > deadlineMs) {
       const who = isSupervised ? 'supervisor' : 'daemon';
       return {

@@ -22,7 +22,8 @@ export interface MountState {
   readonly driver: string;
   readonly startedAtMs: number;
   readonly restarts: number;
-  readonly state: 'starting' | 'serving' | 'restarting' | 'unmounting';
+  /** Detached: unmounted, but the kernel keeps the mount for open files or other name spaces. */
+  readonly state: 'starting' | 'serving' | 'restarting' | 'unmounting' | 'detached';
   readonly readAheadKb: number | undefined;
 }
 

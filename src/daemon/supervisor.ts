@@ -35,6 +35,8 @@ const RESTART_DELAY_MS = 200;
 const END_TIMEOUT_MS = 10_000;
 /** A daemon that writes saves first what it can; both of its own limits are a minute. */
 const END_TIMEOUT_WRITABLE_MS = 150_000;
+/** Twice this long after an unmount a daemon that has not heard of it is reported. */
+const LOOK_MS = 5000;
 /** Requests of 1 MiB take part in read-ahead only where it is at least as large. */
 const READ_AHEAD_KB = 1024;
 
@@ -67,6 +69,7 @@ export class Supervisor {
   #state: MountState['state'] = 'starting';
   #readAheadKb: number | undefined;
   #isEnding = false;
+  #looksWithoutMount = 0;
   /** The mount point was free when we came: what is mounted there now is ours. */
   #isOwner = false;
   #resolveEnded: (failure: string | undefined) => void = () => undefined;
@@ -104,6 +107,26 @@ export class Supervisor {
     }
     this.#state = 'serving';
     this.#publish();
+    const looking = setInterval(() => void this.#look(), LOOK_MS).unref();
+    void this.ended.then(() => clearInterval(looking));
+  }
+
+  /**
+   * An unmount ends the daemon only when the kernel lets go of the mount; until then others read on:
+   * say so, for whoever unmounted sees nothing of it.
+   */
+  async #look(): Promise<void> {
+    if (this.#state !== 'serving' || this.#isEnding) return;
+    const isMounted = (await findMount(this.#config.mountpoint)) !== undefined;
+    this.#looksWithoutMount = isMounted ? 0 : this.#looksWithoutMount + 1;
+    if (this.#looksWithoutMount < 2 || this.#state !== 'serving' || this.#isEnding) return;
+    this.#state = 'detached';
+    this.#publish();
+    this.#logger.warn(
+      {},
+      'Unmounted, but still in use: by files that programs have open, or by a copy of the mount in ' +
+        'another mount name space (a container). The daemon serves them; alluxio-fuse umount ends it',
+    );
   }
 
   async #mount(): Promise<void> {

@@ -5,6 +5,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
+import { readlinkSync } from 'node:fs';
 import { mkdir, readdir, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, suite, test } from 'node:test';
@@ -28,6 +29,7 @@ import { waitFor } from '../support/wait.ts';
 const MIB = 1024 * 1024;
 const NOBODY = 65534;
 const END_MS = 20_000;
+const ownMounts = readlinkSync('/proc/self/ns/mnt');
 
 suite('the command line', { skip: skipCluster('devcluster oss') }, () => {
   const cleanup = lastFirst((undo) => after(undo));
@@ -183,6 +185,31 @@ suite('the command line', { skip: skipCluster('devcluster oss') }, () => {
     }
     await mount.ended();
   });
+
+  test(
+    'a copy of the mount in another name space is served until umount is asked again',
+    { skip: missingPrograms('unshare', 'nsenter') },
+    async () => {
+      const mount = await mountForTest(cleanup, cluster.info);
+      const file = mount.path(cluster.name, 'dir/file');
+      const other = spawn('unshare', ['-m', '--propagation', 'private', 'sleep', '60']);
+      try {
+        const otherMounts = `/proc/${other.pid}/ns/mnt`;
+        await waitFor('the name space', () => readlinkSync(otherMounts) !== ownMounts);
+        const args = ['umount', mount.mountpoint, '--state-dir', mount.stateDir];
+        const first = await alluxioFuse(args);
+        assert.equal(first.code, 1);
+        assert.match(first.err, /still in use.*unmount again to end it/s);
+        assert.equal((await mount.status()).state, 'detached');
+        const there = ['-t', String(other.pid), '-m', 'cat', file];
+        assert.equal(await output('nsenter', there), 'content\n'.repeat(1000));
+        assert.equal((await alluxioFuse(args)).code, 0);
+        await mount.ended();
+      } finally {
+        other.kill();
+      }
+    },
+  );
 
   test('umount of what is not mounted fails and says so', async () => {
     const { mountpoint, stateDir } = await scratch();
