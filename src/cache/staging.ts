@@ -3,7 +3,16 @@
  * each file that is being changed. Calls are synchronous and go to the page cache of the kernel: a
  * thread hop would cost more than they do.
  */
-import { closeSync, ftruncateSync, openSync, readSync, unlinkSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  ftruncateSync,
+  openSync,
+  readdirSync,
+  readSync,
+  statSync,
+  unlinkSync,
+  writeSync,
+} from 'node:fs';
 import { join } from 'node:path';
 
 export type StagingError = 'no-space' | 'io';
@@ -45,16 +54,39 @@ export interface StagingOptions {
   /** Keeps names of different lives of the daemon apart. */
   readonly prefix: string;
   readonly onError: (error: unknown) => void;
+  /** Of all bytes held, those that were handed over and are not released yet. */
+  readonly onUsage?: (heldBytes: number, handedOverBytes: number) => void;
 }
+
+const BLOCK_BYTES = 512;
 
 export class StagingDirectory implements StagingArea {
   readonly #options: StagingOptions;
   readonly #handedOver = new Map<string, number>();
   #heldBytes = 0;
+  #handedOverBytes = 0;
   #last = 0;
 
   constructor(options: StagingOptions) {
     this.#options = options;
+    this.#adopt();
+  }
+
+  /** What is there belongs to uploads that an earlier life acknowledged: it counts, too. */
+  #adopt(): void {
+    const { directory, onError } = this.#options;
+    try {
+      for (const name of readdirSync(directory)) {
+        const stat = statSync(join(directory, name), { throwIfNoEntry: false });
+        // It is through already.
+        if (stat === undefined) continue;
+        const lengthBytes = Math.min(stat.size, stat.blocks * BLOCK_BYTES);
+        this.#heldBytes += lengthBytes;
+        this.#noteHandedOver(name, lengthBytes);
+      }
+    } catch (error) {
+      onError(error);
+    }
   }
 
   create(): StagingFile | StagingError {
@@ -63,7 +95,7 @@ export class StagingDirectory implements StagingArea {
       const path = join(this.#options.directory, name);
       const fd = openSync(path, 'wx+', 0o600);
       const handOver = (lengthBytes: number): void => {
-        this.#handedOver.set(name, lengthBytes);
+        this.#noteHandedOver(name, lengthBytes);
       };
       return new DiskFile({ name, path, fd, handOver, onError: this.#options.onError });
     } catch (error) {
@@ -75,16 +107,30 @@ export class StagingDirectory implements StagingArea {
   reserve(lengthBytes: number): boolean {
     if (this.#heldBytes + lengthBytes > this.#options.limitBytes) return false;
     this.#heldBytes += lengthBytes;
+    this.#tell();
     return true;
   }
 
   giveBack(lengthBytes: number): void {
     this.#heldBytes -= lengthBytes;
+    this.#tell();
   }
 
   released(name: string): void {
-    this.giveBack(this.#handedOver.get(name) ?? 0);
+    const lengthBytes = this.#handedOver.get(name) ?? 0;
     this.#handedOver.delete(name);
+    this.#handedOverBytes -= lengthBytes;
+    this.giveBack(lengthBytes);
+  }
+
+  #noteHandedOver(name: string, lengthBytes: number): void {
+    this.#handedOver.set(name, lengthBytes);
+    this.#handedOverBytes += lengthBytes;
+    this.#tell();
+  }
+
+  #tell(): void {
+    this.#options.onUsage?.(this.#heldBytes, this.#handedOverBytes);
   }
 }
 

@@ -47,6 +47,44 @@ export interface StatusError {
   readonly count: number;
 }
 
+/** What a writable mount has not brought to the cluster yet. */
+export interface StatusWrites {
+  readonly writeMode: 'through' | 'back';
+  /** Changed by programs; neither the cluster nor the journal has the changes. */
+  readonly unsavedFiles: number;
+  readonly unsavedBytes: number;
+  /** In the journal, and not in the cluster yet. */
+  readonly uploadsPending: number;
+  readonly uploadBytesPending: number;
+  /** Directories of which only the journal has changed owners, modes, times or links. */
+  readonly attributesPending: number;
+  /** Renames, removals and failed uploads that are being finished or undone. */
+  readonly repairsPending: number;
+  /** Removed or replaced files that somebody has open. */
+  readonly keptFiles: number;
+  /** Of what the journal has; 0 when that is nothing. */
+  readonly oldestAgeMs: number;
+  readonly lastError?: string;
+  readonly retryInMs?: number;
+  readonly renames: readonly {
+    readonly from: string;
+    readonly to: string;
+    readonly phase: string;
+    readonly filesCopied: number;
+  }[];
+  readonly uploads: {
+    readonly active: number;
+    readonly succeeded: number;
+    readonly failed: number;
+    readonly sentBytes: number;
+  };
+  readonly staging: {
+    readonly directory: string;
+    readonly usedBytes: number;
+    readonly limitBytes: number;
+  };
+}
+
 /** The part of a status report that is shown to people; `--json` prints all that there is. */
 export interface StatusReport {
   readonly mountpoint: string;
@@ -57,6 +95,8 @@ export interface StatusReport {
   readonly state: string;
   readonly restarts: number;
   readonly cluster: StatusCluster | undefined;
+  /** Absent where the mount is read-only, or nobody answers. */
+  readonly writes?: StatusWrites;
   readonly cache: {
     readonly memoryLimitBytes: number;
     readonly slotBytes: number;

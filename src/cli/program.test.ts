@@ -5,7 +5,8 @@ import type { CliContext } from './context.ts';
 import type { DaemonApi, DevclusterApi, StatusReport } from './daemon-api.ts';
 import { mountHelperArguments } from './mount-helper.ts';
 import { runCli } from './program.ts';
-import { ageText, bytesText, statusText, uptimeText } from './status-text.ts';
+import { statusText } from './status-text.ts';
+import { ageText, bytesText, uptimeText } from './words.ts';
 
 const report: StatusReport = {
   mountpoint: '/mnt/a',
@@ -234,6 +235,45 @@ test('status text tells what an administrator looks for, and outside text cannot
   assert.match(native, /kernel +driver fuse-native, protocol libfuse 2, 1 request so far$/m);
   const dead = statusText({ ...report, daemonPid: undefined, cluster: undefined, lastErrors: [] });
   assert.match(dead, /supervisor 11, no daemon[^]*not known: the daemon does not answer/);
+});
+
+test('a status of a writable mount says what waits, why, and where', () => {
+  const writes = {
+    writeMode: 'back' as const,
+    unsavedFiles: 1,
+    unsavedBytes: 1024,
+    uploadsPending: 2,
+    uploadBytesPending: 3 * 1024 * 1024,
+    attributesPending: 1,
+    repairsPending: 0,
+    keptFiles: 1,
+    oldestAgeMs: 12_000,
+    lastError: 'Uploading /a: no worker',
+    retryInMs: 4000,
+    renames: [{ from: '/x', to: '/y', phase: 'copying', filesCopied: 7 }],
+    uploads: { active: 1, succeeded: 3, failed: 2, sentBytes: 2048 },
+    staging: { directory: '/var/s', usedBytes: 4096, limitBytes: 8192 },
+  };
+  const text = statusText({ ...report, writes });
+  for (const pattern of [
+    /writes +mode back, 1 file \(1 KiB\) not saved, 2 files \(3 MiB\) in the journal, attributes of 1 directory in the journal, the oldest change 12 s old$/m,
+    /WARNING +cannot be saved: Uploading \/a: no worker; tried again in 4\.0 s$/m,
+    /uploads +1 under way, 3 successes, 2 failures, 2 KiB sent$/m,
+    /staging +4 KiB of 8 KiB used in \/var\/s$/m,
+    /kept +1 removed file still open$/m,
+    /rename +\/x to \/y: copying, 7 files copied$/m,
+  ]) {
+    assert.match(text, pattern);
+  }
+  const { lastError: _error, retryInMs: _retry, ...rest } = writes;
+  const nothing = { unsavedFiles: 0, uploadsPending: 0, attributesPending: 0, oldestAgeMs: 0 };
+  const idle = statusText({
+    ...report,
+    writes: { ...rest, ...nothing, keptFiles: 0, renames: [] },
+  });
+  assert.match(idle, /writes +mode back, the cluster has everything$/m);
+  assert.doesNotMatch(idle, /cannot be saved/);
+  assert.doesNotMatch(statusText(report), /staging/);
 });
 
 test('numbers are shown for people', () => {

@@ -26,13 +26,15 @@ import { JobRunner } from './job-runner.ts';
 import { KernelHost } from './kernel-host.ts';
 import type { KernelHostParts } from './kernel-host.ts';
 import { openNameSpace, pathBytesMax } from './name-space.ts';
+import { ObservedWriter } from './observed-writer.ts';
 import { adminSocketPath, makeDirectory, mountDirectory, removeState } from './state-dir.ts';
+import { registerBacklog, writeStatusOf } from './write-status.ts';
 
 /** A kernel thread that does not turn for so long is stuck: its longest work is milliseconds. */
 const HEARTBEAT_AGE_MAX_MS = 10_000;
-/** How long the answers of jobs under way are waited for at the end. */
 /** Longer, the journal is left to the next mount. */
 const STORE_CLOSE_TIMEOUT_MS = 60_000;
+/** How long the answers of jobs under way are waited for at the end. */
 const CLOSE_TIMEOUT_MS = 3_000;
 
 /** Either driver's side of the kernel, as the daemon drives it. */
@@ -58,6 +60,7 @@ export class Daemon {
   #negotiated: Negotiated | undefined;
   #cluster: ClusterClient | undefined;
   #store: ClusterStore | undefined;
+  #writeStatus: (() => object) | undefined;
   #kernel: KernelSide | undefined;
   #telemetry: TelemetryServer | undefined;
   #runner: JobRunner | undefined;
@@ -117,14 +120,21 @@ export class Daemon {
       operation: (name, outcome) => this.#counters.operation(name, outcome),
       get: (name) => this.#counters.get(name),
     });
+    const writer = new ObservedWriter(client.writer, this.#metrics);
     const names = await openNameSpace({
       config,
       client,
-      writer: client.writer,
+      writer,
       logger: this.#logger,
       onStagingReleased: (name) => this.#kernel?.stagingReleased(name),
     });
-    this.#store = names.writes;
+    const store = names.writes;
+    this.#store = store;
+    if (store !== undefined) {
+      const [counters, errors] = [this.#counters, this.#errors];
+      this.#writeStatus = () => writeStatusOf({ config, store, writer, counters, errors });
+      registerBacklog(this.#metrics, config, store);
+    }
     const slab = this.#createSlab();
     const runner = new JobRunner({
       client,
@@ -254,7 +264,7 @@ export class Daemon {
         readAheadBytes: figures.get('readAheadBytes'),
         wastedBytes: figures.get('wastedBytes'),
       },
-      writes: this.#store?.backlog(),
+      writes: this.#writeStatus?.(),
       inodes: {
         known: figures.get('inodes'),
         openHandles: figures.get('openFiles') + figures.get('openDirectories'),

@@ -1,6 +1,7 @@
 /** The last failures that users saw, with their reasons, for `status`; and in the log, limited. */
 import { displayByteString } from '../base/byte-string.ts';
 import type { LimitedLogger } from '../telemetry/index.ts';
+import { NOT_SAVED } from '../vfs/index.ts';
 import type { FailureReport, FsErrorCode } from '../vfs/index.ts';
 
 export interface LastError {
@@ -43,6 +44,12 @@ export class ErrorLog {
     this.#errors.set(key, { atIso: new Date().toISOString(), code, path, reason, count });
     const oldest = this.#errors.keys().next().value;
     if (this.#errors.size > ERRORS_MAX && oldest !== undefined) this.#errors.delete(oldest);
+  }
+
+  /** Why a change of a program could not be saved, as it was last said. */
+  lastUnsaved(): string | undefined {
+    const found = this.list().find(({ reason }) => reason.startsWith(NOT_SAVED));
+    return found === undefined ? undefined : `${found.path}: ${found.reason}`;
   }
 
   /** Newest first. */

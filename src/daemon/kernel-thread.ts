@@ -42,7 +42,7 @@ function main(data: KernelThreadData): void {
     onNegotiated: (negotiated) => send({ kind: 'negotiated', negotiated }),
     onInternalError: reportInternal,
   });
-  const staging = stagingOf(config, data.incarnation, reportInternal);
+  const staging = stagingOf(config, data.incarnation, counters, reportInternal);
   const core = new Core({
     options: coreOptionsOf(config, data.incarnation),
     clock: systemClock,

@@ -37,7 +37,7 @@ export async function startNativeHost(parts: KernelSideParts): Promise<KernelSid
   // The kernel asks as soon as it is mounted, but results can only be delivered to what this
   // function returns.
   let earlyJobs: Job[] | undefined = [];
-  const staging = stagingOf(config, parts.incarnation, reportInternal);
+  const staging = stagingOf(config, parts.incarnation, counters, reportInternal);
   const core = new Core({
     options: coreOptionsOf(config, parts.incarnation),
     clock: systemClock,

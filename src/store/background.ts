@@ -12,7 +12,7 @@ export class Background {
   readonly stop: AbortSignal;
   readonly #backoff: BackoffLimits;
   readonly #logger: Logger;
-  readonly #failing = new Map<object, string>();
+  readonly #failing = new Map<object, { readonly text: string; readonly retryAtMs: number }>();
   /** Ends the pauses that are under way. */
   #wake = new AbortController();
 
@@ -24,7 +24,13 @@ export class Background {
 
   /** Of what fails now; undefined when nothing does. */
   get lastError(): string | undefined {
-    return [...this.#failing.values()].at(-1);
+    return [...this.#failing.values()].at(-1)?.text;
+  }
+
+  /** The next attempt of what fails now, as Date.now() tells. */
+  get retryAtMs(): number | undefined {
+    const times = [...this.#failing.values()].map((failure) => failure.retryAtMs);
+    return times.length === 0 ? undefined : Math.min(...times);
   }
 
   /** Resolves when an attempt came through (true) or the store closes (false). Never rejects. */
@@ -32,6 +38,8 @@ export class Background {
     const self = {};
     try {
       for (let round = 0; !this.stop.aborted; round++) {
+        // The exponent is held down so that it stays a number.
+        const ms = Math.min(this.#backoff.firstMs * 2 ** Math.min(round, 30), this.#backoff.maxMs);
         try {
           await attempt();
           return true;
@@ -39,15 +47,10 @@ export class Background {
           if (this.stop.aborted) return false;
           const text = `${what}: ${messageOf(error)}`;
           // Said when it changes: a cluster that is away for a night is not worth a line a minute.
-          if (this.#failing.get(self) !== text) this.#logger.warn({ error }, `${what} fails`);
-          this.#failing.set(self, text);
+          if (this.#failing.get(self)?.text !== text) this.#logger.warn({ error }, `${what} fails`);
+          this.#failing.set(self, { text, retryAtMs: Date.now() + ms });
         }
-        // The exponent is held down so that it stays a number.
-        const ms = this.#backoff.firstMs * 2 ** Math.min(round, 30);
-        await pause(
-          Math.min(ms, this.#backoff.maxMs),
-          AbortSignal.any([this.stop, this.#wake.signal]),
-        );
+        await pause(ms, AbortSignal.any([this.stop, this.#wake.signal]));
       }
       return false;
     } finally {

@@ -94,8 +94,15 @@ export interface StoreBacklog {
   readonly uploadBytesPending: number;
   /** Directories whose attributes are in the journal only. */
   readonly attributesPending: number;
+  /** Renames, removals and failed uploads that are being finished or undone. */
+  readonly repairsPending: number;
+  /** Files without a name that somebody has open. */
+  readonly keptFiles: number;
+  /** Of what is pending; 0 when nothing is. */
   readonly oldestAgeMs: number;
   readonly lastError: string | undefined;
+  /** Until what has failed is tried again; undefined when nothing waits for that. */
+  readonly retryInMs: number | undefined;
 }
 
 export interface WritableStore {
@@ -147,6 +154,8 @@ export interface WritableStore {
   sync(directory: ByteString, context: CallContext): Promise<void>;
 
   backlog(): StoreBacklog;
+  /** What has failed and waits is tried again at once. */
+  hurry(): void;
   /** Brings everything acknowledged to the cluster, as far as the context allows; then closes files. */
   close(context: CallContext): Promise<void>;
 }

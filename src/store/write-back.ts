@@ -59,6 +59,17 @@ interface Item {
   running: AbortController | undefined;
   failures: number;
   lastError: string | undefined;
+  /** When it is tried again after a failure, as Date.now() tells. */
+  retryAtMs: number | undefined;
+}
+
+export interface UploadBacklog {
+  readonly count: number;
+  readonly bytes: number;
+  readonly oldestMs: number | undefined;
+  readonly error: string | undefined;
+  /** The next attempt of what has failed; undefined where one is under way or nothing has. */
+  readonly retryAtMs: number | undefined;
 }
 
 /** A day: the writer itself ends an upload in which nothing moves. */
@@ -245,7 +256,7 @@ export class WriteBack {
         ? ![...this.#byPath.keys()].some((path) => isWithin(path, directory))
         : (this.#byDirectory.get(directory)?.size ?? 0) === 0;
     while (!isDone()) {
-      this.#hurry();
+      this.hurry();
       const change = new Promise<void>((resolve) => this.#waiting.add(resolve));
       await waitWithin(change, context, 'uploading acknowledged files');
       this.#parts.stop.throwIfAborted();
@@ -262,25 +273,34 @@ export class WriteBack {
     for (const { stagingName } of this.#staged.values()) yield stagingName;
   }
 
-  backlog(): { count: number; bytes: number; oldestMs: number | undefined; error?: string } {
+  backlog(): UploadBacklog {
     let count = 0;
     let bytes = 0;
     let oldestMs: number | undefined;
     let error: string | undefined;
+    let retryAtMs: number | undefined;
     for (const items of this.#byPath.values()) {
-      for (const { pending, lastError } of items) {
+      for (const { pending, lastError, retryAtMs: itemRetryAtMs } of items) {
         count++;
         bytes += pending.lengthBytes;
         oldestMs = Math.min(oldestMs ?? pending.sinceMs, pending.sinceMs);
         error ??= lastError;
+        if (itemRetryAtMs === undefined || !this.#pauses.has(pending.path)) continue;
+        retryAtMs = Math.min(retryAtMs ?? itemRetryAtMs, itemRetryAtMs);
       }
     }
-    return { count, bytes, oldestMs, ...(error === undefined ? {} : { error }) };
+    return { count, bytes, oldestMs, error, retryAtMs };
   }
 
   #add(pending: PendingUpload): void {
     const { path } = pending;
-    const item: Item = { pending, running: undefined, failures: 0, lastError: undefined };
+    const item: Item = {
+      pending,
+      running: undefined,
+      failures: 0,
+      lastError: undefined,
+      retryAtMs: undefined,
+    };
     const items = this.#byPath.get(path) ?? [];
     items.push(item);
     this.#byPath.set(path, items);
@@ -323,7 +343,8 @@ export class WriteBack {
     this.#pump();
   }
 
-  #hurry(): void {
+  /** Whoever waits for the next attempt tries at once. */
+  hurry(): void {
     for (const [path, timer] of this.#pauses) {
       clearTimeout(timer);
       this.#ready.add(path);
@@ -376,6 +397,7 @@ export class WriteBack {
         this.#pauses.delete(path);
         this.#enqueue(path);
       };
+      item.retryAtMs = Date.now() + pauseMs;
       this.#pauses.set(path, setTimeout(resume, pauseMs).unref());
     } else {
       this.#enqueue(path);

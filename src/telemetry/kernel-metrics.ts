@@ -54,6 +54,8 @@ const METRIC_OF: Record<CounterName, UnlabelledKey | { slabState: string }> = {
   heartbeats: 'fuseHeartbeats',
   writtenBytes: 'writtenBytes',
   stagedFiles: 'stagedFiles',
+  stagingBytes: 'stagingBytes',
+  unsavedBytes: 'unsavedBytes',
 };
 
 export function registerKernelFigures<Operation extends string>(

@@ -25,6 +25,9 @@ export interface MetricDefinition {
 /** The seed system's buckets for a call to a worker: a cached page, a cold one, a slow one, a sick one. */
 const WORKER_CALL_BUCKETS_MS = [10, 40, 160, 640] as const;
 
+/** A small file near by, one of megabytes, gigabytes, and what takes longer than programs like. */
+const UPLOAD_BUCKETS_S = [0.01, 0.1, 1, 10, 60, 600] as const;
+
 /** Equal to the buckets that the kernel thread fills; `registerKernelFigures` checks it. */
 export const FUSE_CALL_BUCKETS_MS = [0.1, 1, 10, 40, 160, 640, 5000] as const;
 
@@ -149,7 +152,28 @@ export const METRICS = {
   stagedFiles: {
     name: 'alluxio_fuse_staged_files',
     type: 'gauge',
-    help: 'Files with changes that the cluster does not have yet',
+    help: 'Files with changes that neither the cluster nor the journal has yet',
+    labels: [],
+    stability: 'young',
+  },
+  unsavedBytes: {
+    name: 'alluxio_fuse_unsaved_bytes',
+    type: 'gauge',
+    help: 'Staged bytes of such files: lost if this machine fails now',
+    labels: [],
+    stability: 'young',
+  },
+  stagingBytes: {
+    name: 'alluxio_fuse_staging_bytes',
+    type: 'gauge',
+    help: 'Bytes in the staging directory that count against --staging-limit',
+    labels: [],
+    stability: 'young',
+  },
+  stagingLimitBytes: {
+    name: 'alluxio_fuse_staging_limit_bytes',
+    type: 'gauge',
+    help: '--staging-limit; 0 where the mount is read-only',
     labels: [],
     stability: 'young',
   },
@@ -157,6 +181,79 @@ export const METRICS = {
     name: 'alluxio_fuse_kernel_thread_heartbeats_total',
     type: 'counter',
     help: 'Turns of the kernel thread; standing still means that it hangs',
+    labels: [],
+    stability: 'young',
+  },
+
+  // Writing to the cluster.
+  uploads: {
+    name: 'alluxio_fuse_uploads_total',
+    type: 'counter',
+    help: 'Attempts to bring a file to the cluster, files of attributes among them: ok, or the code of the failure',
+    labels: ['outcome'],
+    stability: 'young',
+  },
+  uploadSeconds: {
+    name: 'alluxio_fuse_upload_seconds',
+    type: 'histogram',
+    help: 'Time of such an attempt in seconds, until the cluster has the file under its name',
+    labels: ['success'],
+    stability: 'young',
+    buckets: UPLOAD_BUCKETS_S,
+  },
+  uploadedBytes: {
+    name: 'alluxio_fuse_uploaded_bytes_total',
+    type: 'counter',
+    help: 'Bytes of file content sent to the cluster, also those of attempts that failed',
+    labels: [],
+    stability: 'young',
+  },
+  uploadsActive: {
+    name: 'alluxio_fuse_uploads_active',
+    type: 'gauge',
+    help: 'Uploads under way',
+    labels: [],
+    stability: 'young',
+  },
+  uploadsPending: {
+    name: 'alluxio_fuse_backlog_files',
+    type: 'gauge',
+    help: 'Files that are acknowledged and in the journal, and not in the cluster yet (--write-mode back)',
+    labels: [],
+    stability: 'young',
+  },
+  uploadBytesPending: {
+    name: 'alluxio_fuse_backlog_bytes',
+    type: 'gauge',
+    help: 'Bytes of such files',
+    labels: [],
+    stability: 'young',
+  },
+  attributesPending: {
+    name: 'alluxio_fuse_backlog_attribute_directories',
+    type: 'gauge',
+    help: 'Directories with changed owners, modes, times or links that only the journal has',
+    labels: [],
+    stability: 'young',
+  },
+  repairsPending: {
+    name: 'alluxio_fuse_backlog_repairs',
+    type: 'gauge',
+    help: 'Renames, removals and failed uploads that are being finished or undone',
+    labels: [],
+    stability: 'young',
+  },
+  keptFiles: {
+    name: 'alluxio_fuse_kept_files',
+    type: 'gauge',
+    help: 'Removed or replaced files that are kept because somebody has them open',
+    labels: [],
+    stability: 'young',
+  },
+  backlogAge: {
+    name: 'alluxio_fuse_backlog_age_seconds',
+    type: 'gauge',
+    help: 'Age of the oldest change that only the journal has; 0 when there is none',
     labels: [],
     stability: 'young',
   },

@@ -31,6 +31,8 @@ export const COUNTERS = [
   'heartbeats',
   'writtenBytes',
   'stagedFiles',
+  'stagingBytes',
+  'unsavedBytes',
 ] as const;
 
 export type CounterName = (typeof COUNTERS)[number];

@@ -18,6 +18,8 @@ import type { FsErrorCode, RequestId } from './types.ts';
 
 /** Larger offsets are mistakes: an upload of so many zeros would take days. */
 export const FILE_BYTES_MAX = 2 ** 40;
+/** How the reason begins that is told of a change that nobody has but this mount. */
+export const NOT_SAVED = 'The file could not be saved';
 const RETRY_MS_FIRST = 2_000;
 const RETRY_MS_MAX = 60_000;
 
@@ -310,7 +312,7 @@ export class Writer {
           const { code, reason } = failureOf(result);
           if (hasMoved) this.#settle(inode, -1, undefined);
           else {
-            reportFailure(this.#context, inode, code, `The file could not be saved: ${reason}`);
+            reportFailure(this.#context, inode, code, `${NOT_SAVED}: ${reason}`);
             this.#settle(inode, Infinity, code);
             this.#retryLater(inode);
           }
