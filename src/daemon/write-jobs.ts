@@ -12,6 +12,7 @@ const WRITE_KINDS = [
   'remove-file',
   'remove-kept',
   'remove-directory',
+  'touch-directory',
   'rename',
   'sync-directory',
 ] as const;
@@ -70,6 +71,9 @@ export async function runWriteJob(
       return { kind: 'done', id };
     case 'remove-directory':
       await store.removeDirectory(job.path, context);
+      return { kind: 'done', id };
+    case 'touch-directory':
+      await store.touchDirectory(job.path, context);
       return { kind: 'done', id };
     case 'rename': {
       const { path, to, isExclusive, watched, keepsTarget } = job;

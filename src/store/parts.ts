@@ -13,6 +13,7 @@ import { unlessMissing } from './errors.ts';
 import { FileJournalDisk } from './journal-disk.ts';
 import { lockJournal } from './journal-lock.ts';
 import { Journal } from './journal.ts';
+import { Listings } from './listings.ts';
 import { DEFAULT_TUNING } from './options.ts';
 import type { StoreOptions } from './options.ts';
 import { PathLocks } from './path-locks.ts';
@@ -76,7 +77,8 @@ function assemble(options: StoreOptions, journal: Journal) {
   const shownMtimeMs = (path: ByteString, status: FileStatus): number =>
     aliases.present(path, nodeOf(status, undefined)).mtimeMs;
   const trees = new TreeCopy({ reader, writer, attributes, defaults, shownMtimeMs, concurrency });
-  const common = { reader, writer, journal, background, locks };
+  const listings = new Listings();
+  const common = { reader, writer, journal, background, locks, listings };
   const renames = new Renames({
     ...common,
     attributes,
@@ -104,7 +106,7 @@ function assemble(options: StoreOptions, journal: Journal) {
     present: (path, status) => aliases.present(path, status),
     noteGone: (directory, name) => attributes.noteGone(directory, name),
   };
-  const view = new NameSpaceView(reader, attributes, overlay);
+  const view = new NameSpaceView(reader, attributes, overlay, listings);
   return {
     ...common,
     stopping,

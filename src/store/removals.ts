@@ -6,6 +6,7 @@ import type { BoundedWriter } from './cluster-parts.ts';
 import { contextFor } from './contexts.ts';
 import { unlessMissing } from './errors.ts';
 import type { Journal, JournalChange } from './journal.ts';
+import type { Listings } from './listings.ts';
 import type { PathLocks, Release } from './path-locks.ts';
 
 export interface RemovalsParts {
@@ -13,6 +14,7 @@ export interface RemovalsParts {
   readonly journal: Journal;
   readonly background: Background;
   readonly locks: PathLocks;
+  readonly listings: Listings;
 }
 
 const DELETE_TIMEOUT_MS = 30_000;
@@ -35,7 +37,7 @@ export class Removals {
 
   /** The journal has it. Keeps the lock until the cluster has it, too. */
   begin(path: ByteString, release: Release): Promise<unknown> {
-    const { background, writer, journal } = this.#parts;
+    const { background, writer, journal, listings } = this.#parts;
     const what = `Removing ${displayByteString(path)}`;
     const work = background
       .untilDone(what, async () => {
@@ -43,8 +45,10 @@ export class Removals {
           writer.deleteFile(path, contextFor(DELETE_TIMEOUT_MS, background.stop)),
         );
         await journal.apply([{ kind: 'removal', id: path }]);
+        // Not hidden any more from here on; listings may have been drawn up before it went.
+        listings.noteGone(path);
+        this.#paths.delete(path);
       })
-      .then((isDone) => (isDone ? this.#paths.delete(path) : false))
       .finally(release);
     this.#paths.set(path, work);
     return work;

@@ -21,6 +21,7 @@ import { contextFor, waitWithin } from './contexts.ts';
 import { unlessMissing } from './errors.ts';
 import type { RenameEntry } from './journal-entries.ts';
 import type { Journal, JournalChange, Planned } from './journal.ts';
+import type { Listings } from './listings.ts';
 import type { PathLocks, Release } from './path-locks.ts';
 import { isBelow, isWithin, recordPlaceOf } from './paths.ts';
 import { newToken } from './temporaries.ts';
@@ -36,6 +37,7 @@ export interface RenamesParts {
   readonly background: Background;
   readonly locks: PathLocks;
   readonly trees: TreeCopy;
+  readonly listings: Listings;
   /** Nothing within the path is to be repaired any more. */
   readonly settle: (path: ByteString) => void;
 }
@@ -299,7 +301,11 @@ export class Renames {
   }
 
   async #end(job: Job): Promise<void> {
-    await this.#parts.journal.apply([{ kind: 'rename', id: job.id }]);
+    const { journal, listings } = this.#parts;
+    await journal.apply([{ kind: 'rename', id: job.id }]);
+    // Not hidden any more from here on; listings may have been drawn up before it went.
+    const { phase, from, to } = job.entry;
+    listings.noteGone(phase === 'switched' ? from : to);
     this.#jobs.delete(job.id);
   }
 }

@@ -116,7 +116,7 @@ export class ClusterStore implements WritableStore {
 
   async upload(upload: Upload, context: CallContext): Promise<NodeStatus> {
     guard(upload.path);
-    return this.#uploads.upload(upload, context, () => this.#touch(parentOf(upload.path), context));
+    return this.#uploads.upload(upload, context);
   }
 
   /** Resolves when the cluster has the bytes, in either write mode. */
@@ -196,6 +196,7 @@ export class ClusterStore implements WritableStore {
       }
       if (status.kind === 'file') {
         await this.#parts.writer.deleteFile(path, context);
+        this.#parts.listings.noteGone(path);
         this.#parts.temporaries.settled(path);
       }
       await this.#parts.attributes.change(await this.#withoutRecord(path, context));
@@ -222,12 +223,18 @@ export class ClusterStore implements WritableStore {
       }
       await trees.emptyHidden(path, context);
       await writer.removeDirectory(path, context);
+      this.#parts.listings.noteGone(path);
       this.#parts.temporaries.settledWithin(path);
       const forgotten = attributes.planForget(path);
       await attributes.change(await this.#withoutRecord(path, context), forgotten.changes);
       forgotten.commit();
       await this.#touch(parentOf(path), context);
     });
+  }
+
+  touchDirectory(path: ByteString, context: CallContext): Promise<void> {
+    const work = (): Promise<void> => this.#forgetTimes(path, context);
+    return this.#locked('acknowledge', [{ path }], context, work, path === ROOT);
   }
 
   async rename(
@@ -364,19 +371,23 @@ export class ClusterStore implements WritableStore {
 
   /** Its entries changed: times that a program set for the directory hold no longer. */
   async #touch(directory: ByteString, context: CallContext): Promise<void> {
-    const { attributes } = this.#parts;
-    const place = recordPlaceOf(directory);
     try {
-      const record = (await attributes.load(place.directory, context)).get(place.name);
-      if (record === undefined || record.kind !== undefined) return;
-      const { mtimeMs, ctimeMs, ...rest } = record;
-      if (mtimeMs === undefined && ctimeMs === undefined) return;
-      const left = Object.keys(rest).length === 0 ? undefined : rest;
-      await attributes.change([{ path: directory, record: left }]);
+      await this.#forgetTimes(directory, context);
     } catch (error) {
       // The operation itself is done; a directory's own time is not worth an error.
       if (!isCode(error, 'unavailable', 'timeout', 'cancelled', 'not-found')) throw error;
     }
+  }
+
+  async #forgetTimes(directory: ByteString, context: CallContext): Promise<void> {
+    const { attributes } = this.#parts;
+    const place = recordPlaceOf(directory);
+    const record = (await attributes.load(place.directory, context)).get(place.name);
+    if (record === undefined || record.kind !== undefined) return;
+    const { mtimeMs, ctimeMs, ...rest } = record;
+    if (mtimeMs === undefined && ctimeMs === undefined) return;
+    const left = Object.keys(rest).length === 0 ? undefined : rest;
+    await attributes.change([{ path: directory, record: left }]);
   }
 
   /** An acknowledged file: its journal entry goes, and what the cluster may have under its name. */

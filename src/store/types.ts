@@ -124,7 +124,10 @@ export interface WritableStore {
     attributes: PosixAttributes,
     context: CallContext,
   ): Promise<NodeStatus>;
-  /** Resolves when the cluster has the bytes (write-back: when the journal on disk has them). */
+  /**
+   * Resolves when the cluster has the bytes (write-back: when the journal on disk has them). A new file
+   * does not change the times of its directory: it may have been there for programs before.
+   */
   upload(upload: Upload, context: CallContext): Promise<NodeStatus>;
   /** Resolves when the journal has it; it reaches the cluster within a second or with `sync`. */
   setAttributes(
@@ -143,6 +146,8 @@ export interface WritableStore {
   removeKept(path: ByteString, context: CallContext): Promise<void>;
   /** Fails with 'not-empty' where anything visible is in it. */
   removeDirectory(path: ByteString, context: CallContext): Promise<void>;
+  /** Its entries have changed: times that a program set for it hold no longer. */
+  touchDirectory(path: ByteString, context: CallContext): Promise<void>;
   /** Replaces a file or an empty directory at `to`. */
   rename(
     from: ByteString,

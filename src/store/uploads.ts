@@ -37,19 +37,10 @@ export class Uploads {
     this.#isBack = isBack;
   }
 
-  async upload(
-    upload: Upload,
-    context: CallContext,
-    onDone: () => Promise<void>,
-  ): Promise<NodeStatus> {
-    if (!upload.isHandedOver) {
-      const status = await this.#through(upload, context);
-      await onDone();
-      return status;
-    }
+  async upload(upload: Upload, context: CallContext): Promise<NodeStatus> {
+    if (!upload.isHandedOver) return this.#through(upload, context);
     const acknowledged = this.#isBack ? await this.#acknowledge(upload, context) : undefined;
     const status = acknowledged ?? (await this.#through(upload, context));
-    await onDone();
     // After a failure it stays the caller's, who may try again.
     if (acknowledged === undefined) await this.#parts.staging.remove(upload.stagingName);
     return status;
@@ -145,11 +136,7 @@ export class Uploads {
     await this.#parts.attributes.change([{ path: upload.path, record }]);
   }
 
-  async #put(
-    path: ByteString,
-    content: StagedContent,
-    context: CallContext,
-  ): Promise<FileStatus> {
+  async #put(path: ByteString, content: StagedContent, context: CallContext): Promise<FileStatus> {
     try {
       return await this.#parts.temporaries.put(path, content, context);
     } catch (error) {

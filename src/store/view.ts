@@ -12,6 +12,8 @@ import type { AttributeRecord } from './attribute-record.ts';
 import type { AttributeView } from './attribute-store.ts';
 import type { StoreReader } from './cluster-parts.ts';
 import { isCode, storeError } from './errors.ts';
+import type { ListingUnderWay } from './listings.ts';
+import { Listings } from './listings.ts';
 import { isReservedName, isReservedPath, nameOf, recordPlaceOf } from './paths.ts';
 import type { NodeStatus } from './types.ts';
 
@@ -55,11 +57,18 @@ export class NameSpaceView {
   readonly #reader: StoreReader;
   readonly #attributes: AttributeSource;
   readonly #overlay: Overlay;
+  readonly #listings: Listings;
 
-  constructor(reader: StoreReader, attributes: AttributeSource, overlay: Overlay) {
+  constructor(
+    reader: StoreReader,
+    attributes: AttributeSource,
+    overlay: Overlay,
+    listings = new Listings(),
+  ) {
     this.#reader = reader;
     this.#attributes = attributes;
     this.#overlay = overlay;
+    this.#listings = listings;
   }
 
   async stat(path: ByteString, context: CallContext): Promise<NodeStatus> {
@@ -89,6 +98,19 @@ export class NameSpaceView {
   }
 
   async *list(path: ByteString, context: CallContext): AsyncGenerator<readonly NodeStatus[]> {
+    const listing = this.#listings.begin(path);
+    try {
+      yield* this.#list(path, listing, context);
+    } finally {
+      listing.end();
+    }
+  }
+
+  async *#list(
+    path: ByteString,
+    listing: ListingUnderWay,
+    context: CallContext,
+  ): AsyncGenerator<readonly NodeStatus[]> {
     const overlay = this.#overlay;
     if (isReservedPath(path) || isTemporaryName(nameOf(path)) || overlay.isHidden(path)) {
       throw storeError('not-found', 'No such directory', path);
@@ -114,6 +136,11 @@ export class NameSpaceView {
         // The listing may be older than the file that has arrived since.
         if (replacement === undefined && replaced.has(name)) continue;
         replaced.delete(name);
+        if (listing.hasGone(name)) {
+          const again = await this.exists(child, context);
+          if (again !== undefined) shown.push(again);
+          continue;
+        }
         shown.push(replacement ?? overlay.present(child, nodeOf(status, record)));
       }
       if (shown.length > 0) yield shown;

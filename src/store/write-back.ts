@@ -112,6 +112,8 @@ export class WriteBack {
       this.#add({
         ...entry,
         id,
+        // The last life may have brought it to the cluster without having said so.
+        isNew: false,
         lengthBytes: lengthOf(entry.segments),
         sinceMs: entry.mtimeMs,
         record: record === null ? undefined : recordFromJson(record),

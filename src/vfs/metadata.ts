@@ -22,7 +22,7 @@ import {
   versionOf,
 } from './versions.ts';
 import { failureOf } from './pending.ts';
-import type { FsErrorCode, ListBatch, StatusMessage, VersionMessage } from './types.ts';
+import type { FsErrorCode, ListBatch, RequestId, StatusMessage, VersionMessage } from './types.ts';
 
 /** Names known not to exist: a path search (python, linkers) asks for thousands, not millions. */
 const NEGATIVES_MAX = 65_536;
@@ -533,6 +533,46 @@ export class Metadata {
     }
     if (inode.kind === 'file' && status.lengthBytes !== inode.lengthBytes) this.#dropContent(inode);
     this.#setVersion(inode, status);
+  /** Its entries have changed: a time that a program has set before does not hold any more. */
+  entriesChanged(directory: Inode): void {
+    directory.touchedMs = this.#context.wallNowMs();
+    if (directory.posix?.mtimeMs === undefined) return;
+    const { mtimeMs: _, ...rest } = directory.posix;
+    directory.posix = rest;
+    this.noteChanged(directory);
+  }
+
+  /**
+   * Before an entry comes or goes that the cluster does not know: only with those it knows does it
+   * forget a time that a program has set for the directory.
+   */
+  beforeLocalChange(request: RequestId, directory: Inode, run: () => void): void {
+    const { asking, effects, inodes, jobs } = this.#context;
+    if (directory.posix?.mtimeMs === undefined) {
+      run();
+      return;
+    }
+    const path = inodes.path(directory);
+    directory.openHandles++;
+    const start = (settle: (error: FsErrorCode | undefined) => void): void =>
+      jobs.submit(
+        (id) => ({ kind: 'touch-directory', id, path }),
+        (result) => {
+          if (result.kind === 'failed') {
+            effects.report({ code: result.code, path, reason: result.reason });
+            settle(result.code);
+          } else {
+            this.entriesChanged(directory);
+            settle(undefined);
+          }
+          directory.openHandles--;
+          this.release(directory);
+          return true;
+        },
+      );
+    asking.until(request, start, run);
+  }
+
     if (inode.content !== undefined) inode.content.version = versionOf(status);
     if (inode.parent !== undefined) this.#noteName(inode.parent, inode.name, status);
   }

@@ -9,7 +9,7 @@ import { reportFailure } from './context.ts';
 import type { CoreContext } from './context.ts';
 import type { Inode } from './inode-table.ts';
 import type { Metadata } from './metadata.ts';
-import { creationAttributes, touchDirectory } from './posix.ts';
+import { creationAttributes } from './posix.ts';
 import type {
   FsErrorCode,
   Job,
@@ -91,7 +91,7 @@ export class NameChanges {
   #make(request: RequestId, parent: Inode, name: ByteString, build: (id: JobId) => Job): void {
     this.#run(request, [parent], build, (result, answer) => {
       if (result.kind !== 'status') return;
-      touchDirectory(this.#context, parent);
+      this.#metadata.entriesChanged(parent);
       const inode = this.#metadata.noteMade(parent, name, result.status);
       answer(() => this.#found(request, inode));
       this.#metadata.release(inode);
@@ -157,8 +157,10 @@ export class NameChanges {
     }
     this.#settled(request, child, () => {
       if (child.isLocal) {
-        this.#unlinked(parent, name, child);
-        this.#context.replies.ok(request);
+        this.#metadata.beforeLocalChange(request, parent, () => {
+          this.#unlinked(parent, name, child);
+          this.#context.replies.ok(request);
+        });
         return;
       }
       const path = this.#pathOf(parent, name);
@@ -179,7 +181,7 @@ export class NameChanges {
   #unlinked(parent: Inode, name: ByteString, child: Inode, kept?: KeptMessage): void {
     child.openHandles++;
     if (kept !== undefined) this.#metadata.kept(child, kept.path, kept.version);
-    touchDirectory(this.#context, parent);
+    this.#metadata.entriesChanged(parent);
     child.isUnlinked = true;
     child.touchedMs = this.#context.wallNowMs();
     this.#metadata.noteGone(parent, name, child);
@@ -237,7 +239,7 @@ export class NameChanges {
       [parent, child],
       (id) => ({ kind: 'remove-directory', id, path }),
       (_, answer) => {
-        touchDirectory(this.#context, parent);
+        this.#metadata.entriesChanged(parent);
         child.isUnlinked = true;
         this.#metadata.noteGone(parent, name, child);
         answer(() => replies.ok(request));
@@ -311,8 +313,8 @@ export class NameChanges {
         const statuses = result.kind === 'renamed' ? result.statuses : [];
         const kept = result.kind === 'renamed' ? result.kept : undefined;
         if (to.child !== undefined) this.#unlinked(to.parent, to.name, to.child, kept);
-        touchDirectory(this.#context, from.parent);
-        touchDirectory(this.#context, to.parent);
+        this.#metadata.entriesChanged(from.parent);
+        this.#metadata.entriesChanged(to.parent);
         child.touchedMs = this.#context.wallNowMs();
         this.#metadata.noteMoved(child, to.parent, to.name);
         open.forEach((inode, index) => this.#metadata.reversioned(inode, statuses[index]));

@@ -4,7 +4,7 @@ import type { CoreContext } from './context.ts';
 import type { Inode } from './inode-table.ts';
 import type { Metadata } from './metadata.ts';
 import type { Creation, NameChanges } from './name-changes.ts';
-import { creationAttributes, shownAttributes, touchDirectory } from './posix.ts';
+import { creationAttributes, shownAttributes } from './posix.ts';
 import { ReadAhead } from './read-ahead.ts';
 import type { Reader } from './reader.ts';
 import type { FsErrorCode, HandleId, RequestId } from './types.ts';
@@ -103,11 +103,12 @@ export class Opening {
           );
         }
       },
-      () => {
-        const inode = this.#createLocal(parent, name, creation);
-        if (typeof inode === 'string') replies.error(request, inode);
-        else this.#created(request, inode, { wantsWrite: true, truncates: false });
-      },
+      () =>
+        this.#parts.metadata.beforeLocalChange(request, parent, () => {
+          const inode = this.#createLocal(parent, name, creation);
+          if (typeof inode === 'string') replies.error(request, inode);
+          else this.#created(request, inode, { wantsWrite: true, truncates: false });
+        }),
     );
   }
 
@@ -122,7 +123,7 @@ export class Opening {
       this.#parts.metadata.release(inode);
       return error;
     }
-    touchDirectory(this.#context, parent);
+    this.#parts.metadata.entriesChanged(parent);
     inode.staged?.changeAttributes(creationAttributes(parent, false, creation, options.defaults));
     return inode;
   }
@@ -155,17 +156,18 @@ export class Opening {
       request,
       (waiter) => this.#parts.metadata.resolve(parent, name, waiter),
       () => replies.error(request, 'exists'),
-      () => {
-        const inode = this.#createLocal(parent, name, creation);
-        if (typeof inode === 'string') replies.error(request, inode);
-        else {
-          asking.until(
-            request,
-            (settle) => this.#parts.writer.whenSaved(inode, settle),
-            () => found(inode),
-          );
-        }
-      },
+      () =>
+        this.#parts.metadata.beforeLocalChange(request, parent, () => {
+          const inode = this.#createLocal(parent, name, creation);
+          if (typeof inode === 'string') replies.error(request, inode);
+          else {
+            asking.until(
+              request,
+              (settle) => this.#parts.writer.whenSaved(inode, settle),
+              () => found(inode),
+            );
+          }
+        }),
     );
   }
 

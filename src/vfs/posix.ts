@@ -1,6 +1,5 @@
 /** Attributes beside the cluster's own: how changes join them, and what POSIX ties to a change. */
 import type { AttributeChange, PosixAttributes } from '../store/index.ts';
-import type { CoreContext } from './context.ts';
 import type { Inode } from './inode-table.ts';
 import type { Attributes, DefaultAttributes } from './types.ts';
 
@@ -38,14 +37,6 @@ export function shownAttributes(inode: Inode): Attributes {
     touchedMs: inode.touchedMs,
     isUnlinked: inode.isUnlinked,
   };
-}
-
-/** Its entries have changed: a time that a program has set before does not hold any more. */
-export function touchDirectory(context: CoreContext, directory: Inode): void {
-  directory.touchedMs = context.wallNowMs();
-  if (directory.posix?.mtimeMs === undefined) return;
-  const { mtimeMs: _, ...rest } = directory.posix;
-  directory.posix = rest;
 }
 
 export function shownMtimeMs(inode: Inode): number {

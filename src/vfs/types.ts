@@ -203,6 +203,8 @@ export type Job =
   /** Nobody has the unlinked file open any more. */
   | { readonly kind: 'remove-kept'; readonly id: JobId; readonly path: ByteString }
   | { readonly kind: 'remove-directory'; readonly id: JobId; readonly path: ByteString }
+  /** An entry has come or gone that the cluster does not know: a time set before is over. */
+  | { readonly kind: 'touch-directory'; readonly id: JobId; readonly path: ByteString }
   | {
       readonly kind: 'rename';
       readonly id: JobId;

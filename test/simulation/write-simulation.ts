@@ -38,6 +38,8 @@ interface ModelFile {
 interface ModelDirectory {
   kind: 'directory';
   mode: number;
+  /** As set by a program, until an entry comes or goes. */
+  setMtimeMs?: number | undefined;
 }
 interface ModelLink {
   kind: 'symlink';
@@ -198,6 +200,7 @@ export class WriteSimulation {
       (random) => this.#list(random),
       (random) => this.#stat(random),
       (random) => this.#chmod(random),
+      (random) => this.#setTime(random),
       (random) => this.#symlink(random),
     ];
   }
@@ -280,6 +283,7 @@ export class WriteSimulation {
       if (file === undefined) {
         file = { kind: 'file', bytes: Buffer.alloc(0), mode: 0o644, isUnlinked: false };
         this.#model.set(path, file);
+        this.#entriesChanged(parent);
       } else if (truncates) file.bytes = Buffer.alloc(0);
       assert.equal(answer.attributes.lengthBytes, file.bytes.length, 'length of a created file');
       this.#core.forget(answer.attributes.ino, 1);
@@ -394,6 +398,7 @@ export class WriteSimulation {
         node === undefined ? 'not-found' : node.kind === 'directory' ? 'is-a-directory' : undefined;
       if (!this.#judge(answer, expected, 'unlink')) return;
       this.#model.delete(path);
+      this.#entriesChanged(parent);
       if (node?.kind === 'file') node.isUnlinked = true;
       assert.equal(this.#store.bytes(path), undefined, `${path} is still in the cluster`);
     });
@@ -412,6 +417,7 @@ export class WriteSimulation {
       if (!this.#judge(answer, undefined, 'mkdir') || answer.kind !== 'entry') return;
       this.#core.forget(answer.attributes.ino, 1);
       this.#model.set(path, { kind: 'directory', mode: 0o755 });
+      this.#entriesChanged(parent);
     });
   }
 
@@ -426,7 +432,9 @@ export class WriteSimulation {
         this.#core.rmdir(id, ino, path.slice(slash + 1) as ByteString),
       );
       const isEmpty = this.#childrenOf(path).length === 0;
-      if (this.#judge(answer, isEmpty ? undefined : 'not-empty', 'rmdir')) this.#model.delete(path);
+      if (!this.#judge(answer, isEmpty ? undefined : 'not-empty', 'rmdir')) return;
+      this.#model.delete(path);
+      this.#entriesChanged(parent);
     });
   }
 
@@ -465,6 +473,8 @@ export class WriteSimulation {
         if (!this.#judge(answer, expected, 'rename')) return;
         // Whoever has it open goes on reading and writing it.
         if (target?.kind === 'file') target.isUnlinked = true;
+        this.#entriesChanged(from.parent);
+        this.#entriesChanged(to.parent);
         for (const [path, each] of Array.from(this.#model)) {
           if (path !== from.path && !path.startsWith(`${from.path}/`)) continue;
           this.#model.delete(path);
@@ -517,11 +527,33 @@ export class WriteSimulation {
       if (node?.kind === 'file') {
         assert.equal(attributes.lengthBytes, node.bytes.length, `length of ${path}`);
       }
+      if (node?.kind === 'directory') {
+        assert.equal(attributes.posix?.mtimeMs, node.setMtimeMs, `time of ${path}`);
+      }
       if (node !== undefined && node.kind !== 'symlink') {
         const configured = node.kind === 'file' ? 0o644 : 0o755;
         assert.equal(attributes.posix?.mode ?? configured, node.mode, `mode of ${path}`);
       }
       this.#core.forget(attributes.ino, 1);
+    });
+  }
+
+  #entriesChanged(directory: ByteString): void {
+    const node = this.#model.get(directory);
+    if (node?.kind === 'directory') node.setMtimeMs = undefined;
+  }
+
+  #setTime(random: Random): void {
+    const path = random.pick(this.#directories());
+    const node = this.#model.get(path);
+    if (path === ROOT || node?.kind !== 'directory') return;
+    const mtimeMs = random.below(1_000_000);
+    this.trace.push(`utime ${path} ${mtimeMs}`);
+    this.#walk(random, path, (ino) => {
+      const answer = this.#ask(random, (id) =>
+        this.#core.setattr(id, ino, undefined, { ...NOTHING, mtimeMs }),
+      );
+      if (this.#judge(answer, undefined, 'utime')) node.setMtimeMs = mtimeMs;
     });
   }
 
@@ -550,6 +582,7 @@ export class WriteSimulation {
       );
       if (!this.#judge(answer, undefined, 'symlink') || answer.kind !== 'entry') return;
       this.#model.set(path, { kind: 'symlink', target });
+      this.#entriesChanged(parent);
       const read = this.#ask(random, (id) => this.#core.readlink(id, answer.attributes.ino));
       assert.ok(read.kind === 'data' && read.bytes.toString() === target);
       this.#core.forget(answer.attributes.ino, 1);

@@ -167,7 +167,13 @@ export class WriteStore {
         return this.#nodes.delete(job.path) ? { kind: 'done', id } : failed(job, 'not-found');
       case 'remove-directory':
         if (this.#names(job.path).length > 0) return failed(job, 'not-empty');
-        return this.#nodes.delete(job.path) ? { kind: 'done', id } : failed(job, 'not-found');
+        if (!this.#nodes.delete(job.path)) return failed(job, 'not-found');
+        this.#touch(parentOf(job.path));
+        return { kind: 'done', id };
+      case 'touch-directory':
+        if (!this.#isDirectory(job.path)) return failed(job, 'not-found');
+        this.#touch(job.path);
+        return { kind: 'done', id };
       case 'rename':
         return this.#rename(job);
       case 'sync-directory':
@@ -199,6 +205,7 @@ export class WriteStore {
     if (this.#nodes.has(job.path)) return failed(job, 'exists');
     if (!this.#isDirectory(parentOf(job.path))) return failed(job, 'not-found');
     this.#put(job.path, kind, Buffer.alloc(0), merge({}, posix));
+    this.#touch(parentOf(job.path));
     return this.#status(job.path, job);
   }
 
@@ -206,6 +213,14 @@ export class WriteStore {
     const node: Node = { kind, bytes, mtimeMs: ++this.#mtimeMs, posix };
     this.#nodes.set(path, node);
     return node;
+  }
+
+  /** A time that was set for the directory holds no longer. */
+  #touch(directory: ByteString): void {
+    const node = this.#nodes.get(directory);
+    if (node === undefined) return;
+    const { mtimeMs: _, ...rest } = node.posix;
+    node.posix = rest;
   }
 
   #fetch(job: FetchJob): JobResult[] {
@@ -251,6 +266,7 @@ export class WriteStore {
     const node = this.#nodes.get(job.path);
     if (node === undefined) return failed(job, 'not-found');
     this.#nodes.delete(job.path);
+    this.#touch(parentOf(job.path));
     if (!job.mustKeep) return { kind: 'removed', id: job.id, kept: undefined };
     return { kind: 'removed', id: job.id, kept: this.#keep(node) };
   }
@@ -277,6 +293,8 @@ export class WriteStore {
       // As on plain Alluxio: a copy, with a time of its own.
       this.#put(moved, each.kind, each.bytes, each.posix);
     }
+    this.#touch(parentOf(path));
+    this.#touch(parentOf(to));
     const statuses = job.watched.map((name) => {
       const found = this.#nodes.get(name === '' ? to : joinPath(to, name));
       return found?.kind === 'file' ? statusOf(found) : undefined;
