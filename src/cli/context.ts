@@ -14,6 +14,10 @@ export interface CliContext {
   /** Each adds a line break. */
   readonly out: (text: string) => void;
   readonly err: (text: string) => void;
+  /** Standard error is a terminal: a line there can be written over. */
+  readonly isTerminal: boolean;
+  /** On a terminal: the line that `text` replaces, or ends with ''. */
+  readonly overwrite: (text: string) => void;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly cwd: string;
   readonly uid: number;

@@ -4,7 +4,25 @@
  */
 import type { MountConfig } from '../config/index.ts';
 
-export type Outcome = { readonly ok: true } | { readonly ok: false; readonly reason: string };
+export type Outcome =
+  | {
+      readonly ok: true;
+      /** What whoever asked should know although it worked. */
+      readonly notes?: readonly string[];
+    }
+  | { readonly ok: false; readonly reason: string };
+
+export interface UnmountOptions {
+  readonly lazy: boolean;
+  readonly force: boolean;
+  readonly dropUnsaved: boolean;
+  /** How long to wait while nothing gets on. */
+  readonly timeoutMs: number;
+  readonly stateDir: string;
+  /** Ends the waiting; a mount that is not gone yet stays. */
+  readonly signal: AbortSignal;
+  readonly onProgress: (writes: StatusWrites) => void;
+}
 
 export type MountOutcome =
   | {
@@ -64,8 +82,8 @@ export interface StatusWrites {
   readonly keptFiles: number;
   /** Of what the journal has; 0 when that is nothing. */
   readonly oldestAgeMs: number;
-  readonly lastError?: string;
-  readonly retryInMs?: number;
+  readonly lastError?: string | undefined;
+  readonly retryInMs?: number | undefined;
   readonly renames: readonly {
     readonly from: string;
     readonly to: string;
@@ -125,10 +143,7 @@ export interface DaemonApi {
     config: MountConfig,
     options: { readonly foreground: boolean },
   ): Promise<MountOutcome>;
-  unmountDaemon(
-    mountpoint: string,
-    options: { readonly lazy: boolean; readonly timeoutMs: number; readonly stateDir: string },
-  ): Promise<Outcome>;
+  unmountDaemon(mountpoint: string, options: UnmountOptions): Promise<Outcome>;
   /** All mounts of the state directory, or the one asked for (none where it is not ours). */
   daemonStatus(
     mountpoint: string | undefined,

@@ -33,6 +33,8 @@ function untilStopped(): Promise<void> {
 const context: CliContext = {
   out: (text) => process.stdout.write(`${text}\n`),
   err: (text) => process.stderr.write(`${text}\n`),
+  isTerminal: process.stderr.isTTY,
+  overwrite: (text) => process.stderr.write(`\r\x1b[K${text}`),
   env: process.env,
   cwd: process.cwd(),
   uid: process.getuid?.() ?? 0,

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { CliContext } from './context.ts';
-import type { DaemonApi, DevclusterApi, StatusReport } from './daemon-api.ts';
+import type { DaemonApi, DevclusterApi, StatusReport, UnmountOptions } from './daemon-api.ts';
 import { mountHelperArguments } from './mount-helper.ts';
 import { runCli } from './program.ts';
 import { statusText } from './status-text.ts';
@@ -96,6 +96,8 @@ async function run(args: readonly string[], { daemon, devcluster, env = {} }: Ch
       return devcluster;
     },
     untilStopped: async () => {},
+    isTerminal: false,
+    overwrite: () => undefined,
   };
   const code = await runCli(args, context);
   return { code, out: out.join('\n'), err: err.join('\n'), calls };
@@ -158,6 +160,8 @@ test('wrong usage and wrong configuration exit with 2 and say what is wrong', as
     ],
     [['mount', '/m'], /etcd-hosts: must be given[^]*ufs: must be given/],
     [['umount'], /missing required argument/],
+    [['umount', '/m', '--drop-unsaved'], /--drop-unsaved needs --force/],
+    [['umount', '/m', '--force', '-l'], /--lazy and --force exclude each other/],
     [['umount', '/m', '--timeout', 'soon'], /--timeout: "soon" is not a duration/],
     [['devcluster', '--workers', '0'], /--workers: "0" is not a whole number from 1 to 100/],
     [['devcluster', '--page-size', 'big'], /--page-size: "big" is not a size/],
@@ -191,8 +195,20 @@ test('umount passes on what it was told', async () => {
     env: { ALLUXIO_FUSE_STATE_DIR: '/state' },
   });
   assert.equal(code, 0);
-  const options = { lazy: true, timeoutMs: 120_000, stateDir: '/state' };
-  assert.deepEqual(calls, [['umount', '/cwd/m', options]]);
+  const [name, path, { signal: _signal, onProgress: _show, ...options }] = calls[0] as [
+    string,
+    string,
+    UnmountOptions,
+  ];
+  assert.deepEqual([calls.length, name, path], [1, 'umount', '/cwd/m']);
+  const words = { lazy: true, force: false, dropUnsaved: false };
+  assert.deepEqual(options, { ...words, timeoutMs: 120_000, stateDir: '/state' });
+  const kept = {
+    unmountDaemon: async (_path: string, given: UnmountOptions) =>
+      ({ ok: true, notes: [`forced ${given.force} ${given.dropUnsaved}`] }) as const,
+  };
+  const forced = await run(['umount', '/m', '--force', '--drop-unsaved'], { daemon: kept });
+  assert.deepEqual([forced.code, forced.err], [0, 'alluxio-fuse: forced true true']);
   const daemon = { unmountDaemon: async () => ({ ok: false, reason: 'busy' }) as const };
   const busy = await run(['unmount', '/m'], { daemon });
   assert.deepEqual([busy.code, busy.err], [1, 'alluxio-fuse: could not unmount /m: busy']);

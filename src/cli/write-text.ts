@@ -54,3 +54,14 @@ export function writeRows(writes: StatusWrites | undefined): string[][] {
     ]),
   ];
 }
+
+/** What is still waited for, in one line. */
+export function savingText(writes: StatusWrites): string {
+  const failure = failureText(writes);
+  const { active, sentBytes } = writes.uploads;
+  return [
+    `saving: ${backlogParts(writes).join(', ')}`,
+    `${plural(active, 'upload')} under way, ${bytesText(sentBytes)} sent`,
+    ...(failure === undefined ? [] : [failure]),
+  ].join('; ');
+}

@@ -1,4 +1,7 @@
-/** The daemon's status over a unix socket in its private state directory: root or the owner only. */
+/**
+ * What is asked of the daemon, over a unix socket in its private state directory: for root and the
+ * owner only.
+ */
 import { rmSync } from 'node:fs';
 import { createServer, request } from 'node:http';
 import type { Server } from 'node:http';
@@ -8,13 +11,27 @@ const TIMEOUT_MS = 3_000;
 /** A status of a thousand workers is some 300 KB. */
 const BODY_BYTES_MAX = 16 * 1024 * 1024;
 
-export async function startAdminServer(path: string, status: () => object): Promise<Server> {
+export type AdminCall =
+  /** How it is. */
+  | 'GET /status'
+  /** As above; what waits to be saved is tried at once. */
+  | 'POST /save'
+  /** At the end nothing is saved any more: what is not in the journal then is lost. */
+  | 'POST /forsake';
+
+export async function startAdminServer(
+  path: string,
+  answers: Readonly<Record<AdminCall, () => object>>,
+): Promise<Server> {
   rmSync(path, { force: true });
   const server = createServer((incoming, response) => {
-    const isStatus = incoming.method === 'GET' && incoming.url === '/status';
-    const body = isStatus ? JSON.stringify(status()) : '{"message":"Only GET /status is here"}';
-    response.writeHead(isStatus ? 200 : 404, { 'content-type': 'application/json' });
-    response.end(body);
+    const call = `${incoming.method} ${incoming.url}`;
+    const isKnown = Object.hasOwn(answers, call);
+    const answer = isKnown
+      ? answers[call as AdminCall]()
+      : { message: `Only ${Object.keys(answers).join(', ')} are here` };
+    response.writeHead(isKnown ? 200 : 404, { 'content-type': 'application/json' });
+    response.end(JSON.stringify(answer));
   });
   server.maxConnections = 16;
   server.requestTimeout = TIMEOUT_MS;
@@ -29,12 +46,17 @@ export async function startAdminServer(path: string, status: () => object): Prom
 }
 
 /** What the daemon says of itself; undefined when it does not answer in time. */
-export async function askAdminServer(path: string): Promise<object | undefined> {
+export async function askAdminServer(
+  socketPath: string,
+  asked: AdminCall,
+): Promise<object | undefined> {
+  const [method, path] = asked.split(' ');
   return await new Promise((resolve) => {
     const call = request(
       {
-        socketPath: path,
-        path: '/status',
+        socketPath,
+        method,
+        path,
         timeout: TIMEOUT_MS,
         signal: AbortSignal.timeout(TIMEOUT_MS),
       },

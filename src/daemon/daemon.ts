@@ -42,6 +42,10 @@ export interface KernelSide {
   deliver(result: JobResult): void;
   /** A staging file that was handed over is gone: its room is free again. */
   stagingReleased(name: string): void;
+  /** Begins to save what nobody has saved yet. */
+  saveAll(): void;
+  /** At the end, nothing more is saved. */
+  forsake(): void;
   stop(): void;
   ping(): void;
 }
@@ -65,6 +69,7 @@ export class Daemon {
   #telemetry: TelemetryServer | undefined;
   #runner: JobRunner | undefined;
   #isEnding = false;
+  #isForsaken = false;
 
   constructor(start: StartDaemon, send: (message: FromDaemon) => void) {
     this.#start = start;
@@ -195,7 +200,7 @@ export class Daemon {
       onInternalError: (message, stack) => this.#logger.error({ stack }, message),
       onNotificationFailed: (error) =>
         this.#logger.warn({ error }, 'The kernel did not take a notification'),
-      onEnded: (reason) => void this.#ended(reason),
+      onEnded: (reason, unsavedFiles) => void this.#ended(reason, unsavedFiles),
     };
     if (this.#start.driver === 'fuse-native') {
       // Loaded only here: the package brings libfuse with it.
@@ -219,7 +224,19 @@ export class Daemon {
     }
     const path = adminSocketPath(config.stateDir, config.mountpoint);
     try {
-      await startAdminServer(path, () => this.#status());
+      await startAdminServer(path, {
+        'GET /status': () => this.#status(),
+        'POST /save': () => {
+          this.#kernel?.saveAll();
+          this.#store?.hurry();
+          return this.#status();
+        },
+        'POST /forsake': () => {
+          this.#isForsaken = true;
+          this.#kernel?.forsake();
+          return this.#status();
+        },
+      });
     } catch (error) {
       // The mount is worth more than its status page.
       this.#logger.warn({ error, path }, 'No status socket; "status" will not reach this mount');
@@ -294,7 +311,8 @@ export class Daemon {
     if (store === undefined) return;
     const { signal } = new AbortController();
     try {
-      await store.close({ signal, deadlineMs: performance.now() + STORE_CLOSE_TIMEOUT_MS });
+      const timeoutMs = this.#isForsaken ? 0 : STORE_CLOSE_TIMEOUT_MS;
+      await store.close({ signal, deadlineMs: performance.now() + timeoutMs });
     } catch (error) {
       this.#logger.error({ error }, 'The journal could not be closed');
     }
@@ -307,12 +325,18 @@ export class Daemon {
     }
   }
 
-  async #ended(reason: 'unmounted' | 'stopped' | Error): Promise<void> {
+  async #ended(reason: 'unmounted' | 'stopped' | Error, unsavedFiles: number): Promise<void> {
     if (this.#isEnding) return;
     this.#isEnding = true;
     const isClean = !(reason instanceof Error);
     if (isClean) this.#logger.info({ reason }, 'The mount has ended');
     else this.#logger.error({ error: reason }, 'The kernel thread crashed');
+    if (unsavedFiles > 0) {
+      this.#logger.error(
+        { unsavedFiles, lastError: this.#errors.lastUnsaved(), isForsaken: this.#isForsaken },
+        'What programs wrote to some files could not be saved, and is lost',
+      );
+    }
     if (reason === 'unmounted') this.#send({ kind: 'unmounted' });
     await this.#closeStore();
     this.#runner?.close();

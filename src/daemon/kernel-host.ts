@@ -33,7 +33,7 @@ export interface KernelHostParts {
   readonly onInternalError: (message: string, stack: string) => void;
   readonly onNotificationFailed: (error: string) => void;
   /** The kernel thread is over: 'unmounted', 'stopped', or it crashed. */
-  readonly onEnded: (reason: 'unmounted' | 'stopped' | Error) => void;
+  readonly onEnded: (reason: 'unmounted' | 'stopped' | Error, unsavedFiles: number) => void;
 }
 
 export class KernelHost {
@@ -101,6 +101,14 @@ export class KernelHost {
     this.#send({ kind: 'staging-released', name });
   }
 
+  saveAll(): void {
+    this.#send({ kind: 'save' });
+  }
+
+  forsake(): void {
+    this.#send({ kind: 'forsake' });
+  }
+
   /** Answers what waits and ends the loop; `onEnded` follows. */
   stop(): void {
     this.#send({ kind: 'stop' });
@@ -152,15 +160,15 @@ export class KernelHost {
         this.#parts.onInternalError(message.message, message.stack);
         return;
       case 'ended':
-        this.#end(message.reason);
+        this.#end(message.reason, message.unsavedFiles);
         return;
     }
   }
 
-  #end(reason: 'unmounted' | 'stopped' | Error): void {
+  #end(reason: 'unmounted' | 'stopped' | Error, unsavedFiles = 0): void {
     if (this.#hasEnded) return;
     this.#hasEnded = true;
     this.#port.close();
-    this.#parts.onEnded(reason);
+    this.#parts.onEnded(reason, unsavedFiles);
   }
 }

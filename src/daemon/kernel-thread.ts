@@ -29,6 +29,7 @@ function main(data: KernelThreadData): void {
   const wakeFlag = new Int32Array(data.wakeFlag);
   const channel = new FuseChannel(data.fuseFd);
   let isStopped = false;
+  let isForsaken = false;
 
   const reportInternal = (error: unknown): void => {
     const { message, stack } = error instanceof Error ? error : new Error(String(error));
@@ -64,6 +65,8 @@ function main(data: KernelThreadData): void {
   const handle = (message: ToKernelThread): void => {
     if (message.kind === 'result') core.deliver(message.result);
     else if (message.kind === 'staging-released') staging.released(message.name);
+    else if (message.kind === 'save') core.saveAll();
+    else if (message.kind === 'forsake') isForsaken = true;
     else {
       isStopped = true;
       core.shutdown();
@@ -93,16 +96,26 @@ function main(data: KernelThreadData): void {
     },
     isStopped: () => isStopped,
   });
-  saveRest(core, data.wakeFd, takeMessages);
-  send({ kind: 'ended', reason: isStopped ? 'stopped' : 'unmounted' });
+  const unsavedFiles = saveRest(core, data.wakeFd, takeMessages, () => isForsaken);
+  send({ kind: 'ended', reason: isStopped ? 'stopped' : 'unmounted', unsavedFiles });
   port.close();
 }
 
-/** The mount is gone: what programs wrote and nobody waited for still goes to the cluster. */
-function saveRest(core: Core, wakeFd: number, takeMessages: () => void): void {
+/**
+ * The mount is gone: what programs wrote and nobody waited for still goes to the cluster. How many
+ * files could not be saved.
+ */
+function saveRest(
+  core: Core,
+  wakeFd: number,
+  takeMessages: () => void,
+  isForsaken: () => boolean,
+): number {
   const poller = new Poller([wakeFd]);
   const deadlineMs = performance.now() + SAVE_REST_MS;
-  while (core.saveAll() > 0 && performance.now() < deadlineMs) {
+  for (;;) {
+    const unsavedFiles = isForsaken() ? core.unsavedCount() : core.saveAll();
+    if (unsavedFiles === 0 || isForsaken() || performance.now() >= deadlineMs) return unsavedFiles;
     poller.wait(TICK_BUSY_MS);
     if (!poller.isReady(0)) continue;
     takeEventfd(wakeFd);

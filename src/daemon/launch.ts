@@ -1,20 +1,14 @@
-/** What the command line does with mounts: make one, take one away, ask how they are. */
+/** What the command line does with mounts: make one, ask how they are. */
 import { spawn } from 'node:child_process';
-import { closeSync, openSync, readlinkSync, realpathSync, statSync } from 'node:fs';
-import { basename, dirname, join, resolve as resolvePath } from 'node:path';
+import { closeSync, openSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import type { MountConfig } from '../config/index.ts';
-import { findMount, unmount } from '../fuse/device/index.ts';
+import { findMount } from '../fuse/device/index.ts';
 import { askAdminServer } from './admin-server.ts';
 import type { FromSupervisor, StartSupervisor } from './ipc.ts';
+import { canonicalMountpoint, mountpointProblem } from './mountpoint.ts';
 import { runSupervisor } from './run-supervisor.ts';
-import {
-  adminSocketPath,
-  allStates,
-  findState,
-  isAlive,
-  makeDirectory,
-  removeState,
-} from './state-dir.ts';
+import { adminSocketPath, allStates, isAlive, locateState, makeDirectory } from './state-dir.ts';
 import type { MountState } from './state-dir.ts';
 
 export type MountOutcome =
@@ -26,47 +20,8 @@ export type MountOutcome =
     }
   | { readonly ok: false; readonly reason: string };
 
-export type Outcome = { readonly ok: true } | { readonly ok: false; readonly reason: string };
-
 /** The supervisor's own deadlines come before this one. */
 const LAUNCH_TIMEOUT_MS = 90_000;
-const POLL_MS = 50;
-
-/** Links to links are followed so far, as the kernel does. */
-const LINKS_MAX = 40;
-
-/**
- * The name under which the kernel lists the mount: without links. The last part itself is never
- * looked into, since it may be a mount that hangs.
- */
-function canonicalMountpoint(path: string): string {
-  let current = path;
-  for (let links = 0; links < LINKS_MAX; links++) {
-    try {
-      current = join(realpathSync(dirname(current)), basename(current));
-      current = resolvePath(dirname(current), readlinkSync(current));
-    } catch {
-      // Not a link (or not there): this is its name.
-      return current;
-    }
-  }
-  return current;
-}
-
-/** Why a mount point cannot be used, before anything is started. */
-function mountpointProblem(mountpoint: string): string | undefined {
-  try {
-    if (!statSync(mountpoint).isDirectory()) return `"${mountpoint}" is not a directory`;
-    return undefined;
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === 'ENOENT') return `"${mountpoint}" does not exist; make it with mkdir -p`;
-    if (code === 'ENOTCONN') {
-      return `"${mountpoint}" has a dead mount; take it away with umount -l ${mountpoint}`;
-    }
-    return `"${mountpoint}" cannot be used: ${code}`;
-  }
-}
 
 /** In the background a log goes to a file, since nobody sees standard error. */
 function withLogFile(config: MountConfig): MountConfig {
@@ -145,61 +100,6 @@ async function runBackground(config: MountConfig): Promise<MountOutcome> {
   return outcome;
 }
 
-export async function unmountDaemon(
-  given: string,
-  options: { readonly lazy: boolean; readonly timeoutMs: number; readonly stateDir: string },
-): Promise<Outcome> {
-  const mountpoint = canonicalMountpoint(given);
-  const state = findState(options.stateDir, mountpoint);
-  const mount = await findMount(mountpoint);
-  if (mount === undefined && state === undefined) {
-    return { ok: false, reason: `Nothing is mounted on "${mountpoint}"` };
-  }
-  // libfuse mounts of ours are known by their state alone.
-  const isOurs = mount?.type === 'fuse.alluxio' || state !== undefined;
-  if (mount !== undefined && !(isOurs && mount.type.startsWith('fuse'))) {
-    return { ok: false, reason: `The mount on "${mountpoint}" is ${mount.type}, not ours` };
-  }
-  try {
-    if (mount !== undefined) await unmount(mountpoint, options.lazy);
-  } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    return { ok: false, reason: `${reason} (--lazy takes it away once its users are done)` };
-  }
-  // After a lazy unmount the daemon serves on until the last file is closed.
-  if (state === undefined || options.lazy) return { ok: true };
-  const deadlineMs = performance.now() + options.timeoutMs;
-  // A supervisor that was killed has left its daemon behind, and their state to us.
-  const { supervisorPid, daemonPid = supervisorPid } = state;
-  const isSupervised = isAlive(supervisorPid);
-  // The kernel does not end it while somebody else uses the mount; whoever asks here means it.
-  if (isSupervised && state.state === 'detached') process.kill(supervisorPid, 'SIGTERM');
-  const pid = isSupervised ? supervisorPid : daemonPid;
-  while (isAlive(pid)) {
-    const isDetached = findState(options.stateDir, mountpoint)?.state === 'detached';
-    if (isDetached && state.state !== 'detached') {
-      return {
-        ok: false,
-        reason:
-          'Unmounted, but still in use by a copy of the mount in another mount name space (a ' +
-          `container), which the daemon (pid ${daemonPid}) serves; unmount again to end it all the same`,
-      };
-    }
-    if (performance.now() > deadlineMs) {
-      const who = isSupervised ? 'supervisor' : 'daemon';
-      return {
-        ok: false,
-        reason:
-          `Unmounted, but the ${who} (pid ${pid}) has not ended: it may still be saving what programs ` +
-          'wrote. Its log tells; unmount again to go on waiting',
-      };
-    }
-    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
-  }
-  if (!isSupervised) removeState(options.stateDir, mountpoint);
-  return { ok: true };
-}
-
 const NO_FIGURES = {
   cluster: undefined,
   cache: {
@@ -217,8 +117,10 @@ const NO_FIGURES = {
 };
 
 async function reportOf(stateDir: string, state: MountState) {
-  const answer = (await askAdminServer(adminSocketPath(stateDir, state.mountpoint))) as
-    (typeof NO_FIGURES & { fuse: object; cluster: undefined }) | undefined;
+  const answer = (await askAdminServer(
+    adminSocketPath(stateDir, state.mountpoint),
+    'GET /status',
+  )) as (typeof NO_FIGURES & { fuse: object; cluster: undefined }) | undefined;
   const isSupervised = isAlive(state.supervisorPid);
   const shown = answer === undefined && state.state === 'serving' ? 'not answering' : state.state;
   return {
@@ -241,16 +143,24 @@ async function reportOf(stateDir: string, state: MountState) {
   };
 }
 
-/** All mounts of this state directory, or the one asked for; empty when there is none. */
+/** All mounts of this state directory, or the one asked for, wherever its state is; empty: none. */
 export async function daemonStatus(
-  mountpoint: string | undefined,
+  given: string | undefined,
   options: { readonly stateDir: string },
 ): Promise<Awaited<ReturnType<typeof reportOf>>[]> {
-  const states =
-    mountpoint === undefined
-      ? allStates(options.stateDir)
-      : [findState(options.stateDir, canonicalMountpoint(mountpoint))].filter(
-          (state) => state !== undefined,
-        );
-  return await Promise.all(states.map(async (state) => await reportOf(options.stateDir, state)));
+  const { stateDir } = options;
+  if (given === undefined) {
+    return await Promise.all(allStates(stateDir).map((state) => reportOf(stateDir, state)));
+  }
+  const mountpoint = canonicalMountpoint(given);
+  const found = locateState(stateDir, mountpoint);
+  if (found.state !== undefined) return [await reportOf(found.stateDir, found.state)];
+  const mount = await findMount(mountpoint);
+  if (mount?.type === 'fuse.alluxio') {
+    throw new Error(
+      `${mountpoint} is mounted, but not by this user or with another --state-dir than ${stateDir}, ` +
+        'and its daemon does not answer; give the --state-dir that mount was given',
+    );
+  }
+  return [];
 }

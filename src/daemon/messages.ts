@@ -10,6 +10,10 @@ export type ToKernelThread =
   | { readonly kind: 'result'; readonly result: JobResult }
   /** A staging file that was handed over is gone. */
   | { readonly kind: 'staging-released'; readonly name: string }
+  /** Begin to save all that nobody has saved yet. */
+  | { readonly kind: 'save' }
+  /** At the end, save nothing any more: somebody has said so. */
+  | { readonly kind: 'forsake' }
   /** Answer all that wait and end. */
   | { readonly kind: 'stop' };
 
@@ -22,7 +26,12 @@ export type FromKernelThread =
   /** A mistake of ours: logged once per message, the mount goes on. */
   | { readonly kind: 'internal-error'; readonly message: string; readonly stack: string }
   /** The loop ended. */
-  | { readonly kind: 'ended'; readonly reason: 'unmounted' | 'stopped' };
+  | {
+      readonly kind: 'ended';
+      readonly reason: 'unmounted' | 'stopped';
+      /** Files whose changes neither the cluster nor the journal has: nobody will save them now. */
+      readonly unsavedFiles: number;
+    };
 
 export interface KernelThreadData {
   readonly fuseFd: number;

@@ -18,6 +18,8 @@ import { NativeReplies } from './native-replies.ts';
 
 /** Deadlines of waiting requests are looked at this often. */
 const TICK_MS = 250;
+/** How long an unmount waits for what nobody closed properly. */
+const SAVE_REST_MS = 60_000;
 /** How soon an unmount from outside is noticed: the package does not tell. */
 const MOUNT_CHECK_MS = 1000;
 /**
@@ -105,6 +107,8 @@ class NativeHost implements KernelSide {
   readonly #reportInternal: (error: unknown) => void;
   readonly #timers: NodeJS.Timeout[];
   #isStopping = false;
+  #isForsaken = false;
+  #isEnding = false;
   #hasEnded = false;
 
   constructor(
@@ -138,6 +142,14 @@ class NativeHost implements KernelSide {
     this.#parts.counters.add('heartbeats');
   }
 
+  saveAll(): void {
+    this.#guarded(() => this.#core.saveAll());
+  }
+
+  forsake(): void {
+    this.#isForsaken = true;
+  }
+
   stop(): void {
     if (this.#isStopping || this.#hasEnded) return;
     this.#isStopping = true;
@@ -153,7 +165,7 @@ class NativeHost implements KernelSide {
     }
     this.#guarded(() => this.#core.shutdown());
     // The package passes answers on in a later turn.
-    setImmediate(() => this.#end('stopped'));
+    setImmediate(() => void this.#end('stopped'));
   }
 
   async #checkMount(): Promise<void> {
@@ -165,15 +177,29 @@ class NativeHost implements KernelSide {
     }
     if (this.#isStopping) return;
     // Nobody is left to answer.
-    this.#end('unmounted');
+    void this.#end('unmounted');
   }
 
-  #end(reason: 'unmounted' | 'stopped'): void {
-    if (this.#hasEnded) return;
+  async #end(reason: 'unmounted' | 'stopped'): Promise<void> {
+    if (this.#isEnding) return;
+    this.#isEnding = true;
+    this.#mount.abandon();
+    const unsavedFiles = await this.#saveRest();
     this.#hasEnded = true;
     for (const timer of this.#timers) clearInterval(timer);
-    this.#mount.abandon();
-    this.#parts.onEnded(reason);
+    this.#parts.onEnded(reason, unsavedFiles);
+  }
+
+  /** What programs wrote and nobody waited for still goes to the cluster. */
+  async #saveRest(): Promise<number> {
+    const deadlineMs = performance.now() + SAVE_REST_MS;
+    for (;;) {
+      const unsavedFiles = this.#isForsaken ? this.#core.unsavedCount() : this.#core.saveAll();
+      if (unsavedFiles === 0 || this.#isForsaken || performance.now() >= deadlineMs) {
+        return unsavedFiles;
+      }
+      await new Promise((resolve) => setTimeout(resolve, TICK_MS));
+    }
   }
 
   #guarded(work: () => void): void {

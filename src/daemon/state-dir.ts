@@ -25,6 +25,9 @@ export interface MountState {
   /** Detached: unmounted, but the kernel keeps the mount for open files or other name spaces. */
   readonly state: 'starting' | 'serving' | 'restarting' | 'unmounting' | 'detached';
   readonly readAheadKb: number | undefined;
+  readonly isWritable: boolean;
+  /** Of a writable mount: what it has acknowledged and the cluster does not have. */
+  readonly journalDirectory: string;
 }
 
 /**
@@ -97,6 +100,38 @@ export function allStates(stateDir: string): MountState[] {
   return names
     .map((name) => readState(join(stateDir, name, STATE_FILE)))
     .filter((state) => state !== undefined);
+}
+
+/**
+ * Where a mount keeps its state that was not made with the state directory at hand: the kernel lists
+ * the sockets that are listened on. One that belongs to somebody else is not believed.
+ */
+function findStateDir(mountpoint: string): string | undefined {
+  const ending = adminSocketPath('/', mountpoint);
+  let sockets: string;
+  try {
+    sockets = readFileSync('/proc/net/unix', 'utf8');
+  } catch {
+    return undefined;
+  }
+  for (const line of sockets.split('\n')) {
+    const start = line.indexOf('/');
+    if (start < 0 || !line.endsWith(ending)) continue;
+    const stateDir = line.slice(start, -ending.length);
+    const { uid } = statSync(stateDir, { throwIfNoEntry: false }) ?? {};
+    if (uid === 0 || uid === process.getuid?.()) return stateDir;
+  }
+  return undefined;
+}
+
+export function locateState(
+  stateDir: string,
+  mountpoint: string,
+): { readonly stateDir: string; readonly state: MountState | undefined } {
+  const state = findState(stateDir, mountpoint);
+  const other = state === undefined ? findStateDir(mountpoint) : undefined;
+  if (other === undefined) return { stateDir, state };
+  return { stateDir: other, state: findState(other, mountpoint) };
 }
 
 export function isAlive(pid: number): boolean {

@@ -19,6 +19,7 @@ import {
 import type { Negotiated } from '../fuse/device/index.ts';
 import type { FromDaemon, StartDaemon } from './ipc.ts';
 import { probeMount } from './probe-mount.ts';
+import { journalDirectory } from './staging-area.ts';
 import { findState, isAlive, removeState, writeState } from './state-dir.ts';
 import type { MountState } from './state-dir.ts';
 
@@ -385,6 +386,8 @@ export class Supervisor {
       restarts: this.#restarts,
       state: this.#state,
       readAheadKb: this.#readAheadKb,
+      isWritable: !this.#config.readOnly,
+      journalDirectory: journalDirectory(this.#config),
     });
   }
 }

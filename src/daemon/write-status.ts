@@ -15,6 +15,8 @@ export interface WriteStatusParts {
   readonly errors: ErrorLog;
 }
 
+export type WriteStatus = ReturnType<typeof writeStatusOf>;
+
 export function writeStatusOf(parts: WriteStatusParts) {
   const { config, store, writer, counters, errors } = parts;
   const backlog = store.backlog();

@@ -515,6 +515,11 @@ export class Core {
     this.#context.pending.failAll('shutting-down');
   }
 
+  /** Files whose changes the store does not have. */
+  unsavedCount(): number {
+    return this.#context.counters.get('stagedFiles');
+  }
+
   /** Saves what nobody has saved yet; how many files are left to be. */
   saveAll(): number {
     return this.#writer.saveAll();
