@@ -145,6 +145,20 @@ export class Metadata {
     this.#ask(parent, inode.name, waiter);
   }
 
+  /** Workers keep listings for days: what only a listing has told may be long gone. */
+  isOnlyListed({ parent, content, checkedMs }: Inode): boolean {
+    const hasRead = content !== undefined && content.pages.size > 0;
+    return !hasRead && parent?.listing?.startedMs === checkedMs;
+  }
+
+  /** Asks for the file itself, however well its attributes are known. */
+  verify(inode: Inode, waiter: ResolveWaiter): void {
+    const { parent, name } = inode;
+    if (parent === undefined || this.#context.inodes.child(parent, name) !== inode) {
+      waiter.failed('stale');
+    } else this.#ask(parent, name, waiter);
+  }
+
   /** One question per name under way, however many wait for the answer. */
   #ask(parent: Inode, name: ByteString, waiter: ResolveWaiter): void {
     const key = nameKey(parent, name);
@@ -519,20 +533,6 @@ export class Metadata {
     }
   }
 
-  /** Its attributes are others than a listing at hand may show. */
-  noteChanged(inode: Inode): void {
-    if (inode.parent === undefined || inode.isUnlinked) return;
-    this.#noteName(inode.parent, inode.name, statusOf(inode));
-  }
-
-  /** The same bytes under another version: a move has made a copy of the file in the cluster. */
-  reversioned(inode: Inode, status: StatusMessage | undefined): void {
-    if (status === undefined || status.kind !== inode.kind) {
-      inode.checkedMs = -Infinity;
-      return;
-    }
-    if (inode.kind === 'file' && status.lengthBytes !== inode.lengthBytes) this.#dropContent(inode);
-    this.#setVersion(inode, status);
   /** Its entries have changed: a time that a program has set before does not hold any more. */
   entriesChanged(directory: Inode): void {
     directory.touchedMs = this.#context.wallNowMs();
@@ -573,6 +573,20 @@ export class Metadata {
     asking.until(request, start, run);
   }
 
+  /** Its attributes are others than a listing at hand may show. */
+  noteChanged(inode: Inode): void {
+    if (inode.parent === undefined || inode.isUnlinked) return;
+    this.#noteName(inode.parent, inode.name, statusOf(inode));
+  }
+
+  /** The same bytes under another version: a move has made a copy of the file in the cluster. */
+  reversioned(inode: Inode, status: StatusMessage | undefined): void {
+    if (status === undefined || status.kind !== inode.kind) {
+      inode.checkedMs = -Infinity;
+      return;
+    }
+    if (inode.kind === 'file' && status.lengthBytes !== inode.lengthBytes) this.#dropContent(inode);
+    this.#setVersion(inode, status);
     if (inode.content !== undefined) inode.content.version = versionOf(status);
     if (inode.parent !== undefined) this.#noteName(inode.parent, inode.name, status);
   }

@@ -52,15 +52,47 @@ export class Opening {
   }
 
   #open(request: RequestId, inode: Inode, mode: OpenMode): void {
+    const { metadata, reader } = this.#parts;
+    if (mode.truncates || inode.staged !== undefined) this.#opened(request, inode, mode);
+    else if (!metadata.isOnlyListed(inode)) {
+      if (this.#opened(request, inode, mode)) reader.warm(inode, metadata.contentOf(inode));
+    } else this.#verified(request, inode, () => this.#opened(request, inode, mode));
+  }
+
+  /**
+   * What only a listing has told may be long gone. The kernel looks again, unseen by the program, where
+   * an open says ESTALE; a read cannot.
+   */
+  #verified(request: RequestId, inode: Inode, done: () => void): void {
+    const { metadata, reader } = this.#parts;
+    const { asking, replies } = this.#context;
+    const content = metadata.contentOf(inode);
+    asking.resolve(
+      request,
+      (waiter) => {
+        if (!reader.canWarm(content)) metadata.verify(inode, waiter);
+        else {
+          reader.warm(inode, content, (error) => {
+            if (error === 'stale') waiter.failed(error);
+            // Whatever else went wrong, the read will say.
+            else waiter.found(inode);
+          });
+        }
+      },
+      (fresh) => {
+        if (fresh === inode) done();
+        else replies.error(request, 'stale');
+      },
+      () => replies.error(request, 'not-found'),
+    );
+  }
+
+  #opened(request: RequestId, inode: Inode, mode: OpenMode): boolean {
     const keepCache = inode.openedContent === this.#parts.metadata.contentOf(inode);
     const handle = this.#addHandle(inode, mode);
     if (typeof handle === 'string') this.#context.replies.error(request, handle);
-    else {
-      this.#context.replies.opened(request, handle, keepCache);
-      if (!mode.truncates && inode.staged === undefined) {
-        this.#parts.reader.warm(inode, this.#parts.metadata.contentOf(inode));
-      }
-    }
+    else this.#context.replies.opened(request, handle, keepCache);
+    return typeof handle !== 'string';
   }
 
   #addHandle(inode: Inode, mode: OpenMode): HandleId | FsErrorCode {

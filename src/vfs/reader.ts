@@ -49,6 +49,8 @@ export class Reader {
   readonly #context: CoreContext;
   readonly #metadata: Metadata;
   readonly #waiting = new Map<Page, PendingRead[]>();
+  /** Who waits for the first page of a file without reading it. */
+  readonly #warming = new Map<Page, (error: FsErrorCode | undefined) => void>();
   #starved: PendingRead[] = [];
   /** One report a file and reason within a while is enough for the log. */
   readonly #reported = new LRUCache<string, true>({ max: 1024 });
@@ -137,12 +139,29 @@ export class Reader {
     this.read(read.request, read.handle, read.offset, read.end - read.offset);
   }
 
-  /** Starts to fetch a small file that was just opened: its reader comes in a moment. */
-  warm(inode: Inode, content: Content): void {
-    const { tier } = this.#context;
-    if (inode.lengthBytes === 0 || inode.lengthBytes > tier.pageSizeBytes) return;
-    if (content.pages.size > 0) return;
-    this.#submit(inode, content, this.#reserveAhead(content, 0, inode.lengthBytes));
+  /**
+   * Starts to fetch a small file that is being opened: its reader comes in a moment. `ended` is called
+   * with how that ended; at once where nothing is to be fetched, or nothing can be now.
+   */
+  warm(inode: Inode, content: Content, ended?: (error: FsErrorCode | undefined) => void): void {
+    const page = this.canWarm(content)
+      ? this.#reserveAhead(content, 0, content.lengthBytes)[0]
+      : undefined;
+    if (page === undefined) ended?.(undefined);
+    else {
+      if (ended !== undefined) this.#warming.set(page, ended);
+      this.#submit(inode, content, [page]);
+    }
+  }
+
+  canWarm({ lengthBytes, pages }: Content): boolean {
+    return lengthBytes > 0 && lengthBytes <= this.#context.tier.pageSizeBytes && pages.size === 0;
+  }
+
+  #warmed(page: Page, error: FsErrorCode | undefined): void {
+    const ended = this.#warming.get(page);
+    this.#warming.delete(page);
+    ended?.(error);
   }
 
   /** Pins and reserves all pages of a read, or nothing. False: there is no room now. */
@@ -280,6 +299,7 @@ export class Reader {
   #runMoved(pages: readonly Page[]): void {
     for (const page of pages) {
       this.#context.tier.abandon(page);
+      this.#warmed(page, undefined);
       const reads = this.#waiting.get(page) ?? [];
       this.#waiting.delete(page);
       for (const read of reads) {
@@ -315,6 +335,7 @@ export class Reader {
   }
 
   #pageEnded(page: Page, error: FsErrorCode | undefined): void {
+    this.#warmed(page, error);
     const reads = this.#waiting.get(page);
     this.#waiting.delete(page);
     for (const read of reads ?? []) {

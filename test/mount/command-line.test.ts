@@ -355,6 +355,39 @@ assert not os.access(f, os.W_OK) and os.access(f, os.R_OK)
     },
   );
 
+  test('a file that a stale listing shows as it was is opened as it is', async () => {
+    const sizes = { small: 100, empty: 0, large: 3 * MIB };
+    const dirs = Array.from({ length: 6 }, (_, index) => join('stale', String(index)));
+    for (const dir of dirs) {
+      await mkdir(join(cluster.sourceDir, dir), { recursive: true });
+      for (const [name, size] of Object.entries(sizes)) {
+        await writeFile(join(cluster.sourceDir, dir, name), Buffer.alloc(size));
+      }
+    }
+    const flags = ['--attr-timeout', '100ms', '--entry-timeout', '100ms'];
+    const mount = await mountForTest(cleanup, cluster.info, { flags });
+    const listed = async (dir: string, name: string): Promise<number> => {
+      const line = await output('ls', ['-l', mount.path(cluster.name, dir)]);
+      return Number(new RegExp(`(\\d+) \\S+ +\\d+ \\S+ ${name}$`, 'm').exec(line)?.[1]);
+    };
+    for (const dir of dirs) await listed(dir, 'small');
+    const kinds = Object.keys(sizes) as (keyof typeof sizes)[];
+    const { host, s3Port } = cluster.info.workers[0] ?? assert.fail('No worker');
+    let stale = 0;
+    for (const [index, dir] of dirs.entries()) {
+      const name = kinds[index % kinds.length] ?? assert.fail('No name');
+      const body = 'x'.repeat(sizes[name] + 1);
+      const key = `${cluster.name}/${dir}/${name}`;
+      const answer = await fetch(`http://${host}:${s3Port}/${key}`, { method: 'PUT', body });
+      assert.equal(answer.status, 200);
+      // The worker that lists the directory is seldom the one that took the file.
+      if ((await listed(dir, name)) === sizes[name]) stale++;
+      assert.equal(await output('cat', [mount.path(key)]), body);
+    }
+    assert.ok(stale > 0, 'Every listing was new: nothing was shown');
+    await mount.unmount();
+  });
+
   test('statfs, seeking for holes and links', { skip: missingPrograms('python3') }, async () => {
     const mount = await mountForTest(cleanup, cluster.info);
     const script = `
