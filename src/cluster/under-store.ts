@@ -24,6 +24,15 @@ export interface UnderStoreUpload {
   readonly stallMs: number;
 }
 
+/** A file that is whole under its name. */
+export interface StoredFile {
+  readonly status: FileStatus;
+  /** Nothing was there before. */
+  readonly isNew: boolean;
+  /** The name is on disk, too: only then is the change done. Its failure need not be caught. */
+  readonly synced: Promise<void>;
+}
+
 /**
  * Changes, each of them atomic, and on disk when it resolves. Errors as those of `UnderStore`, and
  * `exists`, `not-empty`, `is-a-directory`, `no-space`; `unsupported` where two paths lie on different
@@ -31,7 +40,7 @@ export interface UnderStoreUpload {
  */
 export interface UnderStoreWrites {
   /** Creates or replaces; a file that is replaced keeps its mode and owner. */
-  putFile(upload: UnderStoreUpload, context: CallContext): Promise<FileStatus>;
+  putFile(upload: UnderStoreUpload, context: CallContext): Promise<StoredFile>;
   makeDirectory(path: ByteString, context: CallContext): Promise<void>;
   removeDirectory(path: ByteString, context: CallContext): Promise<void>;
   deleteFile(path: ByteString, context: CallContext): Promise<void>;

@@ -3,7 +3,7 @@
  * not what it did (`DELETE` says 204 to everything): callers look afterwards.
  */
 import type { ByteString } from '../base/byte-string.ts';
-import type { CallContext, Worker } from './types.ts';
+import type { CallContext, FileStatus, Worker } from './types.ts';
 
 export interface UploadBody {
   readonly lengthBytes: number;
@@ -25,6 +25,11 @@ export interface WriteAnswer {
 }
 
 export interface WorkerWrites {
+  /**
+   * What the worker says of the path now: with one request where that is possible, by the port that
+   * the changes go through. Undefined where there is nothing.
+   */
+  look(worker: Worker, path: WritePath, context: CallContext): Promise<FileStatus | undefined>;
   /** Makes missing parents. Cut, it leaves a beginning under the name. */
   put(
     worker: Worker,

@@ -63,10 +63,16 @@ export class S3Port {
     return await this.#head(worker, path, target, context);
   }
 
-  /** Of an open-source worker: whether a file or a directory has this name. */
-  async isThere(worker: Worker, path: ByteString, context: CallContext): Promise<boolean> {
+  /** Of an open-source worker: the file or directory of this name. */
+  async look(
+    worker: Worker,
+    path: ByteString,
+    context: CallContext,
+  ): Promise<FileStatus | undefined> {
     const found = await this.#head(worker, path, `${s3Target(path, true)}/`, context);
-    return found !== undefined;
+    return found === undefined
+      ? undefined
+      : { ...found.status, name: path.slice(path.lastIndexOf('/') + 1) as ByteString };
   }
 
   async #head(

@@ -111,6 +111,7 @@ export class UndiciWorkerClient implements WorkerClient {
       s3: (worker) => this.#origins.s3(worker),
       http: (worker) => this.#origins.http(worker),
       personalityOf: (worker, context) => this.#personalities.of(worker, context),
+      look: (worker, path, context) => this.#look(worker, path, context),
       assertExpressible,
     });
   }
@@ -158,11 +159,28 @@ export class UndiciWorkerClient implements WorkerClient {
    */
   async #missEarly(worker: Worker, path: ByteString, context: CallContext): Promise<void> {
     if (!isPlain(path) || bucketAndKey(path).key === '') return;
-    const found = await this.#s3.isThere(worker, path, context).catch((error: unknown) => {
-      if (error instanceof ClusterError && error.code === 'unavailable') return true;
+    try {
+      if ((await this.#s3.look(worker, path, context)) === undefined) throw notFound(worker, path);
+    } catch (error) {
+      if (!(error instanceof ClusterError) || error.code !== 'unavailable') throw error;
+    }
+  }
+
+  async #look(
+    worker: Worker,
+    path: ByteString,
+    context: CallContext,
+  ): Promise<FileStatus | undefined> {
+    assertExpressible(worker, path);
+    const isOss = (await this.#personalities.of(worker, context)) === 'oss';
+    // Only the other port knows files directly under the root.
+    if (isOss && bucketAndKey(path).key !== '') return this.#s3.look(worker, path, context);
+    try {
+      return await this.stat(worker, path, context);
+    } catch (error) {
+      if (error instanceof ClusterError && error.code === 'not-found') return undefined;
       throw error;
-    });
-    if (!found) throw notFound(worker, path);
+    }
   }
 
   async #statAnyhow(

@@ -3,7 +3,7 @@
  * connection each; Enterprise has endpoints of its own for all but the bytes of a file.
  */
 import type { ByteString } from '../../base/byte-string.ts';
-import { ClusterError, type CallContext, type Worker } from '../types.ts';
+import { ClusterError, type CallContext, type FileStatus, type Worker } from '../types.ts';
 import type { Personality } from '../worker-client.ts';
 import type { UploadBody, WorkerWrites, WriteAnswer, WritePath } from '../worker-writes.ts';
 import { UPLOADS_DIRECTORY } from '../write/temporary-names.ts';
@@ -18,6 +18,12 @@ export interface WriteCallsParts {
   readonly s3: (worker: Worker) => Connections;
   readonly http: (worker: Worker) => Connections;
   readonly personalityOf: (worker: Worker, context: CallContext) => Promise<Personality>;
+  /** With one request where that is possible. */
+  readonly look: (
+    worker: Worker,
+    path: ByteString,
+    context: CallContext,
+  ) => Promise<FileStatus | undefined>;
   /** Throws `inexpressible` for paths that a worker would take for other ones. */
   readonly assertExpressible: (worker: Worker, path: ByteString) => void;
 }
@@ -39,6 +45,10 @@ export class WriteCalls implements WorkerWrites {
 
   constructor(parts: WriteCallsParts) {
     this.#parts = parts;
+  }
+
+  look(worker: Worker, { path }: WritePath, context: CallContext): Promise<FileStatus | undefined> {
+    return this.#parts.look(worker, path, context);
   }
 
   async put(

@@ -43,8 +43,10 @@ export class StoreWriter {
       stallMs: this.#attempts.stallMs,
     };
     const deadlineMs = performance.now() + UPLOAD_MS_MAX;
-    const status = await store.writes.putFile(upload, { signal, deadlineMs });
-    return this.#shown(store, at, status, signal);
+    const stored = await store.writes.putFile(upload, { signal, deadlineMs });
+    const { status, isNew, synced } = stored;
+    const [shown] = await Promise.all([this.#shown(store, at, status, isNew, signal), synced]);
+    return shown;
   }
 
   async rename(
@@ -55,7 +57,7 @@ export class StoreWriter {
   ): Promise<WrittenFile> {
     await store.writes.renameFile(from.path, to.path, step(signal));
     const status = await store.stat(to.path, step(signal));
-    const shown = await this.#shown(store, to, status, signal);
+    const shown = await this.#shown(store, to, status, false, signal);
     // The workers still believe in the old name; a DELETE of what is gone makes them look. Somebody
     // who made a new file of that name meanwhile must not lose it.
     if (untellable(from.path) === undefined && from.path !== to.path) {
@@ -71,15 +73,19 @@ export class StoreWriter {
     store: UnderStore,
     at: WritePath,
     writtenNow: FileStatus,
+    isNew: boolean,
     signal: AbortSignal,
   ): Promise<WrittenFile> {
     const result = (status: FileStatus): WrittenFile => {
       return { ...status, md5: undefined, strategy: 'rename' };
     };
     if (untellable(at.path) !== undefined) return result(writtenNow);
+    // Of what was not there, the workers mostly know nothing yet: they find it when they are asked.
+    const found = isNew ? await this.#attempts.look(at, signal) : undefined;
+    if (isSameFile(found, writtenNow)) return result(found);
     // Enterprise cannot be told; what it says of a name that was new to it is right all the same.
     await ignoring('unsupported', this.#attempts.refresh(at, signal));
-    const told = await this.#attempts.stat(at, signal);
+    const told = await this.#attempts.look(at, signal);
     if (isSameFile(told, writtenNow)) return result(told);
     // Another client may have written it since.
     const stored = await store.stat(at.path, step(signal));
@@ -111,8 +117,8 @@ export function step(signal: AbortSignal): CallContext {
   return { signal, deadlineMs: performance.now() + STEP_MS };
 }
 
-function isSameFile(a: FileStatus, b: FileStatus): boolean {
-  return a.type === 'file' && b.type === 'file' && isSameVersion(a, b);
+function isSameFile(a: FileStatus | undefined, b: FileStatus): a is FileStatus {
+  return a?.type === 'file' && b.type === 'file' && isSameVersion(a, b);
 }
 
 async function findInStore(

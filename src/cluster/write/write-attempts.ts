@@ -121,6 +121,13 @@ export class WriteAttempts {
     );
   }
 
+  /** As `lookUp`, with fewer requests. */
+  look(at: WritePath, signal: AbortSignal): Promise<FileStatus | undefined> {
+    return this.#small('stat', at, signal, (worker, context) =>
+      this.#writes.look(worker, at, context),
+    );
+  }
+
   /** Undefined where there is nothing. */
   async lookUp(at: WritePath, signal: AbortSignal): Promise<FileStatus | undefined> {
     try {
@@ -134,19 +141,14 @@ export class WriteAttempts {
   /** Asked of this worker and of no other one. Undefined where there is nothing. */
   async lookUpAt(
     worker: Worker,
-    { path }: WritePath,
+    at: WritePath,
     signal: AbortSignal,
   ): Promise<FileStatus | undefined> {
-    const { calls, clock, client } = this.#parts;
+    const { calls, clock } = this.#parts;
     const context = { signal, deadlineMs: clock.nowMs() + LOOK_MS };
-    try {
-      return await runAttempt({ context, clock, timeoutMs: LOOK_MS }, (limited) =>
-        calls.call('refresh', worker, limited, () => client.stat(worker, path, limited)),
-      );
-    } catch (error) {
-      if (error instanceof ClusterError && error.code === 'not-found') return undefined;
-      throw error;
-    }
+    return runAttempt({ context, clock, timeoutMs: LOOK_MS }, (limited) =>
+      calls.call('refresh', worker, limited, () => this.#writes.look(worker, at, limited)),
+    );
   }
 
   get #writes(): WorkerWrites {

@@ -7,8 +7,8 @@
  * deadline all the same, and the number of such threads is bounded, so that the rest of the
  * process keeps some of libuv's.
  */
-import { constants, type Dirent } from 'node:fs';
-import { open, opendir, realpath, stat, type FileHandle } from 'node:fs/promises';
+import { constants, type BigIntStats, type Dirent } from 'node:fs';
+import { lstat, open, opendir, realpath, stat, type FileHandle } from 'node:fs/promises';
 import {
   byteStringOfBytes,
   bytesOfByteString,
@@ -24,7 +24,7 @@ import {
   type FileVersion,
 } from '../../cluster/types.ts';
 import type { UnderStore, UnderStoreRead, UnderStoreWrites } from '../../cluster/under-store.ts';
-import { FileWrites } from './file-writes.ts';
+import { FileWrites, type Target } from './file-writes.ts';
 import { errorOfSystem } from './system-errors.ts';
 import { Slots } from './slots.ts';
 
@@ -54,8 +54,9 @@ export class FileUnderStore implements UnderStore {
     this.#slots = new Slots(options.concurrency ?? defaultConcurrency);
     this.writes = new FileWrites({
       place: (path, context) => this.#place(path, context),
+      target: (path, context) => this.#target(path, context),
       entry: (path, context) => this.#entryPlace(path, context),
-      stat: (path, context) => this.stat(path, context),
+      statusOf: (path, stats) => statusOf(stats, lastName(path)),
       run: (path, context, task, discardLate) => this.#run(path, context, task, discardLate),
     });
   }
@@ -194,6 +195,26 @@ export class FileUnderStore implements UnderStore {
     return this.#entryPlace(path, context);
   }
 
+  /** The same, and what is there. */
+  async #target(path: ByteString, context: CallContext): Promise<Target> {
+    assertPath(path);
+    const name = lastName(path);
+    if (name === '') throw new ClusterError('exists', 'The root cannot be replaced', { path });
+    const root = await this.#resolveRoot(context);
+    const parent = path.slice(0, path.length - name.length - 1) as ByteString;
+    const plain = `${root === '/' ? '' : root}${parent}` as ByteString;
+    const [directory, found] = await Promise.all([
+      this.#resolve((parent === '' ? '/' : parent) as ByteString, context),
+      this.#run(path, context, () => lookAt(joinPath(plain, name))),
+    ]);
+    // As nearly always: no link on the way.
+    if (directory === plain && found?.isSymbolicLink() !== true) {
+      return { place: joinPath(directory, name), old: found };
+    }
+    const place = await this.#place(path, context);
+    return { place, old: await this.#run(path, context, () => lookAt(place)) };
+  }
+
   /** The same, but a link is the name itself. */
   async #entryPlace(path: ByteString, context: CallContext): Promise<ByteString> {
     assertPath(path);
@@ -261,15 +282,7 @@ export class FileUnderStore implements UnderStore {
 
   /** Undefined for what is neither file nor directory: Alluxio shows none of those. */
   async #statReal(real: ByteString, name: ByteString): Promise<FileStatus | undefined> {
-    const stats = await stat(bytesOfByteString(real), { bigint: true });
-    const isFile = stats.isFile();
-    if (!isFile && !stats.isDirectory()) return undefined;
-    return {
-      name,
-      type: isFile ? 'file' : 'directory',
-      lengthBytes: isFile ? Number(stats.size) : 0,
-      mtimeMs: wholeMs(stats.mtimeNs),
-    };
+    return statusOf(await stat(bytesOfByteString(real), { bigint: true }), name);
   }
 
   /** Under the deadline, a slot, and with errors in our own words. */
@@ -288,6 +301,25 @@ export class FileUnderStore implements UnderStore {
 }
 
 const hiddenCodes: ReadonlySet<string> = new Set(['not-found', 'not-a-directory', 'permission']);
+
+function statusOf(stats: BigIntStats, name: ByteString): FileStatus | undefined {
+  const isFile = stats.isFile();
+  if (!isFile && !stats.isDirectory()) return undefined;
+  return {
+    name,
+    type: isFile ? 'file' : 'directory',
+    lengthBytes: isFile ? Number(stats.size) : 0,
+    mtimeMs: wholeMs(stats.mtimeNs),
+  };
+}
+
+/** Not through a link. Undefined where there is nothing. */
+function lookAt(path: ByteString): Promise<BigIntStats | undefined> {
+  return lstat(bytesOfByteString(path), { bigint: true }).catch((error: unknown) => {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
+  });
+}
 
 function realPath(path: ByteString): Promise<ByteString> {
   return realpath(bytesOfByteString(path), { encoding: 'buffer' }).then(byteStringOfBytes);

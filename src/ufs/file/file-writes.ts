@@ -2,18 +2,32 @@
  * Changes in a `file://` under store, with the guarantees that workers lack: a file appears whole
  * under its name or not at all, and what was confirmed is on the disk.
  */
-import { constants } from 'node:fs';
+import type { BigIntStats } from 'node:fs';
 import { mkdir, open, rename, rmdir, stat, unlink, type FileHandle } from 'node:fs/promises';
-import { bytesOfByteString, type ByteString } from '../../base/byte-string.ts';
+import { bytesOfByteString, joinPath, type ByteString } from '../../base/byte-string.ts';
 import { ClusterError, type CallContext, type FileStatus } from '../../cluster/types.ts';
-import type { UnderStoreUpload, UnderStoreWrites } from '../../cluster/under-store.ts';
+import type { StoredFile, UnderStoreUpload, UnderStoreWrites } from '../../cluster/under-store.ts';
+import { ChunksAhead } from './chunks-ahead.ts';
+import { DirectorySyncs, syncDirectory } from './directory-syncs.ts';
+
+/** Where a file goes, and what is there now. */
+export interface Target {
+  readonly place: ByteString;
+  readonly old: BigIntStats | undefined;
+}
+
+interface OpenFile {
+  readonly place: ByteString;
+  readonly file: FileHandle;
+}
 
 export interface FileWritesParts {
   /** The place on this machine that an Alluxio path has or would have; its directory is there. */
   readonly place: (path: ByteString, context: CallContext) => Promise<ByteString>;
+  readonly target: (path: ByteString, context: CallContext) => Promise<Target>;
   /** The same for what is removed or renamed: a link itself, not what it leads to. */
   readonly entry: (path: ByteString, context: CallContext) => Promise<ByteString>;
-  readonly stat: (path: ByteString, context: CallContext) => Promise<FileStatus>;
+  readonly statusOf: (path: ByteString, stats: BigIntStats) => FileStatus | undefined;
   /** Runs one system call within the store's bounds. */
   readonly run: <T>(
     path: ByteString,
@@ -33,48 +47,67 @@ const permissionBits = 0o7777;
 /** Between two syncs, so that the last one does not have to write everything. */
 const syncEveryBytes = 64 * 1024 * 1024;
 
+/** Buckets whose directory for uploads is known: one path each. */
+const bucketsMax = 1000;
+
 export class FileWrites implements UnderStoreWrites {
   readonly #parts: FileWritesParts;
+  readonly #syncs = new DirectorySyncs();
+  /** Real places of directories for uploads that were there. */
+  readonly #uploads = new Map<ByteString, ByteString>();
 
   constructor(parts: FileWritesParts) {
     this.#parts = parts;
   }
 
-  async putFile(upload: UnderStoreUpload, context: CallContext): Promise<FileStatus> {
+  /** What does not hang on each other runs beside each other: most files are small, and wait for a disk. */
+  async putFile(upload: UnderStoreUpload, context: CallContext): Promise<StoredFile> {
     const { path, stallMs } = upload;
-    const { place, run } = this.#parts;
-    const target = await place(path, step(context, stallMs));
-    const temporary = await this.#temporaryPlace(upload.temporary, step(context, stallMs));
-    const file = await run(
-      path,
-      step(context, stallMs),
-      () => open(bytesOfByteString(temporary), 'w', fileMode),
-      (late) => void late.close().catch(ignore),
-    );
+    const { run, target, statusOf } = this.#parts;
+    const chunks = new ChunksAhead(upload.chunks);
+    let temporary: OpenFile | undefined;
     try {
-      await this.#fill(file, upload, context);
-      await run(path, step(context, stallMs), () => keepOwner(file, target, path));
+      const opening = this.#openTemporary(upload.temporary, step(context, stallMs)).then(
+        (opened) => (temporary = opened),
+      );
+      const [{ place, old }, { file, place: source }] = await allOf([
+        target(path, step(context, stallMs)),
+        opening,
+      ]);
+      if (old?.isDirectory() === true) throw isADirectory(path);
+      await this.#fill(file, { ...upload, chunks }, context);
+      if (old !== undefined) await run(path, step(context, stallMs), () => keepOwner(file, old));
       await run(path, step(context, stallMs), () => file.sync());
+      // What it is called does not change what it is.
+      const [stats] = await Promise.all([
+        run(path, step(context, stallMs), () => file.stat({ bigint: true })),
+        run(path, step(context, stallMs), () =>
+          rename(bytesOfByteString(source), bytesOfByteString(place)),
+        ),
+      ]);
+      const status = statusOf(path, stats);
+      if (status === undefined) throw new ClusterError('protocol', 'It is no file', { path });
+      const synced = this.#syncs.sync(parentOf(place), (task) =>
+        run(path, { signal: never, deadlineMs: performance.now() + stallMs }, task),
+      );
+      // Whoever does not wait for it does not want to know.
+      synced.catch(ignore);
+      return { status, isNew: old === undefined, synced };
     } catch (error) {
-      void file.close().catch(ignore);
-      await this.#discard(temporary);
+      if (temporary !== undefined) await this.#discard(temporary.place);
       throw error;
+    } finally {
+      // What matters of it was synced; what hangs must not keep the caller.
+      void temporary?.file.close().catch(ignore);
+      chunks.end();
     }
-    await run(path, step(context, stallMs), () => file.close());
-    try {
-      await this.#rename(temporary, target, path, step(context, stallMs));
-    } catch (error) {
-      await this.#discard(temporary);
-      throw error;
-    }
-    return this.#parts.stat(path, step(context, stallMs));
   }
 
   async makeDirectory(path: ByteString, context: CallContext): Promise<void> {
     const target = await this.#parts.place(path, context);
     await this.#parts.run(path, context, async () => {
       await mkdir(bytesOfByteString(target), { mode: directoryMode });
-      await syncParent(target);
+      await syncDirectory(parentOf(target));
     });
   }
 
@@ -82,7 +115,7 @@ export class FileWrites implements UnderStoreWrites {
     const target = await this.#parts.entry(path, context);
     await this.#parts.run(path, context, async () => {
       await rmdir(bytesOfByteString(target));
-      await syncParent(target);
+      await syncDirectory(parentOf(target));
     });
   }
 
@@ -92,7 +125,7 @@ export class FileWrites implements UnderStoreWrites {
       // unlink(2) of a directory says EPERM or EISDIR, as the system pleases.
       await assertNoDirectory(target, path);
       await unlink(bytesOfByteString(target));
-      await syncParent(target);
+      await syncDirectory(parentOf(target));
     });
   }
 
@@ -102,7 +135,7 @@ export class FileWrites implements UnderStoreWrites {
     const target = await entry(to, context);
     await run(from, context, () => assertNoDirectory(source, from));
     await this.#rename(source, target, from, context);
-    await run(from, context, () => syncParent(source));
+    await run(from, context, () => syncDirectory(parentOf(source)));
   }
 
   async #fill(file: FileHandle, upload: UnderStoreUpload, context: CallContext): Promise<void> {
@@ -136,20 +169,43 @@ export class FileWrites implements UnderStoreWrites {
     await this.#parts.run(path, context, async () => {
       await assertNoDirectory(target, path);
       await rename(bytesOfByteString(source), bytesOfByteString(target));
-      await syncParent(target);
+      await syncDirectory(parentOf(target));
     });
   }
 
-  async #temporaryPlace(path: ByteString, context: CallContext): Promise<ByteString> {
-    const { place, run } = this.#parts;
-    const directory = path.slice(0, path.lastIndexOf('/')) as ByteString;
-    const real = await place(directory, context);
+  async #openTemporary(path: ByteString, context: CallContext): Promise<OpenFile> {
+    const { place: placeOf, run } = this.#parts;
+    const directory = parentOf(path);
+    const name = path.slice(directory.length + 1) as ByteString;
+    const known = this.#uploads.get(directory);
+    const openIn = async (real: ByteString): Promise<OpenFile> => {
+      const place = joinPath(real, name);
+      const file = await run(
+        path,
+        context,
+        () => open(bytesOfByteString(place), 'w', fileMode),
+        (late) => void late.close().catch(ignore),
+      );
+      return { file, place };
+    };
+    if (known !== undefined) {
+      try {
+        return await openIn(known);
+      } catch (error) {
+        this.#uploads.delete(directory);
+        if (!(error instanceof ClusterError) || error.code !== 'not-found') throw error;
+      }
+    }
+    const real = await placeOf(directory, context);
     await run(path, context, () =>
       mkdir(bytesOfByteString(real), { mode: directoryMode }).catch((error: unknown) => {
         if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
       }),
     );
-    return place(path, context);
+    const opened = await openIn(real);
+    if (this.#uploads.size >= bucketsMax) this.#uploads.clear();
+    this.#uploads.set(directory, real);
+    return opened;
   }
 
   /** What stays is found by its name at the next sweep. */
@@ -161,6 +217,7 @@ export class FileWrites implements UnderStoreWrites {
   }
 }
 
+const never = new AbortController().signal;
 /** A local unlink; one that hangs must not keep the caller, who has failed already. */
 const discardMs = 2_000;
 
@@ -169,33 +226,29 @@ function step(context: CallContext, stallMs: number): CallContext {
   return { signal: context.signal, deadlineMs };
 }
 
-async function keepOwner(file: FileHandle, target: ByteString, path: ByteString): Promise<void> {
-  const old = await stat(bytesOfByteString(target)).catch((error: unknown) => {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw error;
-  });
-  if (old === undefined) return;
-  if (old.isDirectory()) throw new ClusterError('is-a-directory', 'It is a directory', { path });
+async function keepOwner(file: FileHandle, old: BigIntStats): Promise<void> {
   // Before the mode: changing the owner clears set-user-id bits. Not root: the file becomes ours.
-  await file.chown(old.uid, old.gid).catch(ignore);
-  await file.chmod(old.mode & permissionBits);
+  await file.chown(Number(old.uid), Number(old.gid)).catch(ignore);
+  await file.chmod(Number(old.mode) & permissionBits);
 }
 
 async function assertNoDirectory(target: ByteString, path: ByteString): Promise<void> {
   const found = await stat(bytesOfByteString(target)).catch(() => undefined);
-  if (found?.isDirectory() !== true) return;
-  throw new ClusterError('is-a-directory', 'It is a directory', { path });
+  if (found?.isDirectory() === true) throw isADirectory(path);
 }
 
-/** A new name survives a power cut only once its directory is on disk. */
-async function syncParent(target: ByteString): Promise<void> {
-  const parent = target.slice(0, Math.max(1, target.lastIndexOf('/'))) as ByteString;
-  const directory = await open(bytesOfByteString(parent), constants.O_RDONLY);
-  try {
-    await directory.sync();
-  } finally {
-    await directory.close();
-  }
+function isADirectory(path: ByteString): ClusterError {
+  return new ClusterError('is-a-directory', 'It is a directory', { path });
+}
+
+function parentOf(path: ByteString): ByteString {
+  return path.slice(0, Math.max(1, path.lastIndexOf('/'))) as ByteString;
+}
+
+/** Both, or a failure once both have ended: nothing goes on behind an error. */
+async function allOf<A, B>(work: readonly [Promise<A>, Promise<B>]): Promise<[A, B]> {
+  await Promise.allSettled(work);
+  return Promise.all(work);
 }
 
 function ignore(): void {
