@@ -1,4 +1,5 @@
 /** The parts of a store, joined; and what the last life left, taken up again. */
+import { setMaxListeners } from 'node:events';
 import { join } from 'node:path';
 import type { ByteString } from '../base/byte-string.ts';
 import type { FileStatus } from '../cluster/index.ts';
@@ -34,6 +35,8 @@ function assemble(options: StoreOptions, journal: Journal) {
   const defaults = options.defaults ?? {};
   const stopping = new AbortController();
   const stop = stopping.signal;
+  // All that waits listens to it, and each of these takes its ear away again.
+  setMaxListeners(0, stop);
   const writer = new BoundedWriter(options.writer);
   const backoff = { firstMs: tuning.retryFirstMs, maxMs: tuning.retryMaxMs };
   const background = new Background(stop, backoff, logger);
