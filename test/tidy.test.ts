@@ -69,7 +69,7 @@ const LAYERS: Record<string, { readonly values: string[]; readonly types: string
   cache: { values: ['base', 'sys'], types: [] },
   store: { values: ['base', 'sys', 'cluster'], types: [] },
   vfs: { values: ['base'], types: ['cache', 'cluster', 'store'] },
-  client: { values: ['base', 'cluster', 'ufs', 'cache'], types: ['config'] },
+  client: { values: ['base', 'cluster', 'ufs', 'store', 'config'], types: [] },
   devcluster: { values: ['base', 'cluster'], types: [] },
   daemon: {
     values: [
@@ -136,6 +136,7 @@ const PACKAGES: Record<string, string[]> = {
   'lru-cache': ['src/'],
   yaml: ['src/config/'],
   'fast-xml-parser': ['src/cluster/', 'src/ufs/'],
+  '@aws-sdk/client-s3': ['src/ufs/s3/'],
 };
 
 test('packages are imported only in their own folders', () => {

@@ -49,6 +49,8 @@ export interface FileStatus {
 export interface FileVersion {
   readonly lengthBytes: number;
   readonly mtimeMs: number;
+  /** How exact the time is where it is not told to the millisecond: then it is rounded down. */
+  readonly mtimeResolutionMs?: number;
   readonly contentHash?: string;
 }
 

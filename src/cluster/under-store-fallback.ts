@@ -11,7 +11,7 @@ import type { ClusterEvents, FallbackReason } from './cluster-events.ts';
 import { lostName } from './inexpressible.ts';
 import type { RangeJob } from './oss-reader.ts';
 import { isSameVersion } from './path-choice.ts';
-import type { ByteSink, CallContext, FileStatus } from './types.ts';
+import type { ByteSink, CallContext, FileStatus, FileVersion } from './types.ts';
 import { ClusterError } from './types.ts';
 import type { UnderStore } from './under-store.ts';
 import type { UnderStoreGate } from './under-store-gate.ts';
@@ -105,8 +105,7 @@ export class UnderStoreFallback {
       const answer = await this.#run(lengthBytes, context, (attempt) =>
         store.read({ path, offset, lengthBytes }, guarded.part(0, lengthBytes), attempt),
       );
-      const isSame = isSameVersion(answer.version, version);
-      if (!isSame) {
+      if (!isWhatWasOpened(answer.version, version)) {
         const message = 'The under store has another version of the file than the one opened';
         throw new ClusterError('version-changed', message, { path });
       }
@@ -194,4 +193,18 @@ export class UnderStoreFallback {
     })();
     return this.#check;
   }
+}
+
+/**
+ * Some stores know whole seconds only, where a worker had told milliseconds. A hash, where both tell
+ * one, settles what length and such a time leave open.
+ */
+function isWhatWasOpened(stored: FileVersion, opened: FileVersion): boolean {
+  const { mtimeResolutionMs = 1, contentHash } = stored;
+  const mtimeMs = Math.floor(opened.mtimeMs / mtimeResolutionMs) * mtimeResolutionMs;
+  const isHashSame =
+    contentHash === undefined ||
+    opened.contentHash === undefined ||
+    contentHash === opened.contentHash;
+  return isHashSame && isSameVersion(stored, { ...opened, mtimeMs });
 }
