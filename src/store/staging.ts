@@ -3,6 +3,7 @@ import { open, rm } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Logger } from '../base/logger.ts';
+import { SharedRuns } from '../base/shared-runs.ts';
 import type { CallContext } from '../cluster/index.ts';
 import type { ComposedContent } from './content.ts';
 import { messageOf } from './errors.ts';
@@ -15,6 +16,7 @@ export class Staging {
   readonly #directory: string;
   readonly #onReleased: ((stagingName: string) => void) | undefined;
   readonly #logger: Logger;
+  readonly #syncs = new SharedRuns<string>();
 
   constructor(
     directory: string,
@@ -64,17 +66,23 @@ export class Staging {
         offset = end;
         segments.push({ from: from === 'zero' ? 'zero' : 'staging', lengthBytes });
       }
-      await file.datasync();
+      // The name on this disk is as old as the file: its directory need not wait for the bytes.
+      await Promise.all([file.datasync(), this.#syncDirectory()]);
+      return segments;
+    } finally {
+      await file.close();
+    }
+  }
+
+  #syncDirectory(): Promise<void> {
+    return this.#syncs.run(this.#directory, async () => {
       const directory = await open(this.#directory, 'r');
       try {
         await directory.sync();
       } finally {
         await directory.close();
       }
-      return segments;
-    } finally {
-      await file.close();
-    }
+    });
   }
 
   async #fetch(

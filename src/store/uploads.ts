@@ -151,11 +151,11 @@ export class Uploads {
     const { path, stagingName } = upload;
     const release = await locks.acquire('acknowledge', [{ path }], context);
     try {
-      const segments = await staging.complete(this.#contentOf(upload), context);
       const { directory, name } = recordPlaceOf(path);
       // An older version may arrive in the cluster while the answers travel.
       const wasPending = writeBack.newest(path) !== undefined;
-      const [view, there] = await Promise.all([
+      const [segments, view, there] = await Promise.all([
+        staging.complete(this.#contentOf(upload), context),
         attributes.load(directory, context),
         unlessMissing(this.#reader.stat(path, context)),
       ]);

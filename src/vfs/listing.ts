@@ -16,9 +16,20 @@ export class Listing {
   /** Called, once, when more entries are there or the listing ended. */
   #waiters: (() => void)[] = [];
 
-  constructor(startedMs: number, ownChanges = 0) {
+  /** What it lacks is missing: nobody told of it, the directory was made here. */
+  readonly isCertain: boolean;
+
+  constructor(startedMs: number, ownChanges = 0, isCertain = false) {
     this.startedMs = startedMs;
     this.ownChanges = ownChanges;
+    this.isCertain = isCertain;
+  }
+
+  /** Of a directory that was made a moment ago. */
+  static ofNew(madeMs: number, ownChanges: number): Listing {
+    const listing = new Listing(madeMs, ownChanges, true);
+    listing.#state = 'complete';
+    return listing;
   }
 
   get count(): number {

@@ -105,7 +105,8 @@ export class Metadata {
         this.#tell([waiter], this.adoptListed(parent, name, status, listing));
         return;
       }
-      if (status === undefined && listing.isComplete && this.#context.options.provesAbsence(name)) {
+      const isProof = listing.isCertain || this.#context.options.provesAbsence(name);
+      if (status === undefined && listing.isComplete && isProof) {
         this.#context.counters.add('lookupsFromCache');
         const listedTtlMs = this.#remaining(
           listing.startedMs,
@@ -128,6 +129,12 @@ export class Metadata {
   #absentTtlMs(parent: Inode, name: ByteString): number {
     const expiryMs = this.#negatives.get(nameKey(parent, name)) ?? -Infinity;
     return Math.max(0, expiryMs - this.#context.clock.nowMs());
+  }
+
+  /** Not deleted: with its last entry, the cache sweeps all the room that it has. */
+  #notAbsent(parent: Inode, name: ByteString): void {
+    const key = nameKey(parent, name);
+    if (this.#negatives.has(key)) this.#negatives.set(key, -Infinity);
   }
 
   /** Makes sure that the attributes are within their TTL. */
@@ -257,7 +264,7 @@ export class Metadata {
 
   /** Takes in what the cluster said of a name at `checkedMs`; the name's inode, maybe a new one. */
   adopt(parent: Inode, name: ByteString, status: StatusMessage, checkedMs: number): Inode {
-    this.#negatives.delete(nameKey(parent, name));
+    this.#notAbsent(parent, name);
     const known = this.#context.inodes.child(parent, name);
     if (known !== undefined && (known.checkedMs > checkedMs || isOurs(known))) return known;
     if (known === undefined || known.kind !== status.kind) {
@@ -474,7 +481,7 @@ export class Metadata {
   }
 
   #noteName(parent: Inode, name: ByteString, status: StatusMessage): void {
-    this.#negatives.delete(nameKey(parent, name));
+    this.#notAbsent(parent, name);
     this.#own.note(this.#context.inodes.path(parent), name, {
       status,
       goneMtimeMs: -Infinity,
@@ -493,8 +500,14 @@ export class Metadata {
   /** The cluster has made it for us. */
   noteMade(parent: Inode, name: ByteString, status: StatusMessage): Inode {
     this.#noteName(parent, name, status);
-    const inode = this.adopt(parent, name, status, this.#context.clock.nowMs());
+    const madeMs = this.#context.clock.nowMs();
+    const inode = this.adopt(parent, name, status, madeMs);
     inode.touchedMs = this.#context.wallNowMs();
+    if (inode.kind === 'directory') {
+      // Programs fill what they make, name by name, each of which they look for first.
+      inode.listing = Listing.ofNew(madeMs, this.#own.count);
+      this.#keepListing(inode, inode.listing);
+    }
     return inode;
   }
 

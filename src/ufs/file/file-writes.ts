@@ -2,13 +2,13 @@
  * Changes in a `file://` under store, with the guarantees that workers lack: a file appears whole
  * under its name or not at all, and what was confirmed is on the disk.
  */
-import type { BigIntStats } from 'node:fs';
+import { constants, type BigIntStats } from 'node:fs';
 import { mkdir, open, rename, rmdir, stat, unlink, type FileHandle } from 'node:fs/promises';
 import { bytesOfByteString, joinPath, type ByteString } from '../../base/byte-string.ts';
+import { SharedRuns } from '../../base/shared-runs.ts';
 import { ClusterError, type CallContext, type FileStatus } from '../../cluster/types.ts';
 import type { StoredFile, UnderStoreUpload, UnderStoreWrites } from '../../cluster/under-store.ts';
 import { ChunksAhead } from './chunks-ahead.ts';
-import { DirectorySyncs, syncDirectory } from './directory-syncs.ts';
 
 /** Where a file goes, and what is there now. */
 export interface Target {
@@ -52,7 +52,8 @@ const bucketsMax = 1000;
 
 export class FileWrites implements UnderStoreWrites {
   readonly #parts: FileWritesParts;
-  readonly #syncs = new DirectorySyncs();
+  /** Of directories: one sync serves all the names that were made before it. */
+  readonly #syncs = new SharedRuns<ByteString>();
   /** Real places of directories for uploads that were there. */
   readonly #uploads = new Map<ByteString, ByteString>();
 
@@ -87,8 +88,11 @@ export class FileWrites implements UnderStoreWrites {
       ]);
       const status = statusOf(path, stats);
       if (status === undefined) throw new ClusterError('protocol', 'It is no file', { path });
-      const synced = this.#syncs.sync(parentOf(place), (task) =>
-        run(path, { signal: never, deadlineMs: performance.now() + stallMs }, task),
+      const directory = parentOf(place);
+      const synced = this.#syncs.run(directory, () =>
+        run(path, { signal: never, deadlineMs: performance.now() + stallMs }, () =>
+          syncDirectory(directory),
+        ),
       );
       // Whoever does not wait for it does not want to know.
       synced.catch(ignore);
@@ -239,6 +243,16 @@ async function assertNoDirectory(target: ByteString, path: ByteString): Promise<
 
 function isADirectory(path: ByteString): ClusterError {
   return new ClusterError('is-a-directory', 'It is a directory', { path });
+}
+
+/** A new name survives a power cut only once its directory is on disk. */
+async function syncDirectory(path: ByteString): Promise<void> {
+  const directory = await open(bytesOfByteString(path), constants.O_RDONLY);
+  try {
+    await directory.sync();
+  } finally {
+    await directory.close();
+  }
 }
 
 function parentOf(path: ByteString): ByteString {
