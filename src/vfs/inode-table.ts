@@ -65,6 +65,8 @@ export interface Inode {
   openFiles: number;
   /** Those of them that may write. */
   writers: number;
+  /** Of a file whose name is being taken away, and its bytes with it: who waits to open it. */
+  departing: (() => void)[] | undefined;
   /** Of a file: changes that the cluster does not have. */
   staged: StagedFile | undefined;
   /** The cluster has nothing under this name yet. */
@@ -248,6 +250,7 @@ function blank(ino: InodeId, parent: Inode | undefined, name: ByteString, kind: 
     openedContent: undefined,
     openFiles: 0,
     writers: 0,
+    departing: undefined,
     staged: undefined,
     isLocal: false,
   };

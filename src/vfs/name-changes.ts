@@ -101,13 +101,14 @@ export class NameChanges {
   /**
    * Submits a job for a request. `done` gets every final result that is not a failure, whether or not
    * anybody still waits; `answer` runs its argument if somebody does. The inodes held stay in the table
-   * until then.
+   * until then. Nobody opens `departing` before the job has ended: its bytes go with its name.
    */
   #run(
     request: RequestId,
     held: readonly [Inode, ...Inode[]],
     build: (id: JobId) => Job,
     done: (result: JobResult, answer: (reply: () => void) => void) => void,
+    departing?: Inode,
   ): void {
     const { jobs, asking } = this.#context;
     let answer = (): void => {};
@@ -115,6 +116,7 @@ export class NameChanges {
       request,
       (settle) => {
         const letGo = this.#hold(held);
+        if (departing !== undefined) departing.departing ??= [];
         jobs.submit(build, (result) => {
           if (result.kind === 'failed') {
             this.#report(held[0], result.code, result.reason);
@@ -125,6 +127,9 @@ export class NameChanges {
               settle(undefined);
             });
           }
+          const waiting = departing?.departing ?? [];
+          if (departing !== undefined) departing.departing = undefined;
+          for (const run of waiting) run();
           letGo();
           return true;
         });
@@ -173,6 +178,7 @@ export class NameChanges {
           this.#unlinked(parent, name, child, result.kind === 'removed' ? result.kept : undefined);
           answer(() => this.#context.replies.ok(request));
         },
+        mustKeep ? undefined : child,
       );
     });
   }
@@ -320,6 +326,7 @@ export class NameChanges {
         open.forEach((inode, index) => this.#metadata.reversioned(inode, statuses[index]));
         answer(() => replies.ok(request));
       },
+      keepsTarget || to.child?.kind !== 'file' ? undefined : to.child,
     );
   }
 }

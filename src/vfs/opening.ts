@@ -35,7 +35,25 @@ export class Opening {
   }
 
   open(request: RequestId, inode: Inode, mode: OpenMode): void {
-    this.#whenCuttable(request, inode, mode, () => this.#open(request, inode, mode));
+    this.#whenStaying(request, inode, () =>
+      this.#whenCuttable(request, inode, mode, () => this.#open(request, inode, mode)),
+    );
+  }
+
+  /** Where an open says ESTALE the kernel looks the name up again, unseen by the program. */
+  #whenStaying(request: RequestId, inode: Inode, run: () => void): void {
+    const { asking, replies } = this.#context;
+    if (inode.departing === undefined) run();
+    else {
+      asking.until(
+        request,
+        (settle) => inode.departing?.push(() => settle(undefined)),
+        () => {
+          if (inode.isUnlinked) replies.error(request, 'stale');
+          else this.#whenStaying(request, inode, run);
+        },
+      );
+    }
   }
 
   /** What an upload reads must not be cut off under it. */

@@ -83,7 +83,7 @@ class Answers implements CoreReplies {
   }
 }
 
-function setUp() {
+function setUp(isReadOnly = true) {
   const clock = new ManualClock();
   const jobs: Exclude<Job, { kind: 'cancel' }>[] = [];
   const answers = new Answers();
@@ -91,7 +91,7 @@ function setUp() {
   const core = new Core({
     options: {
       incarnation: 1,
-      isReadOnly: true,
+      isReadOnly,
       isWriteBack: false,
       defaults: { uid: 0, gid: 0, fileMode: 0o644, dirMode: 0o755 },
       attrTimeoutMs: TTL_MS,
@@ -178,3 +178,25 @@ test('a version that was found gone is not brought back by a listing asked for b
   core.deliver({ kind: 'status', id: take('stat'), status: NEW });
   assert.equal(answers.of(9), `version 2 for ${TTL_MS} ms`);
 });
+
+for (const [how, answer] of [
+  ['comes through', 'stale'],
+  ['fails', 'opened'],
+] as const) {
+  test(`who opens a file that is being removed is told ${answer} when that ${how}`, () => {
+    const { core, answers, take, lookup } = setUp(false);
+    lookup(1);
+    core.deliver({ kind: 'status', id: take('stat'), status: OLD });
+    const ino = answers.attributesOf.get(1 as RequestId)?.ino;
+    assert.ok(ino !== undefined);
+    core.unlink(3 as RequestId, ROOT_INODE, NAME);
+    const id = take('remove-file');
+    core.open(5 as RequestId, ino, { wantsWrite: false, truncates: false });
+    // Its bytes are not kept: a reader would find nothing at its first read.
+    assert.equal(answers.of(5), undefined);
+    if (answer === 'stale') core.deliver({ kind: 'removed', id, kept: undefined });
+    else core.deliver({ kind: 'failed', id, code: 'unavailable', reason: 'No worker' });
+    assert.equal(answers.of(3), answer === 'stale' ? 'ok' : 'unavailable');
+    assert.equal(answers.of(5), answer);
+  });
+}
