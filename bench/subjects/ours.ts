@@ -57,6 +57,7 @@ export class Ours implements MountSubject {
       `--state-dir=${this.#stateDir}`,
       `--log-file=${join(workDir, `${id}.log`)}`,
       '--metrics-port=0',
+      '--read-only',
       ...flags,
     ]);
     const status = JSON.parse(

@@ -93,12 +93,20 @@ export function combine(raw: RawValues, context: CombineContext): CombinedValues
     }
   }
   if (!raw.readOnly && raw.posixAttributes === 'off') {
-    const reason = 'is not possible with a writable mount: owners, modes and links have to be kept';
+    const reason =
+      'is not possible with a writable mount: owners, modes and links have to be kept; add --read-only';
     problem('posixAttributes', 'off', reason);
   }
-  if (!raw.readOnly && raw.driver === 'fuse-native') {
-    const reason = 'is not possible: the driver fuse-native only reads; use --driver device';
-    problem('readOnly', 'false', reason);
+  const rootScheme = raw.ufs?.split(':', 1)[0];
+  if (raw.uploadStrategy === 'single-put' && rootScheme === 'file') {
+    const reason =
+      'is not possible with a file:// root, which keeps the beginning of an upload that is cut; use auto';
+    problem('uploadStrategy', 'single-put', reason);
+  }
+  if (raw.uploadStrategy === 'rename' && rootScheme !== undefined && rootScheme !== 'file') {
+    const reason =
+      'needs an under store that this machine reaches itself: a file:// root; use auto';
+    problem('uploadStrategy', 'rename', reason);
   }
 
   const membership = choose('etcdHosts', 'workerHosts');

@@ -429,8 +429,8 @@ export const options: OptionTable = {
     kind: booleanKind,
     mountOptions: ['ro'],
     negativeMountOptions: ['rw'],
-    fallback: () => true,
-    doc: 'Mount read-only: recommended for training data. The word `rw` is ignored where it comes from mount(8), which always adds it.',
+    fallback: () => false,
+    doc: "Mount read-only: recommended for training data and whatever else is not to be changed. A mount is writable by default, as Alluxio's own FUSE mounts. The word `rw` is ignored where it comes from mount(8), which always adds it.",
   },
   writeMode: {
     key: 'write-mode',
@@ -438,6 +438,13 @@ export const options: OptionTable = {
     kind: choiceKind(['through', 'back']),
     fallback: () => 'through',
     doc: 'When close(2) and fsync(2) of a changed file return. through: when the under store has it. back: close(2) returns when the journal on the disk of this machine has it, and the upload follows; fsync(2) always waits for the under store.',
+  },
+  uploadStrategy: {
+    key: 'upload-strategy',
+    group: 'Mount',
+    kind: choiceKind(['auto', 'rename', 'temporary-and-copy', 'single-put']),
+    fallback: () => 'auto',
+    doc: 'How a file gets its content under its name. rename: written into an under store that this machine reaches itself (a file:// root), and moved there: atomic; workers of open source only. temporary-and-copy: uploaded to a worker under a hidden name, checked, and copied to its name by the worker; an upload that is cut leaves the old content, but while the copy runs the file is missing for a moment. single-put: uploaded under its name; for under stores whose own PUT is atomic, such as S3, and refused for file://. auto: rename where it is possible, else temporary-and-copy.',
   },
   stagingDir: {
     key: 'staging-dir',

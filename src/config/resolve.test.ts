@@ -75,8 +75,9 @@ test('a configuration with the least that is needed has the documented defaults'
     allowOther: true,
     defaultPermissions: true,
     trustListings: false,
-    readOnly: true,
+    readOnly: false,
     writeMode: 'through',
+    uploadStrategy: 'auto',
     stagingDir: '/var/lib/alluxio-fuse',
     stagingLimitBytes: 10 * 1024 ** 3,
     posixAttributes: 'auto',
@@ -217,8 +218,8 @@ test('rules over several options are checked after all sources', () => {
     ],
     [{ flags: { ...enough, memoryLimitBytes: '15MB' } }, /memory-limit.*too small; use a size/],
     [
-      { flags: { ...enough, readOnly: 'false', driver: 'fuse-native' } },
-      /^read-only \(--no-read-only\): "false" is not possible: the driver/,
+      { flags: { ...enough, uploadStrategy: 'single-put', ufs: 'file:///d' } },
+      /^upload-strategy \(--upload-strategy\): "single-put" is not possible with a file:\/\/ root/,
     ],
     [
       { flags: { ...enough, posixAttributes: 'off' }, mountOptions: ['rw'] },

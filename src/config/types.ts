@@ -63,6 +63,8 @@ export interface OptionValues {
   readonly readOnly: boolean;
   /** `through`: close(2) waits for the cluster; `back`: for the journal on this machine's disk. */
   readonly writeMode: 'through' | 'back';
+  /** How a file gets its content under its final name; see `cluster/write`. */
+  readonly uploadStrategy: 'auto' | 'rename' | 'temporary-and-copy' | 'single-put';
   /** Where bytes wait that the cluster does not have yet; survives a reboot only on a real disk. */
   readonly stagingDir: string;
   readonly stagingLimitBytes: number;

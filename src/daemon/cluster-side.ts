@@ -81,6 +81,7 @@ export async function startClusterSide(parts: ClusterSideParts): Promise<RoutedC
     },
     ufsRoot,
     ufsRootCheck,
+    uploadStrategy: config.uploadStrategy,
     pageSizeBytes: config.pageSizeBytes,
     virtualNodes: config.virtualNodes,
     learnedVirtualNodes: parts.learnedVirtualNodes,

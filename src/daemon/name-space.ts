@@ -63,7 +63,14 @@ export async function openNameSpace(parts: NameSpaceParts): Promise<NameSpace> {
     };
   }
   const [state, staging] = [journalDirectory(config), stagingDirectory(config)];
-  for (const directory of [state, staging]) makeDirectory(directory, 0o700);
+  try {
+    for (const directory of [state, staging]) makeDirectory(directory, 0o700);
+  } catch (error) {
+    const { message } = error as Error;
+    throw new Error(`No directory for --staging-dir (${message}); give another, or --read-only`, {
+      cause: error,
+    });
+  }
   const { uid, gid, fileMode, dirMode } = config;
   const store = await openStore({
     ...common,

@@ -75,7 +75,7 @@ export async function alluxioFuse(
 /** For tests that start the program themselves. */
 export const programArguments: readonly string[] = [PROGRAM];
 
-/** The flags that a mount of this cluster needs. */
+/** The flags that a mount of this cluster needs; read-only, unless a later flag says otherwise. */
 export function clusterFlags(info: DevclusterInfo, options: MountForTest = {}): string[] {
   const s3Port = info.workers[0]?.s3Port ?? 0;
   const workers = info.workers.map((worker) => `${worker.host}:${worker.httpPort}`).join(',');
@@ -89,6 +89,7 @@ export function clusterFlags(info: DevclusterInfo, options: MountForTest = {}): 
     String(options.pageSizeBytes ?? info.pageSize),
     '--worker-s3-port',
     String(s3Port),
+    '--read-only',
   ];
 }
 
