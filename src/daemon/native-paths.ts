@@ -106,13 +106,35 @@ export class NativePaths {
 
   #giveBack(node: Node): void {
     if (node.users > 0 || node.isCached) return;
-    this.#toForget.push(node.ino);
+    this.giveBack(node.ino);
+  }
+
+  /** A look-up that an answer told of and nobody asked for. */
+  giveBack(ino: InodeId): void {
+    this.#toForget.push(ino);
     // The core may be at work: it drops names while it does.
     if (this.#toForget.length === 1) queueMicrotask(() => this.#forgetAll());
   }
 
   #forgetAll(): void {
     for (const ino of this.#toForget.splice(0)) this.#parts.core.forget(ino, 1);
+  }
+
+  /** As `with`, for a name that need not be there: `use` gets its directory. */
+  async within<Result>(
+    path: ByteString,
+    use: (directory: InodeId, name: ByteString) => Promise<Result>,
+  ): Promise<Result> {
+    const cut = path.lastIndexOf('/');
+    const name = path.slice(cut + 1) as ByteString;
+    return await this.with(path.slice(0, cut) as ByteString, async ({ ino }) => {
+      try {
+        return await use(ino, name);
+      } finally {
+        // Whatever came of it: the next look asks.
+        this.drop(ino, name);
+      }
+    });
   }
 
   /** The name means something else from now on. */

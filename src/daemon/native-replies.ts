@@ -118,8 +118,8 @@ export class NativeReplies implements CoreReplies {
     this.#answer(request, { kind: 'created', attributes, handle });
   }
 
-  written(request: RequestId, lengthBytes: number): void {
-    this.#answer(request, { kind: 'data', lengthBytes });
+  written(request: RequestId): void {
+    this.#answer(request, { kind: 'ok' });
   }
 
   openedDirectory(request: RequestId, handle: HandleId): void {
@@ -130,7 +130,11 @@ export class NativeReplies implements CoreReplies {
     const waiting = this.#take(request);
     if (waiting === undefined) return;
     const { into } = waiting;
-    if (into === undefined || lengthBytes > into.length) {
+    if (into === undefined) {
+      waiting.resolve({ kind: 'value', value: Buffer.concat(segments) });
+      return;
+    }
+    if (lengthBytes > into.length) {
       waiting.reject(new Error(`${lengthBytes} bytes came, more than were asked for`));
       return;
     }

@@ -14,8 +14,10 @@ import { mountForTest } from '../support/mount.ts';
 import type { TestMount } from '../support/mount.ts';
 import { output, run, shell } from '../support/run.ts';
 import { skipReason } from '../support/skip.ts';
+import { makeTempDir } from '../support/temp-dir.ts';
 import { AWKWARD_NAMES, boundaryEntries, makeTree } from '../support/tree.ts';
 import { waitFor } from '../support/wait.ts';
+import { writableFlags } from '../support/writable.ts';
 
 const MANY = 3000;
 const BIG_BYTES = 40 * TEST_PAGE_SIZE_BYTES + 123;
@@ -59,7 +61,9 @@ suite('the fuse-native driver', { skip }, () => {
       for (let i = 0; i < MANY; i++) await writeFile(join(source, 'many', `entry-${i}`), '');
       await mkdir(join(source, 'latin'));
       await writeFile(join(source, 'latin', REPLACEMENT_NAME), 'spelled with U+FFFD');
-      mount = await mountForTest(cleanup, cluster.info, { flags: ['--driver', 'fuse-native'] });
+      mount = await mountForTest(cleanup, cluster.info, {
+        flags: ['--driver', 'fuse-native', '--read-only'],
+      });
       mounted = mount.path('tree');
     },
     { timeout: 120_000 },
@@ -220,7 +224,9 @@ test('the fuse-native driver is mounted anew when its daemon dies', { skip }, as
   const cleanup = lastFirst((undo) => t.after(undo));
   const cluster = await startTestDevcluster(cleanup, { workers: 1 });
   await makeTree(cluster.dataDir, { entries: { 'dir/file': 1000 } });
-  const mount = await mountForTest(cleanup, cluster.info, { flags: ['--driver', 'fuse-native'] });
+  const mount = await mountForTest(cleanup, cluster.info, {
+    flags: ['--driver', 'fuse-native', '--read-only'],
+  });
   const sum = async (path: string): Promise<string> => await shell('sha256sum < "$1"', [path]);
   const expected = await sum(join(cluster.dataDir, 'dir', 'file'));
   assert.equal(await sum(mount.path('dir', 'file')), expected);
@@ -235,4 +241,115 @@ test('the fuse-native driver is mounted anew when its daemon dies', { skip }, as
   });
   assert.notEqual((await mount.status()).daemonPid, daemonPid);
   await mount.unmount();
+});
+
+suite('a writable mount of the fuse-native driver', { skip }, () => {
+  const cleanup = lastFirst((undo) => after(undo));
+  let cluster: Devcluster;
+  let mount: TestMount;
+  let stored = '';
+  let mounted = '';
+
+  before(
+    async () => {
+      cluster = await startTestDevcluster(cleanup, { workers: 1 });
+      const staging = join(await makeTempDir(cleanup, 'native'), 'staging');
+      const flags = ['--driver', 'fuse-native', ...writableFlags(staging, 'through')];
+      mount = await mountForTest(cleanup, cluster.info, { flags });
+      mounted = mount.path('work');
+      stored = join(cluster.dataDir, 'work');
+      await output('mkdir', [mounted]);
+    },
+    { timeout: 120_000 },
+  );
+
+  let tries = 0;
+  /** In a new directory of each. */
+  const both = async (script: string): Promise<string> => {
+    const name = `try-${++tries}`;
+    const directories = [await makeTempDir(cleanup, 'local'), join(mounted, name)];
+    await output('mkdir', [join(mounted, name)]);
+    const ends = [];
+    for (const dir of directories) {
+      const { code, out, err } = await run('bash', ['-c', script], { cwd: dir });
+      ends.push({ code, out: out.replaceAll(dir, 'DIR'), err: err.replaceAll(dir, 'DIR') });
+    }
+    assert.deepEqual(ends[1], ends[0]);
+    return name;
+  };
+
+  test('programs that write do as in a local directory, and the under store has it', async () => {
+    const name = await both(`
+      mkdir dir && echo one > dir/a && echo two >> dir/a && cp dir/a dir/b && mv dir/b dir/c
+      head -c 300000 /dev/zero | tr '\\0' x > dir/big && truncate -s 200001 dir/big
+      printf middle | dd of=dir/big bs=1 seek=100 conv=notrunc status=none
+      cat dir/a dir/c; md5sum < dir/big; stat -c '%n %s %F %a' dir/*
+      mkdir dir/sub && rmdir dir/sub; rmdir dir; echo x > dir/gone && rm dir/gone; ls dir
+      echo new > dir/tmp && mv dir/tmp dir/a && cat dir/a; : > dir/c; stat -c %s dir/c`);
+    const sum = await shell('md5sum < "$1"', [join(stored, name, 'dir', 'big')]);
+    assert.equal(sum, await shell('md5sum < "$1"', [join(mounted, name, 'dir', 'big')]));
+    assert.equal(await output('cat', [join(stored, name, 'dir', 'a')]), 'new\n');
+    assert.equal(await output('ls', [join(stored, name, 'dir')]), 'a\nbig\nc\n');
+  });
+
+  test('modes, both times, links and extended attributes are kept', async () => {
+    await both(`
+      echo x > f && chmod 640 f && stat -c %a f
+      touch -d '2001-02-03 04:05:06 UTC' f && stat -c '%X %Y' f
+      touch -a -d '2011-02-03 UTC' -r f f2; echo y > g
+      python3 -c 'import os; os.utime("g", (1000000000, 1200000000))'; stat -c '%X %Y' g
+      cp -p g h && stat -c '%X %Y' h; ln -s f link && readlink link && cat link
+      python3 -c 'import os; os.setxattr("f", "user.k", b"v"); print(os.getxattr("f", "user.k")); os.removexattr("f", "user.k")'
+      mkfifo p && stat -c %F p; rm link p; ls`);
+  });
+
+  test('tar, python and an editor that renames do as in a local directory', async () => {
+    await both(`
+      mkdir t && for i in 1 2 3 4 5; do echo $i > t/$i; done; 
+      tar cf t.tar t && rm -r t && tar xf t.tar && cat t/*
+      python3 - <<'P'
+import mmap, os
+with open("m", "wb") as f: f.truncate(70000)
+with open("m", "r+b") as f:
+    m = mmap.mmap(f.fileno(), 0)
+    m[65530:65540] = b"0123456789"
+    m.flush(); m.close()
+    os.fsync(f.fileno())
+    f.seek(65530); print(f.read(10))
+fd = os.open("a", os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600)
+os.write(fd, b"abc"); os.rename("a", "b"); os.write(fd, b"def"); os.close(fd)
+print(open("b").read())
+try: os.open("b", os.O_CREAT | os.O_EXCL)
+except OSError as e: print(e.errno)
+fd = os.open("b", os.O_RDWR); os.unlink("b"); print(os.path.exists("b"), os.read(fd, 6)); os.close(fd)
+P
+      ls`);
+  });
+
+  test('what it cannot do is refused by name', async () => {
+    const file = join(mounted, 'one');
+    await output('touch', [file]);
+    const link = await run('ln', [file, join(mounted, 'two')]);
+    assert.match(link.err, /Operation not permitted/);
+    const allocated = await run('fallocate', ['-l', '10', file]);
+    assert.match(allocated.err, /not supported/);
+    // libfuse drops a time that comes alone, and says that it is set.
+    await output('touch', ['-d', '@1500000000', file]);
+    await output('touch', ['-m', '-d', '@1600000000', file]);
+    assert.equal(await output('stat', ['-c', '%Y', file]), '1500000000\n');
+  });
+
+  test('a close whose upload fails tells it, and unmounting waits for what is not saved', async () => {
+    await Promise.all(cluster.workers.map((worker) => worker.kill()));
+    const failed = await run('dd', [
+      'if=/dev/zero',
+      'bs=4',
+      'count=1',
+      `of=${join(mounted, 'late')}`,
+    ]);
+    assert.notEqual(failed.code, 0);
+    await Promise.all(cluster.workers.map((worker) => worker.start()));
+    await mount.unmount();
+    assert.equal(await output('stat', ['-c', '%s', join(stored, 'late')]), '4\n');
+  });
 });

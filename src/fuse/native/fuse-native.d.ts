@@ -11,6 +11,7 @@ declare module 'fuse-native' {
     readonly nlink?: number;
     readonly uid?: number;
     readonly gid?: number;
+    readonly rdev?: number;
     readonly blksize?: number;
     readonly atime?: number;
     readonly mtime?: number;
@@ -32,8 +33,6 @@ declare module 'fuse-native' {
 
   export type Done = (status: Status) => void;
   export type DoneWith<Value> = (status: Status, value?: Value) => void;
-  /** Of an operation that changes something: whatever it takes, the callback is last. */
-  export type Mutation = (...args: readonly unknown[]) => void;
 
   export interface FuseOperations {
     getattr(path: string, done: DoneWith<FuseStat>): void;
@@ -56,22 +55,42 @@ declare module 'fuse-native' {
     readlink(path: string, done: DoneWith<string>): void;
     getxattr(path: string, name: string, position: number, done: DoneWith<Buffer>): void;
     listxattr(path: string, done: DoneWith<Buffer>): void;
-    readonly create: Mutation;
-    readonly write: Mutation;
-    readonly truncate: Mutation;
-    readonly ftruncate: Mutation;
-    readonly utimens: Mutation;
-    readonly chown: Mutation;
-    readonly chmod: Mutation;
-    readonly mknod: Mutation;
-    readonly setxattr: Mutation;
-    readonly removexattr: Mutation;
-    readonly unlink: Mutation;
-    readonly rename: Mutation;
-    readonly link: Mutation;
-    readonly symlink: Mutation;
-    readonly mkdir: Mutation;
-    readonly rmdir: Mutation;
+    create(path: string, mode: number, done: DoneWith<number>): void;
+    /** The status is the number of bytes written. */
+    write(
+      path: string,
+      handle: number,
+      data: Buffer,
+      lengthBytes: number,
+      offset: number,
+      done: Done,
+    ): void;
+    flush?(path: string, handle: number, done: Done): void;
+    fsync?(path: string, isDataOnly: number, handle: number, done: Done): void;
+    fsyncdir?(path: string, isDataOnly: number, handle: number, done: Done): void;
+    truncate(path: string, lengthBytes: number, done: Done): void;
+    ftruncate(path: string, handle: number, lengthBytes: number, done: Done): void;
+    /** In milliseconds since 1970. */
+    utimens(path: string, atimeMs: number, mtimeMs: number, done: Done): void;
+    /** 2^32 - 1 means: as it is. */
+    chown(path: string, uid: number, gid: number, done: Done): void;
+    chmod(path: string, mode: number, done: Done): void;
+    mknod(path: string, mode: number, device: number, done: Done): void;
+    setxattr(
+      path: string,
+      name: string,
+      value: Buffer,
+      position: number,
+      flags: number,
+      done: Done,
+    ): void;
+    removexattr(path: string, name: string, done: Done): void;
+    unlink(path: string, done: Done): void;
+    rename(from: string, to: string, done: Done): void;
+    link(from: string, to: string, done: Done): void;
+    symlink(target: string, path: string, done: Done): void;
+    mkdir(path: string, mode: number, done: Done): void;
+    rmdir(path: string, done: Done): void;
   }
 
   /** Wakes the libfuse thread that waits; exactly one call for each operation. */
@@ -81,6 +100,8 @@ declare module 'fuse-native' {
     constructor(mountpoint: string, ops: FuseOperations, options: { readonly timeout: false });
     readonly ops: FuseOperations;
     mount(done: (error: Error | null) => void): void;
+    /** Internal: what libfuse's threads call, by the number of the operation. */
+    _makeHandlerArray(): ((locals: Buffer, operation: number, ...args: unknown[]) => void)[];
     /** Internal: the one `-o…` argument given to libfuse. */
     _fuseOptions(): string;
     /** Internal: `value` is memory of libfuse's, as long as the program's buffer. */

@@ -9,6 +9,13 @@
  * - Inode numbers are libfuse's own and change over time.
  * - A listing is answered as a whole, however long it takes to arrive.
  * - Requests are at most 128 KiB. A program's interruption is not passed on.
+ * - Who asks is not passed on: new files belong to whom the mount says (--uid, --gid). The kernel
+ *   checks permissions all the same.
+ * - A file that is removed or replaced while somebody has it open is renamed to `.fuse_hidden…` by
+ *   libfuse until it is closed: that name shows, and keeps its directory from being removed.
+ * - A call that sets one of a file's two times alone changes nothing and succeeds (touch -m, tar -x):
+ *   libfuse drops it. Both together work (touch, cp -p).
+ * - fallocate is EOPNOTSUPP, and renaming with RENAME_NOREPLACE or RENAME_EXCHANGE is EINVAL.
  * - A process that ends takes the mount with it: there is nothing to hand over.
  * - A mount point must not be the root of another mount, and its path not longer than 1023 bytes.
  * - The package leaks some 500 bytes for each libfuse thread that ends (libfuse keeps ten idle).
@@ -17,7 +24,7 @@
  * It knows nothing of what is served, and is the only place that knows the package.
  */
 export { NativeErrno } from './handler.ts';
-export type { NativeEntry, NativeEvents, NativeHandler } from './handler.ts';
+export type { NativeChange, NativeEntry, NativeEvents, NativeHandler } from './handler.ts';
 export { NativeMount } from './mount.ts';
 export type { NativeMountOptions } from './mount.ts';
 export { loadPackage } from './package.ts';

@@ -76,7 +76,7 @@ export class NativeMount {
     const operations = new Operations(handler, events);
     const before = await findMount(mountpoint);
     try {
-      const fuse = createFuse(mountpoint, operations.table(), list);
+      const fuse = createFuse(mountpoint, operations.table(options.isReadOnly), list);
       await new Promise<void>((resolve, reject) => {
         const timer = setTimeout(
           () => reject(new Error(`no answer within ${MOUNT_TIMEOUT_MS / 1000} s`)),
@@ -131,7 +131,10 @@ function optionList(options: NativeMountOptions): string {
   const words = [
     `fsname=${options.fsName}`,
     `subtype=${SUBTYPE}`,
-    ...(options.isReadOnly ? ['ro'] : []),
+    ...(options.isReadOnly
+      ? ['ro']
+      : // Otherwise writes come in pieces of 4 KiB, and O_TRUNC as a change of its own before open.
+        ['big_writes', 'atomic_o_trunc']),
     ...(options.allowOther ? ['allow_other'] : []),
     ...(options.defaultPermissions ? ['default_permissions'] : []),
     ...options.flags.filter((flag) => FLAGS_KNOWN.has(flag)),

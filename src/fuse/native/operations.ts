@@ -1,14 +1,17 @@
 /** Between the package's callbacks and a `NativeHandler`: text and bytes, results and errno values. */
-import type { FuseOperations, FuseStatfs } from 'fuse-native';
-import { byteStringOfText, joinPath } from '../../base/byte-string.ts';
+import type { Done, FuseOperations, FuseStatfs } from 'fuse-native';
+import { byteStringOfText, joinPath, textOfByteString } from '../../base/byte-string.ts';
 import type { ByteString } from '../../base/byte-string.ts';
 import { Errno } from '../wire/index.ts';
 import type { FileAttr, StatfsReply } from '../wire/index.ts';
 import { NativeErrno } from './handler.ts';
-import type { NativeEntry, NativeEvents, NativeHandler } from './handler.ts';
+import type { NativeChange, NativeEntry, NativeEvents, NativeHandler } from './handler.ts';
 import { bytesOfText, isExpressible, listedName } from './names.ts';
 
 const UINT32_MAX = 2 ** 32 - 1;
+const PERMISSIONS = 0o7777;
+/** XATTR_CREATE and XATTR_REPLACE. */
+const MUST_OF_FLAGS: readonly ('either' | 'create' | 'replace')[] = ['either', 'create', 'replace'];
 
 export class Operations {
   readonly #handler: NativeHandler;
@@ -28,14 +31,21 @@ export class Operations {
     this.#isAbandoned = true;
   }
 
-  table(): FuseOperations {
-    const handler = this.#handler;
-    const refuse = (...args: readonly unknown[]): void => {
-      (args.at(-1) as (status: number) => void)(-Errno.EROFS);
-    };
-    // What is missing here libfuse answers with ENOSYS, which the kernel remembers and takes for
-    // "nothing to do" (flush, fsync, fsyncdir), or answers itself (opendir, releasedir: a listing
+  /** `isReadOnly`: the kernel refuses changes itself, and is not told of every close(2). */
+  table(isReadOnly: boolean): FuseOperations {
+    // What is missing libfuse answers with ENOSYS, which the kernel remembers and takes for "nothing
+    // to do" (flush, fsync, fsyncdir of a reader), or answers itself (opendir, releasedir: a listing
     // is asked for by path, so a handle would be of no use).
+    return {
+      ...this.#reads(),
+      ...this.#nameChanges(),
+      ...this.#attributeChanges(),
+      ...(isReadOnly ? {} : this.#saves()),
+    };
+  }
+
+  #reads() {
+    const handler = this.#handler;
     return {
       getattr: (path, done) =>
         this.#run(
@@ -57,23 +67,18 @@ export class Operations {
           async () => await handler.read(handle, into.subarray(0, lengthBytes), offset),
           (status, bytesRead) => done(bytesRead ?? status),
         ),
-      release: (_path, handle, done) =>
-        this.#run(
-          async () => await handler.release(handle),
-          (status) => done(status),
-        ),
+      release: (_path, handle, done) => this.#do(() => handler.release(handle), done),
       statfs: (_path, done) =>
         this.#run(
           async () => statfsOf(await handler.statfs()),
           (status, statfs) => done(status, statfs),
         ),
-      access: (path, mask, done) =>
+      access: (path, mask, done) => this.#do(() => handler.access(this.#path(path), mask), done),
+      readlink: (path, done) =>
         this.#run(
-          async () => await handler.access(this.#path(path), mask),
-          (status) => done(status),
+          async () => this.#text(path, await handler.readlink(this.#path(path))),
+          (status, target) => done(status, target),
         ),
-      // There are no links here.
-      readlink: (_path, done) => done(-Errno.EINVAL),
       getxattr: (path, name, _position, done) =>
         this.#run(
           async () => bufferOf(await handler.getxattr(this.#path(path), this.#path(name))),
@@ -84,23 +89,84 @@ export class Operations {
           async () => bufferOf(await handler.listxattr(this.#path(path))),
           (status, list) => done(status, list),
         ),
-      create: refuse,
-      write: refuse,
-      truncate: refuse,
-      ftruncate: refuse,
-      utimens: refuse,
-      chown: refuse,
-      chmod: refuse,
-      mknod: refuse,
-      setxattr: refuse,
-      removexattr: refuse,
-      unlink: refuse,
-      rename: refuse,
-      link: refuse,
-      symlink: refuse,
-      mkdir: refuse,
-      rmdir: refuse,
-    };
+    } satisfies Partial<FuseOperations>;
+  }
+
+  #nameChanges() {
+    const handler = this.#handler;
+    return {
+      create: (path, mode, done) =>
+        this.#run(
+          async () => await handler.create(this.#path(path), mode),
+          (status, handle) => done(status, handle),
+        ),
+      mknod: (path, mode, device, done) =>
+        this.#do(() => handler.mknod(this.#path(path), mode, device), done),
+      unlink: (path, done) => this.#do(() => handler.unlink(this.#path(path)), done),
+      rename: (from, to, done) =>
+        this.#do(() => handler.rename(this.#path(from), this.#path(to)), done),
+      // A file of the cluster has one name.
+      link: (_from, _to, done) => done(-Errno.EPERM),
+      symlink: (target, path, done) =>
+        this.#do(() => handler.symlink(this.#path(path), this.#path(target)), done),
+      mkdir: (path, mode, done) => this.#do(() => handler.mkdir(this.#path(path), mode), done),
+      rmdir: (path, done) => this.#do(() => handler.rmdir(this.#path(path)), done),
+    } satisfies Partial<FuseOperations>;
+  }
+
+  #attributeChanges() {
+    const handler = this.#handler;
+    const change = (
+      path: string,
+      handle: number | undefined,
+      wanted: NativeChange,
+      done: Done,
+    ): void => this.#do(() => handler.change(this.#path(path), handle, wanted), done);
+    return {
+      write: (_path, handle, data, lengthBytes, offset, done) =>
+        this.#run(
+          async () => await handler.write(handle, data.subarray(0, lengthBytes), offset),
+          (status) => done(status === 0 ? lengthBytes : status),
+        ),
+      truncate: (path, lengthBytes, done) => change(path, undefined, { lengthBytes }, done),
+      ftruncate: (path, handle, lengthBytes, done) => change(path, handle, { lengthBytes }, done),
+      utimens: (path, atimeMs, mtimeMs, done) => {
+        if (Number.isNaN(mtimeMs)) done(-Errno.EOPNOTSUPP);
+        else change(path, undefined, { atimeMs, mtimeMs }, done);
+      },
+      chown: (path, uid, gid, done) =>
+        change(path, undefined, { uid: idOf(uid), gid: idOf(gid) }, done),
+      chmod: (path, mode, done) => change(path, undefined, { mode: mode & PERMISSIONS }, done),
+      setxattr: (path, name, value, _position, flags, done) => {
+        // The program's memory is only lent.
+        const copy = Uint8Array.from(value);
+        const must = MUST_OF_FLAGS[flags] ?? 'either';
+        this.#do(() => handler.setxattr(this.#path(path), this.#path(name), copy, must), done);
+      },
+      removexattr: (path, name, done) =>
+        this.#do(
+          () => handler.setxattr(this.#path(path), this.#path(name), undefined, 'replace'),
+          done,
+        ),
+    } satisfies Partial<FuseOperations>;
+  }
+
+  #saves() {
+    const handler = this.#handler;
+    return {
+      flush: (_path, handle, done) => this.#do(() => handler.flush(handle), done),
+      fsync: (_path, _isDataOnly, handle, done) => this.#do(() => handler.fsync(handle), done),
+      fsyncdir: (path, _isDataOnly, _handle, done) =>
+        this.#do(() => handler.fsyncdir(this.#path(path)), done),
+    } satisfies Partial<FuseOperations>;
+  }
+
+  /** For what has no answer but that it is done. Whatever `work` throws counts, also at once. */
+  #do(work: () => Promise<void>, done: Done): void {
+    this.#run(
+      async () => await work(),
+      (status) => done(status),
+    );
   }
 
   /** Answers exactly once; never in the same turn, so that no handler runs inside another. */
@@ -134,6 +200,15 @@ export class Operations {
     throw new NativeErrno(Errno.EIO, reason);
   }
 
+  /** Of a link, as the package takes it. */
+  #text(path: string, target: ByteString): string {
+    const text = textOfByteString(target);
+    if (text !== undefined) return text;
+    const reason = 'The fuse-native driver cannot express where the link leads';
+    this.#events.onInexpressible(this.#path(path), reason);
+    throw new NativeErrno(Errno.EIO, reason);
+  }
+
   #listed(path: ByteString, entries: readonly NativeEntry[]) {
     const names: string[] = [];
     const stats: { readonly mode: number }[] = [];
@@ -156,6 +231,11 @@ export class Operations {
   }
 }
 
+/** As chown(2) has it; undefined: as it is. */
+function idOf(id: number): number | undefined {
+  return id === UINT32_MAX ? undefined : id;
+}
+
 /** The package splits times into unsigned halves: nothing before 1970, nothing finer than 1 ms. */
 function attrOf(attr: FileAttr) {
   return {
@@ -163,6 +243,7 @@ function attrOf(attr: FileAttr) {
     size: attr.size,
     blocks: attr.blocks,
     nlink: attr.nlink,
+    rdev: attr.rdev,
     uid: attr.uid,
     gid: attr.gid,
     blksize: attr.blksize,

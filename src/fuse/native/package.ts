@@ -36,6 +36,19 @@ export async function loadPackage(): Promise<NativeFuseFactory> {
       this.#mountOptions = mountOptions;
     }
 
+    /** The package passes the time of access twice, and none of modification. */
+    override _makeHandlerArray(): ReturnType<Fuse['_makeHandlerArray']> {
+      const handlers = super['_makeHandlerArray']();
+      const inner = handlers[OP_UTIMENS];
+      if (inner === undefined) throw new Error('fuse-native has no utimens');
+      handlers[OP_UTIMENS] = (locals, operation, path, low, high) => {
+        const mtime = mtimeIn(locals, Number(low), Number(high));
+        // A change that cannot be done right is refused, by a value that no time has.
+        inner(locals, operation, path, low, high, mtime?.low ?? NaN, mtime?.high ?? NaN);
+      };
+      return handlers;
+    }
+
     /** The package passes on a fixed set of options, and none whose value is zero. */
     override _fuseOptions(): string {
       return `-o${this.#mountOptions}`;
@@ -62,6 +75,33 @@ export async function loadPackage(): Promise<NativeFuseFactory> {
 
   return (mountpoint, operations, mountOptions) =>
     new MendedFuse(mountpoint, operations, mountOptions);
+}
+
+/** As the package numbers it. */
+const OP_UTIMENS = 12;
+/**
+ * Where the package's record of a call has the two times, in a 64-bit Linux: after 13 fields of 8
+ * bytes each, some of them pairs of 4.
+ */
+const TIMES_OFFSET = 104;
+const HALF = 2n ** 32n;
+
+interface Halves {
+  readonly low: number;
+  readonly high: number;
+}
+
+/** Undefined where the record does not look as expected: then nobody knows. */
+function mtimeIn(locals: Buffer, atimeLow: number, atimeHigh: number): Halves | undefined {
+  const start = locals.byteOffset + TIMES_OFFSET;
+  const count = 2;
+  const lengthBytes = count * BigUint64Array.BYTES_PER_ELEMENT;
+  const isThere = TIMES_OFFSET + lengthBytes <= locals.length;
+  if (!isThere || start % BigUint64Array.BYTES_PER_ELEMENT !== 0) return undefined;
+  const [atime, mtime] = new BigUint64Array(locals.buffer, start, count);
+  if (mtime === undefined || atime !== BigInt(atimeHigh) * HALF + BigInt(atimeLow))
+    return undefined;
+  return { low: Number(mtime % HALF), high: Number(mtime / HALF) };
 }
 
 /** An empty buffer asks for the length only. */
