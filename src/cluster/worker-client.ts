@@ -3,6 +3,7 @@
  * one; `RoutedClient` (cluster-client.ts) puts placement, retries, breaker and fallback around it.
  */
 import type { ByteString } from '../base/byte-string.ts';
+import type { WorkerExtras } from './worker-extras.ts';
 import type { WorkerWrites } from './worker-writes.ts';
 import type { ByteSink, CallContext, FileStatus, FileVersion, Worker } from './types.ts';
 
@@ -82,5 +83,7 @@ export interface WorkerClient {
   ): Promise<number>;
   /** Missing where this client only reads. */
   readonly writes?: WorkerWrites;
+  /** Missing where only what a mount needs is there. */
+  readonly extras?: WorkerExtras;
   close(): Promise<void>;
 }

@@ -23,8 +23,10 @@ import type {
   S3Outcome,
   WorkerClient,
 } from '../worker-client.ts';
+import type { WorkerExtras } from '../worker-extras.ts';
 import type { WorkerWrites } from '../worker-writes.ts';
 import type { Dropped, Entry } from './entries.ts';
+import { ExtraCalls } from './extra-calls.ts';
 import { HttpPort } from './http-port.ts';
 import { baseName, bucketAndKey, isPlain, ossHttpPath, percentEncode } from './names.ts';
 import { Origins } from './origins.ts';
@@ -72,6 +74,7 @@ export function createWorkerClient(options: WorkerClientOptions): WorkerClient {
 
 export class UndiciWorkerClient implements WorkerClient {
   readonly writes: WorkerWrites;
+  readonly extras: WorkerExtras;
   readonly #origins: Origins;
   readonly #http: HttpPort;
   readonly #s3: S3Port;
@@ -107,13 +110,18 @@ export class UndiciWorkerClient implements WorkerClient {
       (worker, target, context) => this.#http.probe(worker, target, context),
       timeouts.probeMs,
     );
-    this.writes = new WriteCalls({
-      s3: (worker) => this.#origins.s3(worker),
-      http: (worker) => this.#origins.http(worker),
-      personalityOf: (worker, context) => this.#personalities.of(worker, context),
-      look: (worker, path, context) => this.#look(worker, path, context),
+    const shared = {
+      http: (worker: Worker) => this.#origins.http(worker),
+      personalityOf: (worker: Worker, context: CallContext) =>
+        this.#personalities.of(worker, context),
       assertExpressible,
+    };
+    this.writes = new WriteCalls({
+      ...shared,
+      s3: (worker) => this.#origins.s3(worker),
+      look: (worker, path, context) => this.#look(worker, path, context),
     });
+    this.extras = new ExtraCalls(shared);
   }
 
   personality(worker: Worker, context: CallContext): Promise<Personality> {

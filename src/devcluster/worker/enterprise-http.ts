@@ -195,6 +195,9 @@ const ENDPOINTS: Readonly<Record<string, (call: Call) => Promise<Answer> | Answe
     const { path, entry } = await existing(call, 'ufsFullPath');
     const filePath = filePathOf(path.path, call.names.ufsDir);
     const isRecursive = /^true$/i.test(call.query.get('recursive') ?? '');
+    // Forgotten, and looked up anew in the under store.
+    const isForgotten = /^true$/i.test(call.query.get('removeAlluxioOnly') ?? '');
+    if (isForgotten) return await changed(call, path);
     // What the under store holds decides, not a listing that may be old.
     if (entry.type === 'directory' && !isRecursive) await rmdir(filePath);
     else await rm(filePath, { recursive: entry.type === 'directory' });

@@ -1,0 +1,354 @@
+/** The changes that both faces of the library make. Each did what it says when it resolves. */
+import { randomBytes } from 'node:crypto';
+import { createReadStream, createWriteStream } from 'node:fs';
+import { rm, stat as statLocal } from 'node:fs/promises';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { joinPath, type ByteString } from '../base/byte-string.ts';
+import type { RemoveOptions } from '../cluster/worker-extras.ts';
+import type { AttributeChange, FileContent, NodeStatus } from '../store/index.ts';
+import type { Connection } from './connection.ts';
+import { readPieces } from './content.ts';
+import { chunksOf, lengthOf } from './data.ts';
+import { AlluxioError, hasCode, shownPath } from './errors.ts';
+import { forEachOf } from './many.ts';
+import { isWithin, nameOf, parentOf, ROOT } from './paths.ts';
+import type { Scope } from './scope.ts';
+import { entriesOf } from './tree.ts';
+import type { CallOptions, Data } from './types.ts';
+
+/** A worker serves each of these on a connection of its own. */
+export const CONCURRENCY = 8;
+
+/** The words of Alluxio's own clients. */
+export interface RmOptions extends CallOptions {
+  readonly recursive?: boolean | undefined;
+  /** The same, as other clients name it. */
+  readonly recursiveAlias?: boolean | undefined;
+  /** Forget it, and leave it in the under store: Enterprise. */
+  readonly removeAlluxioOnly?: boolean | undefined;
+  /** Enterprise. */
+  readonly deleteMountPoint?: boolean | undefined;
+  /** Enterprise. */
+  readonly syncParentNextTime?: boolean | undefined;
+  /** Accepted for the sake of other clients; nothing here checks what it would leave out. */
+  readonly removeUncheckedOption?: boolean | undefined;
+}
+
+export interface MkdirOptions extends CallOptions {
+  /** Missing parents as well; one that is there already is fine. As `mkdir -p`; true when left out. */
+  readonly parents?: boolean | undefined;
+}
+
+export async function statOf(
+  connection: Connection,
+  path: ByteString,
+  scope: Scope,
+): Promise<NodeStatus> {
+  return (await connection.names()).stat(path, scope.step());
+}
+
+export async function lookUp(
+  connection: Connection,
+  path: ByteString,
+  scope: Scope,
+): Promise<NodeStatus | undefined> {
+  try {
+    return await statOf(connection, path, scope);
+  } catch (error) {
+    // Below a file there is nothing.
+    if (hasCode(error, 'not-found', 'not-a-directory')) return undefined;
+    throw error;
+  }
+}
+
+export async function makeDirectory(
+  connection: Connection,
+  path: ByteString,
+  parents: boolean,
+  scope: Scope,
+): Promise<void> {
+  const store = await connection.store();
+  if (!parents) {
+    const above = await statOf(connection, parentOf(path), scope);
+    if (above.kind !== 'directory') {
+      throw new AlluxioError('not-a-directory', 'The parent is not a directory');
+    }
+    await store.makeDirectory(path, {}, scope.step());
+    return;
+  }
+  const found = await lookUp(connection, path, scope);
+  if (found?.kind === 'directory') return;
+  if (found !== undefined) throw new AlluxioError('exists', 'The name is taken by a file');
+  if (path !== ROOT) await makeDirectory(connection, parentOf(path), true, scope);
+  try {
+    await store.makeDirectory(path, {}, scope.step());
+  } catch (error) {
+    // Made meanwhile by somebody else, or by a sibling of this call.
+    if (!hasCode(error, 'exists')) throw error;
+  }
+}
+
+export async function remove(
+  connection: Connection,
+  path: ByteString,
+  options: RmOptions,
+  scope: Scope,
+): Promise<void> {
+  const recursive = options.recursive === true || options.recursiveAlias === true;
+  const { removeAlluxioOnly, deleteMountPoint, syncParentNextTime } = options;
+  if (removeAlluxioOnly === true || deleteMountPoint === true || syncParentNextTime === true) {
+    const words: RemoveOptions = {
+      recursive,
+      removeAlluxioOnly: removeAlluxioOnly === true,
+      deleteMountPoint: deleteMountPoint === true,
+      syncParentNextTime: syncParentNextTime === true,
+      removeUncheckedOption: options.removeUncheckedOption !== false,
+    };
+    const at = { path, ufsPath: connection.routed.locate(path, 1).ufsPath };
+    await connection.extras.removeWith(connection.ownerOf(path), at, words, scope.step());
+    return;
+  }
+  if (path === ROOT) throw new AlluxioError('invalid', 'The root is not removed');
+  const node = await statOf(connection, path, scope);
+  if (node.kind === 'directory' && !recursive) {
+    await (await connection.store()).removeDirectory(path, scope.step());
+  } else {
+    await removeTree(connection, path, node, scope);
+  }
+}
+
+async function removeTree(
+  connection: Connection,
+  path: ByteString,
+  node: NodeStatus,
+  scope: Scope,
+): Promise<void> {
+  const store = await connection.store();
+  if (node.kind !== 'directory') {
+    // A rerun of what was interrupted, or another client, may have been quicker.
+    await store.removeFile(path, false, scope.step()).catch(unlessMissing);
+    return;
+  }
+  const directories: ByteString[] = [];
+  await forEachOf(entriesOf(connection, path, scope), CONCURRENCY, async (entry) => {
+    const child = joinPath(path, entry.name);
+    if (entry.kind === 'directory') directories.push(child);
+    else await store.removeFile(child, false, scope.step()).catch(unlessMissing);
+  });
+  for (const child of directories) {
+    await removeTree(connection, child, { ...node, name: nameOf(child) }, scope);
+  }
+  await store.removeDirectory(path, scope.step()).catch(unlessMissing);
+}
+
+/** Over a file or an empty directory that is there. A killed one is finished or undone by the next client. */
+export async function move(
+  connection: Connection,
+  from: ByteString,
+  to: ByteString,
+  scope: Scope,
+): Promise<void> {
+  const options = { isExclusive: false, watched: [], keepsTarget: false };
+  const store = await connection.store();
+  await store.rename(from, to, options, scope.long());
+}
+
+export interface CopyOptions extends CallOptions {
+  /** Of directories. */
+  readonly recursive?: boolean | undefined;
+  /** The copy shows the time of its source; true when left out. */
+  readonly preserveTimes?: boolean | undefined;
+  /** What has the length and the time of its source already is left as it is. */
+  readonly resume?: boolean | undefined;
+  readonly onFile?:
+    ((path: string, size: number, outcome: 'copied' | 'skipped') => void) | undefined;
+}
+
+/** Of a file by the workers; verified, and on most clusters under a hidden name first. */
+export async function copyFile(
+  connection: Connection,
+  from: ByteString,
+  to: ByteString,
+  options: CopyOptions,
+  scope: Scope,
+): Promise<void> {
+  const node = await statOf(connection, from, scope);
+  if (node.kind === 'directory') {
+    throw new AlluxioError('is-a-directory', 'The source is a directory; copy it recursively');
+  }
+  if (node.kind !== 'file') {
+    throw new AlluxioError('unsupported', `A ${node.kind} cannot be copied: it has no content`);
+  }
+  if (from === to) throw new AlluxioError('invalid', 'The source and the target are the same file');
+  const shownMs = node.posix.mtimeMs ?? node.mtimeMs;
+  const before = await lookUp(connection, to, scope);
+  if (before?.kind === 'directory')
+    throw new AlluxioError('is-a-directory', 'The target is a directory');
+  const isSame = before?.lengthBytes === node.lengthBytes;
+  if (
+    options.resume === true &&
+    isSame &&
+    sameTime(before.posix.mtimeMs ?? before.mtimeMs, shownMs)
+  ) {
+    options.onFile?.(shownPath(from), node.lengthBytes, 'skipped');
+    return;
+  }
+  await copyBytes(connection, from, to, before === undefined, scope);
+  if (options.preserveTimes !== false) await setTime(connection, to, shownMs, scope);
+  options.onFile?.(shownPath(from), node.lengthBytes, 'copied');
+}
+
+async function copyBytes(
+  connection: Connection,
+  from: ByteString,
+  to: ByteString,
+  isNew: boolean,
+  scope: Scope,
+): Promise<void> {
+  const { writer } = connection.routed;
+  const { signal } = scope;
+  // So that it is there as a whole, where a rename is one step.
+  if (await writer.canRename()) {
+    const temporary = writer.temporaryPathFor(to, randomBytes(12).toString('hex'));
+    try {
+      await writer.copyFile(from, temporary, { signal });
+      await writer.renameFile(temporary, to, { signal });
+      return;
+    } catch (error) {
+      await writer.removeTemporary(temporary, { signal: AbortSignal.timeout(5000) }).catch(ignore);
+      if (!hasCode(error, 'inexpressible')) throw error;
+      // Between a name that workers know and one that they do not: the bytes go through here.
+    }
+    await copyThroughHere(connection, from, to, scope);
+    return;
+  }
+  try {
+    await writer.copyFile(from, to, { signal });
+  } catch (error) {
+    // What a worker left half done must not stay where nothing was.
+    if (isNew && !signal.aborted) await writer.deleteFile(to, { signal }).catch(ignore);
+    throw error;
+  }
+}
+
+async function copyThroughHere(
+  connection: Connection,
+  from: ByteString,
+  to: ByteString,
+  scope: Scope,
+): Promise<void> {
+  const store = await connection.store();
+  const version = await store.stat(from, scope.step());
+  const { lengthBytes } = version;
+  const range = { from: 0, to: lengthBytes };
+  const open = (): AsyncIterable<Uint8Array> =>
+    readPieces(connection, { path: from, version }, range, scope);
+  await store.putFile(to, { lengthBytes, open }, {}, scope.long());
+}
+
+export async function copyTree(
+  connection: Connection,
+  from: ByteString,
+  to: ByteString,
+  options: CopyOptions,
+  scope: Scope,
+): Promise<void> {
+  if (isWithin(to, from))
+    throw new AlluxioError('invalid', 'A directory cannot be copied into itself');
+  await makeDirectory(connection, to, true, scope);
+  const directories: ByteString[] = [];
+  await forEachOf(entriesOf(connection, from, scope), CONCURRENCY, async ({ name, kind }) => {
+    if (kind === 'directory') directories.push(name);
+    else await copyFile(connection, joinPath(from, name), joinPath(to, name), options, scope);
+  });
+  for (const name of directories) {
+    await copyTree(connection, joinPath(from, name), joinPath(to, name), options, scope);
+  }
+}
+
+export async function setTime(
+  connection: Connection,
+  path: ByteString,
+  mtimeMs: number,
+  scope: Scope,
+): Promise<void> {
+  if (connection.config.posixAttributes === 'off') return;
+  await (await connection.store()).setAttributes(path, { mtimeMs }, scope.step());
+}
+
+/** Where nothing is kept beside the files, a file has the time of its upload. */
+export function timesOf({ config }: Connection, mtimeMs: number): AttributeChange {
+  return config.posixAttributes === 'off' ? {} : { mtimeMs };
+}
+
+/** Whole milliseconds are what clusters keep, and what Node can set. */
+export function sameTime(aMs: number, bMs: number): boolean {
+  return Math.trunc(aMs) === Math.trunc(bMs);
+}
+
+/** Creates or replaces, as a whole; parents are made. */
+export async function writeFile(
+  connection: Connection,
+  path: ByteString,
+  data: Data,
+  attributes: AttributeChange,
+  scope: Scope,
+): Promise<NodeStatus> {
+  const lengthBytes = lengthOf(data);
+  if (lengthBytes !== undefined) {
+    const content: FileContent = { lengthBytes, open: () => chunksOf(data) };
+    return putFile(connection, path, content, attributes, scope);
+  }
+  // A request says its length before its bytes, so what has none waits on the disk.
+  const staged = await connection.stagingPath();
+  try {
+    const source = Readable.from(chunksOf(data), { objectMode: false });
+    await pipeline(source, createWriteStream(staged, { mode: 0o600 }), { signal: scope.signal });
+    return await putLocalFile(connection, staged, path, attributes, scope);
+  } finally {
+    await rm(staged, { force: true });
+  }
+}
+
+/** Large enough for a request's overhead not to count. */
+const LOCAL_CHUNK_BYTES = 1024 * 1024;
+
+export async function putLocalFile(
+  connection: Connection,
+  local: string | Buffer,
+  path: ByteString,
+  attributes: AttributeChange,
+  scope: Scope,
+): Promise<NodeStatus> {
+  const { size } = await statLocal(local);
+  const open = (): AsyncIterable<Uint8Array> =>
+    createReadStream(local, { highWaterMark: LOCAL_CHUNK_BYTES });
+  return putFile(connection, path, { lengthBytes: size, open }, attributes, scope);
+}
+
+async function putFile(
+  connection: Connection,
+  path: ByteString,
+  content: FileContent,
+  attributes: AttributeChange,
+  scope: Scope,
+): Promise<NodeStatus> {
+  const store = await connection.store();
+  const found = await lookUp(connection, path, scope);
+  if (found !== undefined && found.kind !== 'file') {
+    const code = found.kind === 'directory' ? 'is-a-directory' : 'unsupported';
+    throw new AlluxioError(code, `The target is a ${found.kind}`);
+  }
+  if (found === undefined) await makeDirectory(connection, parentOf(path), true, scope);
+  return store.putFile(path, content, attributes, scope.long());
+}
+
+function unlessMissing(error: unknown): undefined {
+  if (hasCode(error, 'not-found')) return undefined;
+  throw error;
+}
+
+function ignore(): void {
+  // It is the first failure that counts.
+}

@@ -1,0 +1,355 @@
+/** The cluster as its workers tell it: names, bytes, pages, load jobs, members. */
+import { joinPath } from '../base/byte-string.ts';
+import type { ByteString } from '../base/byte-string.ts';
+import type { ClusterStatus, Worker } from '../cluster/index.ts';
+import type { LoadAnswer, LoadOperation, LoadQuery } from '../cluster/worker-extras.ts';
+import type { MountConfig } from '../config/index.ts';
+import { BaseClient } from './base-client.ts';
+import * as changes from './changes.ts';
+import type { CopyOptions, MkdirOptions, RmOptions } from './changes.ts';
+import { configurationOf } from './configuration.ts';
+import { Connection } from './connection.ts';
+import { readPieces } from './content.ts';
+import { AlluxioError, asAlluxioError, shownPath } from './errors.ts';
+import { webStream } from './file.ts';
+import { loadByClient, type ClientLoadOptions, type ClientLoadProgress } from './load.ts';
+import { alluxioPathOf, infoOfNode, infoOfStatus } from './paths.ts';
+import type { Scope } from './scope.ts';
+import type { CallOptions, ClientOptions, Data, FileInfo, PathLike } from './types.ts';
+
+export interface LoadOptions extends CallOptions, LoadQuery {}
+
+export interface WorkerHealth {
+  readonly worker: string;
+  readonly host: string;
+  readonly httpPort: number;
+  readonly isActive: boolean;
+  readonly personality: 'oss' | 'enterprise' | undefined;
+  readonly latencyMs: number;
+  /** Why it is not. */
+  readonly reason: string | undefined;
+}
+
+export interface PathLocations {
+  readonly path: string;
+  readonly ufsPath: string;
+  /** Ring order, the owner first. */
+  readonly workers: readonly Worker[];
+}
+
+/** A worker that needs longer to say that it is active is not. */
+const HEALTH_MS = 5_000;
+const HEAD_TAIL_BYTES = 1024;
+/** The owner, and who would be asked after it. */
+const LOCATIONS = 3;
+
+export class AlluxioClient extends BaseClient {
+  /** Waits until the members of the cluster are known. */
+  static async open(options: ClientOptions = {}, call?: CallOptions): Promise<AlluxioClient> {
+    const client = await AlluxioClient.openWith(configurationOf(options), options, call);
+    if (options.preloadPath !== undefined) await client.submitLoad(options.preloadPath, call);
+    return client;
+  }
+
+  /** From a configuration that is complete, as the command line has it. */
+  static async openWith(
+    config: MountConfig,
+    options: Pick<ClientOptions, 'logger'> = {},
+    call?: CallOptions,
+  ): Promise<AlluxioClient> {
+    try {
+      return AlluxioClient.over(await Connection.open(config, options.logger, call));
+    } catch (error) {
+      throw asAlluxioError(error, 'open');
+    }
+  }
+
+  /** For the other face of the same connection. */
+  static over(connection: Connection): AlluxioClient {
+    return new AlluxioClient(connection);
+  }
+
+  /** Every entry, also what other clients of this project hide. */
+  list(path: PathLike, options?: CallOptions): AsyncGenerator<FileInfo, void, undefined> {
+    return this.stream('list', path, options, (at, scope) => this.#list(at, scope));
+  }
+
+  getFileStatus(path: PathLike, options?: CallOptions): Promise<FileInfo> {
+    return this.call('getFileStatus', path, options, async (at, scope) =>
+      infoOfStatus(at, await this.connection.routed.stat(at, scope.step())),
+    );
+  }
+
+  read(path: PathLike, options?: CallOptions): Promise<Buffer> {
+    return this.call('read', path, options, (at, scope) => this.#range(at, 0, Infinity, scope));
+  }
+
+  /** Fewer bytes only at the end of the file. */
+  readRange(
+    path: PathLike,
+    offset: number,
+    lengthBytes: number,
+    options?: CallOptions,
+  ): Promise<Buffer> {
+    return this.call('readRange', path, options, (at, scope) => {
+      if (!(offset >= 0) || !(lengthBytes >= 0)) {
+        throw new AlluxioError('invalid', `Not a range: ${offset}+${lengthBytes}`);
+      }
+      return this.#range(at, offset, offset + lengthBytes, scope);
+    });
+  }
+
+  readStream(path: PathLike, options?: CallOptions): ReadableStream<Uint8Array> {
+    return webStream(
+      this.stream('readStream', path, options, (at, scope) => this.#pieces(at, scope)),
+    );
+  }
+
+  head(
+    path: PathLike,
+    options: CallOptions & { readonly numOfBytes?: number } = {},
+  ): Promise<Buffer> {
+    const { numOfBytes = HEAD_TAIL_BYTES } = options;
+    return this.call('head', path, options, (at, scope) => this.#range(at, 0, numOfBytes, scope));
+  }
+
+  tail(
+    path: PathLike,
+    options: CallOptions & { readonly numOfBytes?: number } = {},
+  ): Promise<Buffer> {
+    const { numOfBytes = HEAD_TAIL_BYTES } = options;
+    return this.call('tail', path, options, (at, scope) =>
+      this.#range(at, -numOfBytes, Infinity, scope),
+    );
+  }
+
+  mkdir(path: PathLike, options: MkdirOptions = {}): Promise<void> {
+    return this.call('mkdir', path, options, (at, scope) =>
+      changes.makeDirectory(this.connection, at, options.parents !== false, scope),
+    );
+  }
+
+  rm(path: PathLike, options: RmOptions = {}): Promise<void> {
+    return this.call('rm', path, options, (at, scope) =>
+      changes.remove(this.connection, at, options, scope),
+    );
+  }
+
+  mv(from: PathLike, to: PathLike, options?: CallOptions): Promise<void> {
+    return this.call('mv', from, options, (at, scope) =>
+      changes.move(this.connection, at, alluxioPathOf(to, this.connection.root), scope),
+    );
+  }
+
+  copy(from: PathLike, to: PathLike, options: CopyOptions = {}): Promise<void> {
+    return this.call('copy', from, options, async (at, scope) => {
+      const target = alluxioPathOf(to, this.connection.root);
+      if (options.recursive === true) {
+        const { kind } = await changes.statOf(this.connection, at, scope);
+        if (kind === 'directory') {
+          await changes.copyTree(this.connection, at, target, options, scope);
+          return;
+        }
+      }
+      await changes.copyFile(this.connection, at, target, options, scope);
+    });
+  }
+
+  /** Makes an empty file, or gives one that is there the present time; `truncate` empties it. */
+  touch(
+    path: PathLike,
+    options: CallOptions & { readonly truncate?: boolean } = {},
+  ): Promise<void> {
+    return this.call('touch', path, options, async (at, scope) => {
+      const found = await changes.lookUp(this.connection, at, scope);
+      if (found === undefined || options.truncate === true) {
+        await changes.writeFile(this.connection, at, '', {}, scope);
+      } else {
+        await changes.setTime(this.connection, at, Date.now(), scope);
+      }
+    });
+  }
+
+  /** A whole file, atomically, by whichever way the cluster offers. */
+  write(path: PathLike, data: Data, options?: CallOptions): Promise<FileInfo> {
+    return this.call('write', path, options, async (at, scope) => {
+      const node = await changes.writeFile(this.connection, at, data, {}, scope);
+      return infoOfNode(at, node);
+    });
+  }
+
+  /** Into the cache of the file's owner, not into the under store. */
+  writePage(
+    path: PathLike,
+    pageIndex: number,
+    bytes: Uint8Array,
+    options?: CallOptions,
+  ): Promise<void> {
+    return this.call('writePage', path, options, async (at, scope) => {
+      if (!Number.isSafeInteger(pageIndex) || pageIndex < 0) {
+        throw new AlluxioError('invalid', `Not a page: ${pageIndex}`);
+      }
+      const { ufsPath } = this.connection.routed.locate(at, 1);
+      const page = { ufsPath, pageIndex, bytes };
+      await this.connection.extras.writePage(this.connection.ownerOf(at), page, scope.step());
+    });
+  }
+
+  /**
+   * A whole file through the chunk endpoint of an Enterprise worker, under its final name from the
+   * first byte on. `write` has no such moment, and works everywhere.
+   */
+  writeChunk(path: PathLike, data: string | Uint8Array, options?: CallOptions): Promise<void> {
+    return this.call('writeChunk', path, options, async (at, scope) => {
+      const where = { path: at, ufsPath: this.connection.routed.locate(at, 1).ufsPath };
+      const { extras } = this.connection;
+      const bytes = typeof data === 'string' ? Buffer.from(data, 'utf8') : data;
+      await extras.writeChunk(this.connection.ownerOf(at), where, bytes, scope.long());
+    });
+  }
+
+  /** By the cluster itself: needs its master or coordinator. */
+  submitLoad(path: PathLike, options: LoadOptions = {}): Promise<LoadAnswer> {
+    return this.call('submitLoad', path, options, async (at, scope) => {
+      const answer = await this.#load(at, 'submit', { verbose: true, ...options }, scope);
+      if (answer.success !== false) return answer;
+      throw new AlluxioError('unavailable', `The load was not accepted: ${answer.message}`);
+    });
+  }
+
+  loadProgress(path: PathLike, options: LoadOptions = {}): Promise<LoadAnswer> {
+    return this.call('loadProgress', path, options, (at, scope) =>
+      this.#load(at, 'progress', { progressFormat: 'JSON', ...options }, scope),
+    );
+  }
+
+  stopLoad(path: PathLike, options?: CallOptions): Promise<LoadAnswer> {
+    return this.call('stopLoad', path, options, (at, scope) => this.#load(at, 'stop', {}, scope));
+  }
+
+  /**
+   * By this process: every file is read through its owner. An abort stops it, and is no error: the
+   * answer says `STOPPED`, and the next call for the path leaves alone what is there already.
+   */
+  loadByClient(path: PathLike, options: ClientLoadOptions = {}): Promise<ClientLoadProgress> {
+    return this.call('loadByClient', path, options, (at, scope) =>
+      loadByClient(this.connection, at, options, scope),
+    );
+  }
+
+  /** Of every worker that the membership names, all of them asked at once. */
+  health(options?: CallOptions): Promise<WorkerHealth[]> {
+    return this.call('health', '/', { timeoutMs: HEALTH_MS, ...options }, (_, scope) =>
+      Promise.all(this.members().map((worker) => this.#healthOf(worker, scope))),
+    );
+  }
+
+  members(): readonly Worker[] {
+    return this.connection.membership.view().workers;
+  }
+
+  /** Membership, ring and workers, as this client sees them. */
+  status(): ClusterStatus {
+    return this.connection.routed.status();
+  }
+
+  /** The members now, and after every change, until the signal or the client ends. */
+  async *watchMembers(
+    options?: Pick<CallOptions, 'signal'>,
+  ): AsyncGenerator<readonly Worker[], void, undefined> {
+    const { signal } = this.connection.scope(options);
+    let wake = (): void => undefined;
+    let isNews = true;
+    const tell = (): void => {
+      isNews = true;
+      wake();
+    };
+    const stop = this.connection.membership.onChange(tell);
+    signal.addEventListener('abort', tell);
+    try {
+      while (!signal.aborted) {
+        if (!isNews) {
+          await new Promise<void>((resolve) => {
+            wake = resolve;
+          });
+        }
+        isNews = false;
+        if (!signal.aborted) yield this.members();
+      }
+    } finally {
+      stop();
+      signal.removeEventListener('abort', tell);
+    }
+  }
+
+  /** Where the pages of a path belong. Asks nobody. */
+  location(path: PathLike, count = LOCATIONS): PathLocations {
+    try {
+      const at = alluxioPathOf(path, this.connection.root);
+      const { ufsPath } = this.connection.routed.locate(at, count);
+      const workers = this.connection.ownersOf(at, count);
+      return { path: shownPath(at), ufsPath: shownPath(ufsPath), workers };
+    } catch (error) {
+      throw asAlluxioError(error, 'location');
+    }
+  }
+
+  async #healthOf(worker: Worker, scope: Scope): Promise<WorkerHealth> {
+    const startMs = performance.now();
+    const { id, host, httpPort } = worker;
+    const about = { worker: id, host, httpPort };
+    const client = this.connection.worker;
+    try {
+      await client.health(worker, scope.step());
+      const latencyMs = Math.round(performance.now() - startMs);
+      const personality = await client.personality(worker, scope.step());
+      return { ...about, isActive: true, personality, latencyMs, reason: undefined };
+    } catch (error) {
+      const { reason } = asAlluxioError(error, 'health');
+      const latencyMs = Math.round(performance.now() - startMs);
+      return { ...about, isActive: false, personality: undefined, latencyMs, reason };
+    }
+  }
+
+  #load(
+    path: ByteString,
+    operation: LoadOperation,
+    options: LoadOptions,
+    scope: Scope,
+  ): Promise<LoadAnswer> {
+    const { signal: _signal, timeoutMs: _timeoutMs, ...query } = options;
+    const at = { path, ufsPath: this.connection.routed.locate(path, 1).ufsPath };
+    const owner = this.connection.ownerOf(path);
+    return this.connection.extras.load(owner, at, operation, query, scope.step());
+  }
+
+  async *#list(directory: ByteString, scope: Scope): AsyncGenerator<FileInfo> {
+    for await (const batch of this.connection.routed.list(directory, scope.long())) {
+      for (const status of batch) yield infoOfStatus(joinPath(directory, status.name), status);
+    }
+  }
+
+  async *#pieces(path: ByteString, scope: Scope): AsyncGenerator<Buffer> {
+    const version = await this.#fileStatus(path, scope);
+    const range = { from: 0, to: version.lengthBytes };
+    yield* readPieces(this.connection, { path, version }, range, scope);
+  }
+
+  async #fileStatus(path: ByteString, scope: Scope) {
+    const status = await this.connection.routed.stat(path, scope.step());
+    if (status.type === 'file') return status;
+    throw new AlluxioError('is-a-directory', 'A directory has no bytes');
+  }
+
+  /** From the end where `from` is negative. */
+  async #range(path: ByteString, from: number, to: number, scope: Scope): Promise<Buffer> {
+    const version = await this.#fileStatus(path, scope);
+    const { lengthBytes } = version;
+    const start = from < 0 ? Math.max(0, lengthBytes + from) : Math.min(from, lengthBytes);
+    const range = { from: start, to: Math.min(to, lengthBytes) };
+    const pieces: Buffer[] = [];
+    const source = { path, version };
+    for await (const piece of readPieces(this.connection, source, range, scope)) pieces.push(piece);
+    return Buffer.concat(pieces);
+  }
+}

@@ -1,0 +1,64 @@
+/** The options of the library, through the table of options that the mount has: one set of rules for both. */
+import { readFileSync } from 'node:fs';
+import { formatProblem, inspectConfig } from '../config/index.ts';
+import type { ConfigInspection, MountConfig, OptionField } from '../config/index.ts';
+import { AlluxioError } from './errors.ts';
+import type { ClientOptions } from './types.ts';
+
+/** No mount point is used; the table wants one all the same. */
+const NOWHERE = '/';
+
+const joined = (value: string | readonly string[]): string =>
+  typeof value === 'string' ? value : value.join(',');
+
+/** The texts of flags that say the same. */
+function flagsOf(options: ClientOptions): Partial<Record<OptionField, string>> {
+  const flags: Partial<Record<OptionField, string>> = {};
+  const set = (field: OptionField, value: string | number | undefined): void => {
+    if (value !== undefined) flags[field] = String(value);
+  };
+  const { etcdHosts, workerHosts, requestTimeoutMs, connectTimeoutMs, targetProtocol } = options;
+  if (etcdHosts !== undefined) set('etcdHosts', joined(etcdHosts));
+  if (workerHosts !== undefined) set('workerHosts', joined(workerHosts));
+  set('etcdPort', options.etcdPort);
+  set('etcdUsername', options.etcdUsername);
+  set('workerHttpPort', options.workerHttpPort);
+  set('workerS3Port', options.workerS3Port);
+  set('clusterName', options.clusterName);
+  set('ufs', options.ufs);
+  set('pageSizeBytes', options.pageSize);
+  set('virtualNodes', options.virtualNodes);
+  set('stagingDir', options.stagingDir);
+  if (requestTimeoutMs !== undefined) set('requestTimeoutMs', `${requestTimeoutMs}ms`);
+  if (connectTimeoutMs !== undefined) set('connectTimeoutMs', `${connectTimeoutMs}ms`);
+  if (targetProtocol === 'none') set('underStoreFallback', 'off');
+  return flags;
+}
+
+export function inspectOptions(options: ClientOptions): ConfigInspection {
+  const { etcdPassword, env = process.env } = options;
+  const secret = etcdPassword === undefined ? {} : { ALLUXIO_FUSE_ETCD_PASSWORD: etcdPassword };
+  return inspectConfig({
+    mountpoint: NOWHERE,
+    flags: flagsOf(options),
+    mountOptions: [],
+    properties: Object.entries(options.options ?? {}).map(([name, value]) => `${name}=${value}`),
+    env: { ...env, ...secret },
+    cwd: process.cwd(),
+    uid: process.getuid?.() ?? 0,
+    gid: process.getgid?.() ?? 0,
+    readText: (path) => readFileSync(path, 'utf8'),
+  });
+}
+
+/** Throws an error that names every problem. */
+export function configurationOf(options: ClientOptions): MountConfig {
+  const { targetProtocol } = options;
+  if (targetProtocol !== undefined && targetProtocol !== 'file' && targetProtocol !== 'none') {
+    const reason = `There is no under store for targetProtocol "${String(targetProtocol)}"; use file or none`;
+    throw new AlluxioError('unsupported', reason);
+  }
+  const { config, problems } = inspectOptions(options);
+  if (config !== undefined) return config;
+  throw new AlluxioError('configuration', problems.map(formatProblem).join('; '));
+}

@@ -1,0 +1,159 @@
+/** What every face of the library works over: the cluster, the name space, and the end of both. */
+import { mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import type { ByteString } from '../base/byte-string.ts';
+import { systemClock } from '../base/clock.ts';
+import type { Logger } from '../base/logger.ts';
+import { silentLogger } from '../base/logger.ts';
+import type { CallContext, UfsRoot, Worker } from '../cluster/index.ts';
+import { ClusterError } from '../cluster/index.ts';
+import type { WorkerExtras } from '../cluster/worker-extras.ts';
+import type { MountConfig } from '../config/index.ts';
+import type { ClusterStore, NameSpaceView } from '../store/index.ts';
+import { openReadView, openStore } from '../store/index.ts';
+import { openCluster, type ClusterParts } from './cluster.ts';
+import { inFreeSlot, journalsDirectory } from './journal-slot.ts';
+import { Scope } from './scope.ts';
+import type { CallOptions } from './types.ts';
+
+/** What was journaled is brought to the cluster at the end; what takes longer, the next process does. */
+const CLOSE_MS = 30_000;
+
+export class Connection {
+  readonly config: MountConfig;
+  readonly logger: Logger;
+  readonly #cluster: ClusterParts;
+  readonly #view: NameSpaceView;
+  readonly #closing = new AbortController();
+  #store: Promise<ClusterStore> | undefined;
+  #stagingDirectory = '';
+  #stagedFiles = 0;
+
+  private constructor(config: MountConfig, logger: Logger, cluster: ClusterParts) {
+    this.config = config;
+    this.logger = logger;
+    this.#cluster = cluster;
+    this.#view = openReadView({
+      reader: cluster.routed,
+      clock: systemClock,
+      logger,
+      attributesTtlMs: config.attrTimeoutMs,
+      hasAttributes: config.posixAttributes !== 'off',
+    });
+  }
+
+  static async open(
+    config: MountConfig,
+    logger: Logger = silentLogger,
+    options?: CallOptions,
+  ): Promise<Connection> {
+    const never = new AbortController().signal;
+    const scope = new Scope(options, config.requestTimeoutMs, never);
+    const cluster = await openCluster(config, logger, scope.step());
+    return new Connection(config, logger, cluster);
+  }
+
+  get routed(): ClusterParts['routed'] {
+    return this.#cluster.routed;
+  }
+
+  get membership(): ClusterParts['membership'] {
+    return this.#cluster.membership;
+  }
+
+  get worker(): ClusterParts['worker'] {
+    return this.#cluster.worker;
+  }
+
+  get root(): UfsRoot {
+    return this.#cluster.root;
+  }
+
+  get extras(): WorkerExtras {
+    const { extras } = this.#cluster.worker;
+    if (extras === undefined) throw new ClusterError('unsupported', 'This client only reads');
+    return extras;
+  }
+
+  scope(options?: CallOptions): Scope {
+    return new Scope(options, this.config.requestTimeoutMs, this.#closing.signal);
+  }
+
+  /** Ring order, the owner first. */
+  ownersOf(path: ByteString, count: number): Worker[] {
+    const { view } = this.routed.status();
+    const byId = new Map(view.workers.map((worker) => [worker.id, worker]));
+    const ids = this.routed.locate(path, count).workers;
+    return ids.map((id) => byId.get(id)).filter((worker) => worker !== undefined);
+  }
+
+  ownerOf(path: ByteString): Worker {
+    const [owner] = this.ownersOf(path, 1);
+    if (owner !== undefined) return owner;
+    const message = 'No worker of the cluster is known to be alive';
+    throw new ClusterError('unavailable', message, { retryable: true });
+  }
+
+  /** With what mounts keep beside the files; once something was changed here, with that as well. */
+  async names(): Promise<Pick<ClusterStore, 'stat' | 'list'>> {
+    return (await this.#store) ?? this.#view;
+  }
+
+  /** Opened with the first change, since it needs a place on this machine's disk. */
+  store(): Promise<ClusterStore> {
+    this.#closing.signal.throwIfAborted();
+    this.#store ??= this.#openStore().catch((error: unknown) => {
+      this.#store = undefined;
+      throw error;
+    });
+    return this.#store;
+  }
+
+  /** A new name for bytes that wait for their upload; gone with the next start if left there. */
+  async stagingPath(): Promise<string> {
+    await this.store();
+    this.#stagedFiles += 1;
+    return join(this.#stagingDirectory, `library-${process.pid}-${this.#stagedFiles}`);
+  }
+
+  /** Ends calls under way; then brings what was changed to the cluster. */
+  async close(): Promise<void> {
+    if (this.#closing.signal.aborted) return;
+    this.#closing.abort(new ClusterError('cancelled', 'The client was closed'));
+    const store = await this.#store?.catch(() => undefined);
+    const context: CallContext = {
+      signal: new AbortController().signal,
+      deadlineMs: performance.now() + CLOSE_MS,
+    };
+    try {
+      await store?.close(context);
+    } finally {
+      await this.routed.close();
+    }
+  }
+
+  #openStore(): Promise<ClusterStore> {
+    const { config, logger } = this;
+    return inFreeSlot(journalsDirectory(config), async (slot) => {
+      const stagingDirectory = join(slot, 'staging');
+      mkdirSync(stagingDirectory, { recursive: true, mode: 0o700 });
+      const store = await openStore({
+        reader: this.routed,
+        writer: this.routed.writer,
+        clock: systemClock,
+        logger,
+        attributesTtlMs: config.attrTimeoutMs,
+        stateDirectory: slot,
+        stagingDirectory,
+        writeMode: 'through',
+      });
+      // What a killed process staged was promised to nobody.
+      const inUse = store.stagingNamesInUse();
+      for (const name of readdirSync(stagingDirectory)) {
+        if (!inUse.has(name)) rmSync(join(stagingDirectory, name), { force: true });
+      }
+      this.#stagingDirectory = stagingDirectory;
+      return store;
+    });
+  }
+}

@@ -1,0 +1,17 @@
+/**
+ * The library: an Alluxio cluster from TypeScript, without a mount. `AlluxioFileSystem` is the name
+ * space by path, `AlluxioClient` the cluster as its workers tell it; both over one connection, with
+ * the same membership, ring, fallback and configuration as the mount.
+ */
+export { AlluxioClient } from './client.ts';
+export type { LoadOptions, PathLocations, WorkerHealth } from './client.ts';
+export type { CopyOptions, MkdirOptions, RmOptions } from './changes.ts';
+export type { TransferOptions } from './download.ts';
+export { AlluxioError } from './errors.ts';
+export type { AlluxioErrorCode } from './errors.ts';
+export { AlluxioFileSystem } from './file-system.ts';
+export type { DiskUsage, FindOptions, OpenOptions, WalkStep } from './file-system.ts';
+export type { AlluxioReadFile, AlluxioWriteFile } from './file.ts';
+export type { ClientLoadFailure, ClientLoadOptions, ClientLoadProgress } from './load.ts';
+export { pathOf } from './paths.ts';
+export type { CallOptions, ClientOptions, Data, EntryType, FileInfo, PathLike } from './types.ts';

@@ -1,0 +1,102 @@
+/**
+ * From what callers give to Alluxio paths and back. One root only: where there are several under
+ * stores, this is the place that knows them.
+ */
+import {
+  byteStringOfBytes,
+  byteStringOfText,
+  bytesOfByteString,
+  textOfByteString,
+  type ByteString,
+} from '../base/byte-string.ts';
+import type { FileStatus, UfsRoot } from '../cluster/index.ts';
+import { normaliseAlluxioPath } from '../cluster/ufs-path.ts';
+import type { NodeStatus } from '../store/index.ts';
+import { AlluxioError, shownPath } from './errors.ts';
+import type { FileInfo, PathLike } from './types.ts';
+
+export const ROOT = '/' as ByteString;
+
+export function bytesOfPath(path: PathLike): ByteString {
+  return typeof path === 'string' ? byteStringOfText(path) : byteStringOfBytes(path);
+}
+
+/** `/a/b`, or the URI of the same under the root; normalised. */
+export function alluxioPathOf(given: PathLike, root: UfsRoot): ByteString {
+  const path = bytesOfPath(given);
+  if (path.includes('\0')) throw invalidPath(path, 'a path has no NUL bytes');
+  if (path.startsWith('/')) return normaliseAlluxioPath(path);
+  const uri = path.replace(/^file:\/(?!\/)/, 'file:///');
+  for (const prefix of [root.prefix, root.uri]) {
+    if (uri === prefix) return ROOT;
+    const below = prefix.endsWith('/') ? prefix : `${prefix}/`;
+    if (uri.startsWith(below)) {
+      return normaliseAlluxioPath(`/${uri.slice(below.length)}` as ByteString);
+    }
+  }
+  const isUri = /^[a-z][a-z0-9+.-]*:/i.test(path);
+  const why = isUri
+    ? `this client knows one root only, ${shownPath(root.uri)}`
+    : 'it begins with a slash, or is a URI below the root of the under store';
+  throw invalidPath(path, why);
+}
+
+function invalidPath(path: ByteString, why: string): AlluxioError {
+  return new AlluxioError('invalid', `Not a path of this cluster: ${why}`, {
+    path: shownPath(path),
+  });
+}
+
+/** '' for the root. */
+export function nameOf(path: ByteString): ByteString {
+  return path.slice(path.lastIndexOf('/') + 1) as ByteString;
+}
+
+export function parentOf(path: ByteString): ByteString {
+  return path.slice(0, Math.max(1, path.lastIndexOf('/'))) as ByteString;
+}
+
+export function isWithin(path: ByteString, directory: ByteString): boolean {
+  return directory === ROOT || path === directory || path.startsWith(`${directory}/`);
+}
+
+/** What a path of `FileInfo` is given back as. */
+export function pathOf(info: Pick<FileInfo, 'path' | 'pathBytes'>): PathLike {
+  return info.pathBytes ?? info.path;
+}
+
+type Shown = Pick<FileInfo, 'path' | 'name'> & { pathBytes?: Uint8Array };
+
+function shown(path: ByteString): Shown {
+  const text = textOfByteString(path);
+  if (text !== undefined) return { path: text, name: text.slice(text.lastIndexOf('/') + 1) };
+  return {
+    path: shownPath(path),
+    name: shownPath(nameOf(path)),
+    pathBytes: new Uint8Array(bytesOfByteString(path)),
+  };
+}
+
+export function infoOfNode(path: ByteString, node: NodeStatus): FileInfo {
+  const { kind, lengthBytes, mtimeMs, owner, group, contentHash, posix } = node;
+  const { mode, uid, gid, target } = posix;
+  return {
+    ...shown(path),
+    type: kind,
+    size: lengthBytes,
+    mtimeMs: posix.mtimeMs ?? mtimeMs,
+    ...(mode === undefined ? {} : { mode }),
+    ...(owner === undefined ? {} : { owner }),
+    ...(group === undefined ? {} : { group }),
+    ...(uid === undefined ? {} : { uid }),
+    ...(gid === undefined ? {} : { gid }),
+    ...(contentHash === undefined ? {} : { contentHash }),
+    ...(target === undefined ? {} : { target: shownPath(target) }),
+  };
+}
+
+/** As workers tell it, without what mounts keep beside it. */
+export function infoOfStatus(path: ByteString, status: FileStatus): FileInfo {
+  const { type: kind, mode, ...rest } = status;
+  return infoOfNode(path, { ...rest, kind, posix: mode === undefined ? {} : { mode } });
+}

@@ -1,0 +1,76 @@
+/** From this machine's disk to the cluster. */
+import { opendir, stat } from 'node:fs/promises';
+import { byteStringOfBytes, joinPath, type ByteString } from '../base/byte-string.ts';
+import { CONCURRENCY, lookUp, makeDirectory, putLocalFile, sameTime, timesOf } from './changes.ts';
+import type { Connection } from './connection.ts';
+import { joinLocal, PART_PREFIX, type TransferOptions } from './download.ts';
+import { AlluxioError } from './errors.ts';
+import { forEachOf } from './many.ts';
+import type { Scope } from './scope.ts';
+
+export async function uploadFile(
+  connection: Connection,
+  from: Buffer,
+  to: ByteString,
+  options: TransferOptions,
+  scope: Scope,
+): Promise<void> {
+  const before = await stat(from);
+  const shown = from.toString('utf8');
+  if (!before.isFile()) {
+    const code = before.isDirectory() ? 'is-a-directory' : 'unsupported';
+    throw new AlluxioError(code, 'Not a plain file', { path: shown });
+  }
+  const mtimeMs = Math.trunc(before.mtimeMs);
+  if (options.resume === true) {
+    const there = await lookUp(connection, to, scope);
+    const isSame = there?.kind === 'file' && there.lengthBytes === before.size;
+    if (isSame && sameTime(there.posix.mtimeMs ?? there.mtimeMs, mtimeMs)) {
+      options.onFile?.(shown, before.size, 'skipped');
+      return;
+    }
+  }
+  const attributes = options.preserveTimes === false ? {} : timesOf(connection, mtimeMs);
+  const status = await putLocalFile(connection, from, to, attributes, scope);
+  const after = await stat(from);
+  if (status.lengthBytes !== after.size || !sameTime(after.mtimeMs, before.mtimeMs)) {
+    throw new AlluxioError('version-changed', 'The file changed while it was uploaded', {
+      path: shown,
+      retryable: true,
+    });
+  }
+  options.onBytes?.(before.size);
+  options.onFile?.(shown, before.size, 'copied');
+}
+
+/** Links are followed, as by `cp -r`; what is neither file nor directory is an error. */
+export async function uploadTree(
+  connection: Connection,
+  from: Buffer,
+  to: ByteString,
+  options: TransferOptions,
+  scope: Scope,
+): Promise<void> {
+  await makeDirectory(connection, to, true, scope);
+  const directories: ByteString[] = [];
+  const atOnce = options.concurrency ?? CONCURRENCY;
+  await forEachOf(namesIn(from), atOnce, async (name) => {
+    const local = joinLocal(from, name);
+    // Its own times tell whether a cluster's copy is the same, so a link's target counts.
+    const isDirectory = (await stat(local)).isDirectory();
+    if (isDirectory) directories.push(name);
+    else await uploadFile(connection, local, joinPath(to, name), options, scope);
+  });
+  for (const name of directories) {
+    await uploadTree(connection, joinLocal(from, name), joinPath(to, name), options, scope);
+  }
+}
+
+async function* namesIn(directory: Buffer): AsyncGenerator<ByteString, void, undefined> {
+  // Node's types know no names in bytes here; Node does.
+  const encoding = 'buffer' as unknown as BufferEncoding;
+  for await (const entry of await opendir(directory, { encoding })) {
+    const name = byteStringOfBytes(entry.name as unknown as Buffer);
+    if (!name.startsWith(PART_PREFIX)) yield name;
+  }
+}
