@@ -159,6 +159,8 @@ export interface DevclusterOptions {
   readonly etcdHosts?: string;
   readonly clusterName?: string;
   readonly virtualNodes?: number;
+  /** Told when etcd or a worker ends by itself. */
+  readonly onLoss?: (what: string) => void;
 }
 
 export interface DevclusterApi {

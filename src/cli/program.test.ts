@@ -181,6 +181,10 @@ test('print-config prints and does not mount', async () => {
   const good = await run(['mount', '--print-config', ...enough]);
   assert.deepEqual([good.code, good.calls], [0, []]);
   assert.match(good.out, /^ufs +file:\/\/\/d +--ufs$/m);
+  const partial = await run(['mount', '--print-config', '--etcd-hosts', 'e1']);
+  assert.equal(partial.code, 0);
+  assert.match(partial.out, /^etcd-hosts +e1 /m);
+  assert.match(partial.err, /^alluxio-fuse: ufs: must be given/m);
   const bad = await run(['mount', '--print-config', '--json', '--uid', 'x'], {
     env: { ALLUXIO_FUSE_GID: '9' },
   });
@@ -309,7 +313,7 @@ test('numbers are shown for people', () => {
 test('devcluster prints one line, stays, and stops what it started', async () => {
   const seen: unknown[] = [];
   const devcluster: DevclusterApi = {
-    async startDevcluster(options) {
+    async startDevcluster({ onLoss: _told, ...options }) {
       seen.push(options);
       return { info: { etcdPort: 1 }, stop: async () => void seen.push('stopped') };
     },

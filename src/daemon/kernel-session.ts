@@ -255,7 +255,7 @@ export class KernelSession implements CoreReplies {
         return;
       case 'flush':
         // Nothing is buffered for a reader: the kernel may stop to tell us of every close(2).
-        if (this.#parts.config.readOnly) this.#errno(id, Errno.ENOSYS);
+        if (this.#parts.config.readOnly) this.#decline(id);
         else core.flush(id, request.fh as HandleId);
         return;
       // Answered by the kernel itself once it knows that we do not.
@@ -267,7 +267,7 @@ export class KernelSession implements CoreReplies {
       case 'setlkw':
       case 'copy-file-range':
       case 'copy-file-range-64':
-        this.#errno(id, Errno.ENOSYS);
+        this.#decline(id);
         return;
       default:
         this.#change(id, core, request);
@@ -424,7 +424,15 @@ export class KernelSession implements CoreReplies {
   }
 
   #errno(id: RequestId, errno: number): void {
-    const request = this.#take(id, true);
+    this.#answerErrno(this.#take(id, true), errno);
+  }
+
+  /** The normal way to tell the kernel that it need not ask: no failure of a request. */
+  #decline(id: RequestId): void {
+    this.#answerErrno(this.#take(id, false), Errno.ENOSYS);
+  }
+
+  #answerErrno(request: InFlight | undefined, errno: number): void {
     if (request === undefined) return;
     this.#parts.channel.write(this.#out, encodeErrorReply(this.#out, 0, request.header, errno));
   }

@@ -36,6 +36,7 @@ export class EtcdProcess {
   readonly #peerPort: number;
   readonly #dataDir: string;
   #guard: ChildProcess | undefined;
+  #isWanted = true;
   #output = '';
 
   private constructor(port: number, peerPort: number, dataDir: string) {
@@ -61,8 +62,16 @@ export class EtcdProcess {
     }
   }
 
+  /** `onLoss` is told when it ends and nobody wanted that. */
+  watch(onLoss: (what: string) => void): void {
+    this.#guard?.once('exit', () => {
+      if (this.#isWanted) onLoss(`etcd ended: ${this.#output.trim().split('\n').at(-1) ?? ''}`);
+    });
+  }
+
   /** Starts it, or starts it again over the same data and ports. */
   async up(): Promise<void> {
+    this.#isWanted = true;
     if (this.#guard !== undefined && isRunning(this.#guard)) return;
     const client = `http://${this.host}:${this.port}`;
     const peer = `http://${this.host}:${this.#peerPort}`;
@@ -93,6 +102,7 @@ export class EtcdProcess {
 
   /** Kills it and keeps its data, as a crash would. */
   async down(): Promise<void> {
+    this.#isWanted = false;
     if (this.#guard !== undefined) await endChild(this.#guard, 'SIGTERM');
   }
 

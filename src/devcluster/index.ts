@@ -28,7 +28,11 @@ export interface DevclusterOptions {
   readonly workers: number;
   /** The directory served; a temporary one, removed at the end, when left out. */
   readonly dataDir?: string | undefined;
+  /** Root of the under store as the workers tell it, where a server offers the same files; no slash at its end. */
+  readonly ufsUri?: string | undefined;
   readonly pageSizeBytes: number;
+  /** Told when etcd or a worker ends that nobody has stopped. */
+  readonly onLoss?: ((what: string) => void) | undefined;
   readonly personality: DevPersonality;
   /** `host:port[,host:port]` of a running etcd; an own one is started when left out. */
   readonly etcdHosts?: string | undefined;
@@ -156,6 +160,7 @@ class RunningDevcluster implements Devcluster {
     this.#dataDir = await realpath(dataDir ?? this.#temporaryDir ?? '');
     if (etcdHosts === undefined) {
       this.#etcd = await EtcdProcess.start();
+      if (this.#options.onLoss !== undefined) this.#etcd.watch(this.#options.onLoss);
       this.#etcdHosts = [`${this.#etcd.host}:${this.#etcd.port}`];
     } else {
       this.#etcdHosts = etcdHosts.split(',').map((host) => host.trim().replace(/^https?:\/\//, ''));
@@ -174,7 +179,7 @@ class RunningDevcluster implements Devcluster {
   }
 
   async addWorker(): Promise<WorkerProcess> {
-    const worker = new WorkerProcess(this.#configOf(this.#workers.length));
+    const worker = new WorkerProcess(this.#configOf(this.#workers.length), this.#options.onLoss);
     await worker.start();
     this.#workers.push(worker);
     return worker;
@@ -209,7 +214,7 @@ class RunningDevcluster implements Devcluster {
 
   async #startWorkers(): Promise<void> {
     for (let i = 0; i < this.#options.workers; i += 1) {
-      this.#workers.push(new WorkerProcess(this.#configOf(i)));
+      this.#workers.push(new WorkerProcess(this.#configOf(i), this.#options.onLoss));
     }
     const started = await Promise.allSettled(this.#workers.map((worker) => worker.start()));
     const failed = started.find((result) => result.status === 'rejected');

@@ -12,10 +12,15 @@ export class PortTaken extends Error {}
 
 export class WorkerProcess {
   #config: WorkerConfig;
+  readonly #onLoss: (what: string) => void;
   #child: ChildProcess | undefined;
+  /** Whose end is wanted. */
+  #ending: ChildProcess | undefined;
 
-  constructor(config: WorkerConfig) {
+  /** `onLoss` is told when it ends and nobody wanted that. */
+  constructor(config: WorkerConfig, onLoss: (what: string) => void = () => undefined) {
     this.#config = config;
+    this.#onLoss = onLoss;
   }
 
   get config(): WorkerConfig {
@@ -40,10 +45,15 @@ export class WorkerProcess {
     this.#child = child;
     const ready = await this.#call({ type: 'start', config: this.#config }, 'ready');
     this.#config = { ...this.#config, httpPort: ready.httpPort };
+    child.once('exit', (code, signal) => {
+      if (this.#ending === child) return;
+      this.#onLoss(`Worker ${this.#config.host} ended with ${signal ?? `exit code ${code}`}`);
+    });
   }
 
   /** Dies like a crashed worker: its lease lives on until it runs out. */
   async kill(): Promise<void> {
+    this.#ending = this.#child;
     if (this.#child !== undefined) await endChild(this.#child, 'SIGKILL');
   }
 
@@ -51,6 +61,7 @@ export class WorkerProcess {
   async leave(): Promise<void> {
     const child = this.#child;
     if (child === undefined || !isRunning(child)) return;
+    this.#ending = child;
     const gone = new Promise((resolve) => child.once('exit', resolve));
     child.send({ type: 'leave' } satisfies ToWorker);
     await within(gone, 'leave');

@@ -211,6 +211,43 @@ suite('the command line', { skip: skipCluster('devcluster oss') }, () => {
     },
   );
 
+  test('closing is no failure in the metrics of a read-only mount', async () => {
+    const mount = await mountForTest(cleanup, cluster.info);
+    await output('cat', [mount.path(cluster.name, 'dir/file')]);
+    const flushes = { method: 'Fuse.Flush' };
+    await waitFor('the close to be counted', async () => {
+      return (await mount.metric('alluxio_fuse_result_total', flushes)) > 0;
+    });
+    const failed = { ...flushes, state: 'FAILURE' };
+    assert.equal(await mount.metric('alluxio_fuse_result_total', failed), 0);
+    await mount.unmount();
+  });
+
+  test('devcluster says when a worker or etcd of it dies', async () => {
+    const child = spawn(process.execPath, [...programArguments, 'devcluster', '--workers', '1'], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    const exit = new Promise((resolve) => child.once('close', resolve));
+    cleanup(async () => {
+      child.kill('SIGTERM');
+      await exit;
+    });
+    const text = { out: '', err: '' };
+    child.stdout.setEncoding('utf8').on('data', (chunk: string) => (text.out += chunk));
+    child.stderr.setEncoding('utf8').on('data', (chunk: string) => (text.err += chunk));
+    await waitFor('the cluster', () => text.out.includes('\n'), END_MS);
+    const find = async (pattern: string): Promise<number> =>
+      Number(await output('pgrep', ['-P', String(child.pid), '-f', pattern]));
+    process.kill(await find('worker/main'), 'SIGKILL');
+    await waitFor('word of the worker', () => /Worker 127\.0\.0\.1 ended/.test(text.err), END_MS);
+    const guard = await find('etcd-guard');
+    process.kill(Number(await output('pgrep', ['-P', String(guard)])), 'SIGKILL');
+    await waitFor('word of etcd', () => /etcd ended/.test(text.err), END_MS);
+    child.kill('SIGTERM');
+    await exit;
+    assert.equal(text.err.trim().split('\n').length, 2, text.err);
+  });
+
   test('umount of what is not mounted fails and says so', async () => {
     const { mountpoint, stateDir } = await scratch();
     const { code, err } = await alluxioFuse(['umount', mountpoint, '--state-dir', stateDir]);

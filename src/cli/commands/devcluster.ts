@@ -9,6 +9,8 @@ import type { DevclusterOptions } from '../daemon-api.ts';
 /** Each worker is a server in one process: more than these say nothing that these do not. */
 const WORKERS_MAX = 100;
 const VIRTUAL_NODES_MAX = 10_000;
+/** The signal that ended a child may be on its way to this process, too. */
+const LOSS_GRACE_MS = 200;
 
 interface DevclusterFlags {
   readonly workers: string;
@@ -44,9 +46,20 @@ export function addDevclusterCommand(
     .option('--virtual-nodes <NUMBER>', 'virtual nodes of each worker on the ring')
     .action(async (flags: DevclusterFlags) => {
       const options = devclusterOptions(flags, context.cwd);
-      const stopped = context.untilStopped();
+      let isStopping = false;
+      const untilStopped = async (): Promise<void> => {
+        await context.untilStopped();
+        isStopping = true;
+      };
+      const stopped = untilStopped();
       const devcluster = await context.loadDevcluster();
-      const cluster = await devcluster.startDevcluster(options);
+      const onLoss = (what: string): void => {
+        // Ctrl-C in a terminal reaches all of them at once: their end is then no news.
+        setTimeout(() => {
+          if (!isStopping) context.err(`alluxio-fuse: ${what}`);
+        }, LOSS_GRACE_MS);
+      };
+      const cluster = await devcluster.startDevcluster({ ...options, onLoss });
       try {
         context.out(JSON.stringify(cluster.info));
         await stopped;

@@ -117,7 +117,11 @@ async function mount(
     context.out(formatConfig(inspection, given.json === true ? 'json' : 'table'));
   }
   for (const warning of inspection.warnings) context.err(`alluxio-fuse: warning: ${warning}`);
-  if (inspection.problems.length > 0) return reportProblems(inspection.problems, context);
+  if (inspection.problems.length > 0) {
+    const exitCode = reportProblems(inspection.problems, context);
+    // What was given is shown, and what a mount would need besides is said; only a bad value is wrong.
+    return printConfig && inspection.problems.every(isMissing) ? EXIT_CODES.ok : exitCode;
+  }
   if (printConfig) return EXIT_CODES.ok;
   const { config } = inspection;
   if (config === undefined) throw new ConfigError(inspection.problems);
@@ -135,6 +139,11 @@ async function mount(
     context.out(`Mounted ${config.ufs} at ${config.mountpoint} (${details})`);
   }
   return EXIT_CODES.ok;
+}
+
+/** Nothing was given: no value is wrong. */
+function isMissing({ value, where }: ConfigProblem): boolean {
+  return value === undefined && where === '';
 }
 
 function reportProblems(problems: readonly ConfigProblem[], context: CliContext): ExitCode {

@@ -490,7 +490,7 @@ function inexpressible(
   return new ClusterError(
     'inexpressible',
     `This name cannot be asked for: ${explanations[reason]}. ` +
-      'A reachable under store would serve it.',
+      'It takes an under store that this machine reaches itself, and --under-store-fallback auto.',
     { worker: worker.id, path },
   );
 }
