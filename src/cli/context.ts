@@ -7,6 +7,10 @@ export const EXIT_CODES = {
   failure: 1,
   /** The command line or the configuration is wrong. */
   usage: 2,
+  /** This cluster lacks what it takes; the message says which feature that is. */
+  unsupported: 3,
+  /** Stopped by a signal before it was done. */
+  stopped: 130,
 } as const;
 export type ExitCode = (typeof EXIT_CODES)[keyof typeof EXIT_CODES];
 

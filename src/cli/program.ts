@@ -4,6 +4,9 @@ import { addDevclusterCommand } from './commands/devcluster.ts';
 import { addMountCommand } from './commands/mount.ts';
 import { addStatusCommand } from './commands/status.ts';
 import { addUmountCommand } from './commands/umount.ts';
+import { addFsCommands } from './fs.ts';
+import { addInfoCommands } from './info.ts';
+import { addJobCommands } from './job.ts';
 import { EXIT_CODES, UsageError } from './context.ts';
 import type { CliContext, ExitCode } from './context.ts';
 
@@ -13,8 +16,9 @@ Examples:
   alluxio-fuse mount /mnt/alluxio --etcd-hosts etcd1,etcd2 --ufs s3://bucket/data
   alluxio-fuse status
   alluxio-fuse umount /mnt/alluxio
+  alluxio-fuse fs ls -l /data
 
-Exit codes: 0 ok, 1 failure, 2 wrong usage or configuration.`;
+Exit codes: 0 ok, 1 failure, 2 wrong usage or configuration; of fs, info and job: fs --help.`;
 
 export function buildProgram(context: CliContext, finish: (code: ExitCode) => void): Command {
   const program = new Command('alluxio-fuse')
@@ -30,6 +34,9 @@ export function buildProgram(context: CliContext, finish: (code: ExitCode) => vo
   addMountCommand(program, context, finish);
   addUmountCommand(program, context, finish);
   addStatusCommand(program, context, finish);
+  addFsCommands(program, context, finish);
+  addInfoCommands(program, context, finish);
+  addJobCommands(program, context, finish);
   addDevclusterCommand(program, context, finish);
   return program;
 }

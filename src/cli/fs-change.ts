@@ -1,0 +1,205 @@
+/** `fs` commands that change names, or move bytes. */
+import { basename, join, resolve } from 'node:path';
+import { stat } from 'node:fs/promises';
+import type { Command } from 'commander';
+import type { TransferOptions } from '../client/index.ts';
+import { UsageError } from './context.ts';
+import type { CliContext } from './context.ts';
+import { sizeText } from './fs-print.ts';
+import { onCluster, type Finish, type Session } from './fs-session.ts';
+
+/** So often a line of progress is written anew on a terminal. */
+const PROGRESS_MS = 200;
+
+interface TransferFlags {
+  readonly recursive?: boolean;
+  readonly preserveTimes?: boolean;
+  readonly resume?: boolean;
+  readonly targetDirectory?: boolean;
+  readonly concurrency?: string;
+}
+
+interface Tally {
+  files: number;
+  skipped: number;
+  bytes: number;
+}
+
+export function addChangeCommands(group: Command, context: CliContext, finish: Finish): void {
+  const mkdir = group
+    .command('mkdir')
+    .summary('make directories')
+    .argument('<paths...>')
+    .option('-p, --parents', 'missing parents as well; one that is there is fine');
+  onCluster(mkdir, context, finish, async ({ fs, signal }, paths) => {
+    const parents = mkdir.opts<{ parents?: boolean }>().parents === true;
+    for (const path of paths) await fs.mkdir(path, { parents, signal });
+    return undefined;
+  });
+
+  const rm = group
+    .command('rm')
+    .summary('remove files and directories')
+    .argument('<paths...>')
+    .option('-r, --recursive', 'directories with all that is in them')
+    .option('--alluxio-only', 'forget it, and leave it in the under store (Enterprise)')
+    .option('--delete-mount-point', 'also mount points (Enterprise)')
+    .option('--sync-parent-next-time', 'look at the parent again the next time (Enterprise)');
+  onCluster(rm, context, finish, async ({ fs, signal }, paths) => {
+    const flags = rm.opts<Record<string, boolean | undefined>>();
+    const { recursive, alluxioOnly: removeAlluxioOnly } = flags;
+    const { deleteMountPoint, syncParentNextTime } = flags;
+    const options = { recursive, removeAlluxioOnly, deleteMountPoint, syncParentNextTime, signal };
+    for (const path of paths) await fs.rm(path, options);
+    return undefined;
+  });
+
+  const touch = group
+    .command('touch')
+    .summary('make an empty file, or set the time of one that is there')
+    .argument('<paths...>')
+    .option('--truncate', 'and empty it');
+  onCluster(touch, context, finish, async ({ fs, signal }, paths) => {
+    const truncate = touch.opts<{ truncate?: boolean }>().truncate === true;
+    for (const path of paths) await fs.touch(path, { truncate, signal });
+    return undefined;
+  });
+
+  const mv = group
+    .command('mv')
+    .summary('move or rename; into the target where that is a directory')
+    .argument('<source>')
+    .argument('<target>')
+    .option('-T, --no-target-directory', 'to this very name');
+  onCluster(mv, context, finish, async (session, [source = '', target = '']) => {
+    const { fs, signal } = session;
+    await fs.mv(source, await into(session, source, target, mv.opts()), { signal });
+    return undefined;
+  });
+
+  const write = group.command('write').summary('make a file of standard input').argument('<path>');
+  onCluster(write, context, finish, async (session, [path = '']) => {
+    const { signal } = session;
+    const info = await session.fs.write(path, process.stdin, { signal });
+    if (session.json) session.print(info, () => []);
+    return undefined;
+  });
+
+  const cp = transferCommand(group, 'cp')
+    .summary('copy within the cluster, or from or to this machine with local:PATH')
+    .argument('<source>')
+    .argument('<target>');
+  onCluster(cp, context, finish, async (session, [source = '', target = '']) => {
+    const flags = cp.opts<TransferFlags>();
+    const [from, to] = [localOf(source), localOf(target)];
+    if (from !== undefined && to !== undefined) throw new UsageError('Both are local: use cp(1)');
+    if (from !== undefined) return upload(session, from, target, flags);
+    if (to !== undefined) return download(session, source, to, flags);
+    await withProgress(session, flags, async (options) => {
+      const at = await into(session, source, target, flags);
+      const { onBytes: _onBytes, ...rest } = options;
+      await session.fs.copy(source, at, rest);
+    });
+    return undefined;
+  });
+
+  const up = transferCommand(group, 'upload')
+    .summary('copy from this machine')
+    .argument('<local>')
+    .argument('<target>');
+  onCluster(up, context, finish, (session, [local = '', target = '']) =>
+    upload(session, local, target, up.opts()),
+  );
+
+  const down = transferCommand(group, 'download')
+    .summary('copy to this machine')
+    .argument('<source>')
+    .argument('<local>');
+  onCluster(down, context, finish, (session, [source = '', local = '']) =>
+    download(session, source, local, down.opts()),
+  );
+}
+
+function transferCommand(group: Command, name: string): Command {
+  return group
+    .command(name)
+    .option('-r, --recursive', 'directories with all that is in them')
+    .option('-T, --no-target-directory', 'to this very name')
+    .option('--resume', 'leave alone what has the length and time of its source already')
+    .option('--no-preserve-times', 'files get the time at which they are written')
+    .option('--concurrency <NUMBER>', 'files at a time', '8')
+    .addHelpText(
+      'after',
+      '\nA file is there as a whole or not at all. What was interrupted is completed by the same ' +
+        'command\nwith --resume (and -T, where the first run made the target).',
+    );
+}
+
+function localOf(path: string): string | undefined {
+  return path.startsWith('local:') ? path.slice('local:'.length) : undefined;
+}
+
+/** As cp(1): a directory that is there is where it goes into. */
+async function into(
+  { fs, signal }: Session,
+  source: string,
+  target: string,
+  flags: TransferFlags,
+): Promise<string> {
+  const asked = flags.targetDirectory === false ? false : await fs.isdir(target, { signal });
+  return asked ? `${target.replace(/\/+$/, '')}/${basename(source)}` : target;
+}
+
+async function upload(session: Session, local: string, target: string, flags: TransferFlags) {
+  const from = resolve(session.context.cwd, local);
+  await withProgress(session, flags, async (options) => {
+    await session.fs.upload(from, await into(session, from, target, flags), options);
+  });
+  return undefined;
+}
+
+async function download(session: Session, source: string, local: string, flags: TransferFlags) {
+  const to = resolve(session.context.cwd, local);
+  const found = flags.targetDirectory === false ? undefined : await stat(to).catch(() => undefined);
+  const at = found?.isDirectory() === true ? join(to, basename(source)) : to;
+  await withProgress(session, flags, (options) => session.fs.download(source, at, options));
+  return undefined;
+}
+
+async function withProgress(
+  session: Session,
+  flags: TransferFlags,
+  work: (options: TransferOptions) => Promise<void>,
+): Promise<void> {
+  const concurrency = Number(flags.concurrency);
+  if (!Number.isInteger(concurrency) || concurrency < 1 || concurrency > 256) {
+    throw new UsageError(`--concurrency: "${flags.concurrency}" is not a number from 1 to 256`);
+  }
+  const tally: Tally = { files: 0, skipped: 0, bytes: 0 };
+  const isShown = process.stderr.isTTY && !session.json;
+  const line = (): string =>
+    `${tally.files} files, ${sizeText(tally.bytes, true)}, ${tally.skipped} there already`;
+  const timer = setInterval(() => {
+    if (isShown) process.stderr.write(`\r\u001b[K${line()}`);
+  }, PROGRESS_MS);
+  try {
+    await work({
+      signal: session.signal,
+      recursive: flags.recursive,
+      resume: flags.resume,
+      preserveTimes: flags.preserveTimes,
+      concurrency,
+      onFile(_path, size, outcome) {
+        if (outcome === 'skipped') tally.skipped += 1;
+        else {
+          tally.files += 1;
+          tally.bytes += size;
+        }
+      },
+    });
+  } finally {
+    clearInterval(timer);
+    if (isShown) process.stderr.write('\r\u001b[K');
+  }
+  session.print(tally, line);
+}

@@ -1,0 +1,51 @@
+/** How files are shown: in columns to people, in plain lines to programs. */
+import type { FileInfo } from '../client/index.ts';
+import { formatSize } from '../config/index.ts';
+
+const LETTERS: Readonly<Record<FileInfo['type'], string>> = {
+  file: '-',
+  directory: 'd',
+  symlink: 'l',
+  fifo: 'p',
+  socket: 's',
+  'character-device': 'c',
+  'block-device': 'b',
+};
+
+/** A terminal must not be told what to do by the name of a file. */
+export function printable(text: string): string {
+  // oxlint-disable-next-line no-control-regex
+  return text.replace(/[\u0000-\u001f\u007f-\u009f]/g, (char) => {
+    return `\\x${char.charCodeAt(0).toString(16).padStart(2, '0')}`;
+  });
+}
+
+export function sizeText(bytes: number, isHuman: boolean): string {
+  return isHuman ? formatSize(bytes) : String(bytes);
+}
+
+export function timeText(ms: number): string {
+  return ms === 0 ? '-' : new Date(ms).toISOString();
+}
+
+/** Type and mode, size, time, name: separated by blanks, the name last. */
+export function longLine(info: FileInfo, name: string, isHuman: boolean): string {
+  const mode = info.mode === undefined ? '' : (info.mode & 0o7777).toString(8).padStart(4, '0');
+  const size = sizeText(info.size, isHuman).padStart(12);
+  const target = info.target === undefined ? '' : ` -> ${printable(info.target)}`;
+  const columns = [
+    `${LETTERS[info.type]}${mode}`.padEnd(5),
+    size,
+    timeText(info.mtimeMs).padEnd(24),
+  ];
+  return `${columns.join(' ')} ${printable(name)}${target}`;
+}
+
+export function infoLines(info: FileInfo): string[] {
+  return Object.entries(info)
+    .filter(([name]) => name !== 'pathBytes')
+    .map(([name, value]) => {
+      const shown = name === 'mtimeMs' ? timeText(Number(value)) : printable(String(value));
+      return `${name === 'mtimeMs' ? 'mtime' : name}: ${shown}`;
+    });
+}

@@ -1,0 +1,204 @@
+/** `fs` commands that change nothing. */
+import { createHash } from 'node:crypto';
+import { once } from 'node:events';
+import type { Command } from 'commander';
+import type { EntryType, FileInfo, FindOptions } from '../client/index.ts';
+import { parseSize } from '../config/index.ts';
+import { EXIT_CODES, UsageError } from './context.ts';
+import type { CliContext } from './context.ts';
+import { infoLines, longLine, printable, sizeText } from './fs-print.ts';
+import { onCluster, type Finish, type Session, type Work } from './fs-session.ts';
+
+/** Bytes to a pipe as fast as its reader takes them. */
+async function writeOut(chunk: Uint8Array): Promise<void> {
+  if (!process.stdout.write(chunk)) await once(process.stdout, 'drain');
+}
+
+async function copyOut(session: Session, path: string): Promise<void> {
+  const { fs, signal } = session;
+  for await (const chunk of await fs.readStream(path, { signal })) await writeOut(chunk);
+}
+
+function size(flag: string, text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  try {
+    return parseSize(text);
+  } catch {
+    throw new UsageError(`${flag}: "${text}" is not a size such as 1MB`);
+  }
+}
+
+function whole(flag: string, text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  if (/^\d{1,9}$/.test(text)) return Number(text);
+  throw new UsageError(`${flag}: "${text}" is not a whole number`);
+}
+
+const TYPES: Readonly<Record<string, EntryType>> = { f: 'file', d: 'directory', l: 'symlink' };
+
+export function addReadCommands(group: Command, context: CliContext, finish: Finish): void {
+  const ls = group
+    .command('ls')
+    .summary('list a directory')
+    .argument('<paths...>', 'Alluxio paths, or URIs below the root')
+    .option('-l, --long', 'with type, size and time')
+    .option('-H, --human-readable', 'sizes as 1.5KB')
+    .option('-R, --recursive', 'everything below');
+  onCluster(ls, context, finish, async (session, paths) => {
+    const { fs, signal, json } = session;
+    const { long, humanReadable, recursive } = ls.opts<Record<string, boolean | undefined>>();
+    const all: FileInfo[] = [];
+    for (const path of paths) {
+      const found = recursive === true ? fs.find(path, { signal }) : await fs.ls(path, { signal });
+      for await (const info of found) {
+        const name = recursive === true ? info.path : info.name;
+        if (json) all.push(info);
+        else if (long === true) context.out(longLine(info, name, humanReadable === true));
+        else context.out(printable(name));
+      }
+    }
+    if (json) session.print(all, () => []);
+    return undefined;
+  });
+
+  for (const name of ['stat', 'info']) {
+    const stat = group.command(name).summary('show all that is known of a path').argument('<path>');
+    onCluster(stat, context, finish, async (session, [path = '']) => {
+      const info = await session.fs.info(path, { signal: session.signal });
+      session.print(info, () => infoLines(info));
+      return undefined;
+    });
+  }
+
+  const cat = group.command('cat').summary('print files').argument('<paths...>');
+  onCluster(cat, context, finish, async (session, paths) => {
+    for (const path of paths) await copyOut(session, path);
+    return undefined;
+  });
+
+  for (const name of ['head', 'tail'] as const) {
+    const end = group
+      .command(name)
+      .summary(`print the ${name === 'head' ? 'first' : 'last'} bytes of a file`)
+      .argument('<path>')
+      .option('-c, --bytes <SIZE>', 'how many', '1KB');
+    onCluster(end, context, finish, async ({ fs, signal }, [path = '']) => {
+      const numOfBytes = size('--bytes', end.opts<{ bytes: string }>().bytes) ?? 0;
+      await writeOut(await fs[name](path, { numOfBytes, signal }));
+      return undefined;
+    });
+  }
+
+  const test = group
+    .command('test')
+    .summary('exit with 0 if the path is what was asked, else with 1')
+    .argument('<path>')
+    .option('-e, --exists', 'exists (also when nothing is asked)')
+    .option('-d, --directory', 'is a directory')
+    .option('-f, --file', 'is a file')
+    .option('-s, --size', 'is a file that is not empty')
+    .addHelpText('after', '\nExit codes: 0 yes, 1 no, 2 it could not be told.');
+  const answerTest: Work = async (session, [path = '']) => {
+    const { directory, file, size: isFull } = test.opts<Record<string, boolean | undefined>>();
+    const { fs, signal } = session;
+    const found = (await fs.exists(path, { signal })) ? await fs.info(path, { signal }) : undefined;
+    const answers = [
+      found !== undefined,
+      directory !== true || found?.type === 'directory',
+      file !== true || found?.type === 'file',
+      isFull !== true || (found?.type === 'file' && found.size > 0),
+    ];
+    const answer = answers.every(Boolean);
+    if (session.json) session.print({ path, result: answer }, () => []);
+    return answer ? EXIT_CODES.ok : EXIT_CODES.failure;
+  };
+  onCluster(test, context, finish, answerTest, EXIT_CODES.usage);
+
+  const du = group
+    .command('du')
+    .summary('bytes and files below a path')
+    .argument('<paths...>')
+    .option('-H, --human-readable', 'sizes as 1.5KB');
+  onCluster(du, context, finish, async (session, paths) => {
+    const { humanReadable } = du.opts<{ humanReadable?: boolean }>();
+    for (const path of paths) {
+      const usage = await session.fs.du(path, { signal: session.signal });
+      const shown = sizeText(usage.size, humanReadable === true);
+      session.print(usage, () => `${shown}\t${usage.files}\t${printable(usage.path)}`);
+    }
+    return undefined;
+  });
+
+  const find = group
+    .command('find')
+    .summary('list what is below a path, filtered')
+    .argument('<path>')
+    .option('--name <PATTERN>', 'whose name matches, as in a shell')
+    .option('--type <TYPE>', 'f (file), d (directory) or l (link)')
+    .option('--min-size <SIZE>', 'of at least this size')
+    .option('--max-size <SIZE>', 'of at most this size')
+    .option('--max-depth <NUMBER>', 'so many directories down')
+    .option('-l, --long', 'with type, size and time')
+    .option('-0, --print0', 'each path followed by a NUL, as bytes: for xargs -0');
+  onCluster(find, context, finish, async (session, [path = '']) => {
+    const given = find.opts<Record<string, string | undefined> & { long?: boolean }>();
+    const { name } = given;
+    const type = given['type'] === undefined ? undefined : TYPES[given['type']];
+    if (given['type'] !== undefined && type === undefined) {
+      throw new UsageError(`--type: "${given['type']}" is none of f, d and l`);
+    }
+    const options: FindOptions = {
+      signal: session.signal,
+      name,
+      type,
+      minSize: size('--min-size', given['minSize']),
+      maxSize: size('--max-size', given['maxSize']),
+      maxDepth: whole('--max-depth', given['maxDepth']),
+    };
+    // One object a line: a tree of a million files must not be held for the sake of a bracket.
+    for await (const info of session.fs.find(path, options)) {
+      if (session.json) context.out(JSON.stringify(info));
+      else if (given['print0'] !== undefined) {
+        await writeOut(Buffer.concat([info.pathBytes ?? Buffer.from(info.path), Buffer.of(0)]));
+      } else if (given.long === true) context.out(longLine(info, info.path, false));
+      else context.out(printable(info.path));
+    }
+    return undefined;
+  });
+
+  const location = group
+    .command('location')
+    .summary('the path in the under store, and the workers it belongs to')
+    .argument('<path>')
+    .option('--count <NUMBER>', 'so many workers', '3');
+  onCluster(location, context, finish, async (session, [path = '']) => {
+    const count = whole('--count', location.opts<{ count: string }>().count) ?? 1;
+    const found = session.fs.client.location(path, count);
+    session.print(found, () => [
+      `path: ${printable(found.path)}`,
+      `ufs: ${printable(found.ufsPath)}`,
+      ...found.workers.map(({ id, host, httpPort }) => `worker: ${id} ${host}:${httpPort}`),
+    ]);
+    return Promise.resolve(undefined);
+  });
+
+  const checksum = group
+    .command('checksum')
+    .summary('checksum of the bytes of files')
+    .argument('<paths...>')
+    .option('--algorithm <NAME>', 'md5, sha1, sha256 or sha512', 'md5');
+  onCluster(checksum, context, finish, async (session, paths) => {
+    const { algorithm } = checksum.opts<{ algorithm: string }>();
+    if (!['md5', 'sha1', 'sha256', 'sha512'].includes(algorithm)) {
+      throw new UsageError(`--algorithm: "${algorithm}" is none of md5, sha1, sha256, sha512`);
+    }
+    for (const path of paths) {
+      const hash = createHash(algorithm);
+      const { signal } = session;
+      for await (const chunk of await session.fs.readStream(path, { signal })) hash.update(chunk);
+      const digest = hash.digest('hex');
+      session.print({ path, algorithm, digest }, () => `${digest}  ${printable(path)}`);
+    }
+    return undefined;
+  });
+}

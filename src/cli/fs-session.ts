@@ -1,0 +1,165 @@
+/** What every command on a cluster has in common: its flags, its connection, its end. */
+import { Option } from 'commander';
+import type { Command } from 'commander';
+import type { AlluxioFileSystem } from '../client/index.ts';
+import {
+  defaultText,
+  formatProblem,
+  inspectConfig,
+  isBooleanOption,
+  isFlagOnCommandLine,
+  optionList,
+} from '../config/index.ts';
+import type { ConfigInspection, MountConfig, OptionField, OptionGroup } from '../config/index.ts';
+import { EXIT_CODES } from './context.ts';
+import type { CliContext, ExitCode } from './context.ts';
+
+const GROUPS: ReadonlySet<OptionGroup> = new Set([
+  'Configuration files',
+  'Cluster',
+  'Deadlines and fallback',
+]);
+const FIELDS: ReadonlySet<OptionField> = new Set(['stagingDir', 'posixAttributes']);
+
+export interface SessionFlags {
+  readonly json?: boolean;
+  readonly property?: readonly string[];
+  readonly [attribute: string]: unknown;
+}
+
+export interface Session {
+  readonly context: CliContext;
+  readonly fs: AlluxioFileSystem;
+  readonly config: MountConfig;
+  readonly json: boolean;
+  /** Aborted when the program is asked to stop. */
+  readonly signal: AbortSignal;
+  /** JSON where that was asked for, else the lines. */
+  print(value: unknown, lines: () => string | readonly string[]): void;
+}
+
+export type Finish = (code: ExitCode) => void;
+export type Work = (session: Session, args: readonly string[]) => Promise<ExitCode | undefined>;
+
+const collect = (value: string, previous: readonly string[] = []): string[] => [...previous, value];
+const joinLists = (value: string, previous: string | undefined): string =>
+  previous === undefined ? value : `${previous},${value}`;
+
+/** The connection's flags, as `mount` has them. Returns what of them was given. */
+export function addClusterFlags(command: Command): () => Partial<Record<OptionField, string>> {
+  command.option('--json', 'as JSON');
+  command.option('--property <NAME=VALUE>', 'an Alluxio property; may be repeated', collect);
+  const attributes = new Map<string, OptionField>();
+  for (const option of optionList) {
+    const { field, row } = option;
+    const isWanted = GROUPS.has(row.group) || FIELDS.has(field);
+    if (!isWanted || !isFlagOnCommandLine(row)) continue;
+    const value = isBooleanOption(row) ? '' : ` <${row.kind.placeholder}>`;
+    const description = `${row.doc} (default: ${defaultText(option)})`;
+    const flag = new Option(`--${row.key}${value}`, description).helpGroup('Cluster:');
+    if (row.kind.placeholder === 'LIST') flag.argParser(joinLists);
+    command.addOption(flag);
+    attributes.set(flag.attributeName(), field);
+  }
+  return () => {
+    const flags: Partial<Record<OptionField, string>> = {};
+    for (const [attribute, field] of attributes) {
+      if (command.getOptionValueSource(attribute) !== 'cli') continue;
+      flags[field] = String(command.getOptionValue(attribute));
+    }
+    return flags;
+  };
+}
+
+export function inspect(
+  context: CliContext,
+  flags: Partial<Record<OptionField, string>>,
+  properties: readonly string[],
+): ConfigInspection {
+  const { env, cwd, uid, gid, readText } = context;
+  const given = { flags, mountOptions: [], properties };
+  // No mount point is used; the table wants one all the same.
+  return inspectConfig({ mountpoint: '/', ...given, env, cwd, uid, gid, readText });
+}
+
+/** Adds the flags and the action: connects, works, closes, and says what failed, with this code. */
+export function onCluster(
+  command: Command,
+  context: CliContext,
+  finish: Finish,
+  work: Work,
+  failureCode?: ExitCode,
+): Command {
+  const flagsOf = addClusterFlags(command);
+  return command.action(async () => {
+    const { json = false, property = [] } = command.opts<SessionFlags>();
+    const { config, problems } = inspect(context, flagsOf(), property);
+    if (config === undefined) {
+      for (const problem of problems) context.err(`alluxio-fuse: ${formatProblem(problem)}`);
+      finish(EXIT_CODES.usage);
+      return;
+    }
+    const stopping = new AbortController();
+    void context.untilStopped().then(() => stopping.abort());
+    const { signal } = stopping;
+    const outcome = await inSession(context, config, json, signal, (session) =>
+      work(session, command.args),
+    );
+    finish('code' in outcome ? outcome.code : (failureCode ?? outcome.failure));
+  });
+}
+
+async function inSession(
+  context: CliContext,
+  config: MountConfig,
+  json: boolean,
+  signal: AbortSignal,
+  work: (session: Session) => Promise<ExitCode | undefined>,
+): Promise<{ readonly code: ExitCode } | { readonly failure: ExitCode }> {
+  const { AlluxioFileSystem } = await import('../client/index.ts');
+  let fs: AlluxioFileSystem | undefined;
+  try {
+    const level = { debug: ignore, info: ignore };
+    const say = (fields: object, message: string): void =>
+      context.err(`alluxio-fuse: ${message} ${JSON.stringify(fields)}`);
+    const logger = { ...level, warn: say, error: say };
+    fs = await AlluxioFileSystem.openWith(config, { logger }, { signal });
+    const print: Session['print'] = (value, lines) => {
+      if (json) {
+        context.out(JSON.stringify(value, undefined, 2));
+        return;
+      }
+      const given = lines();
+      for (const line of typeof given === 'string' ? [given] : given) context.out(line);
+    };
+    const code = await work({ context, fs, config, json, signal, print });
+    // What was changed is in the cluster only now: its failure is the command's.
+    await fs.close();
+    return { code: code ?? EXIT_CODES.ok };
+  } catch (error) {
+    await fs?.close().catch(ignore);
+    return { failure: tell(context, error, json, signal) };
+  }
+}
+
+/** Prints the failure, and tells which exit code it has. */
+function tell(context: CliContext, error: unknown, json: boolean, signal?: AbortSignal): ExitCode {
+  const { code, reason, path, worker, operation } = error as Partial<Record<string, string>>;
+  const message = error instanceof Error ? error.message : String(error);
+  if (json) {
+    context.err(
+      JSON.stringify({ error: { code, operation, path, worker, reason: reason ?? message } }),
+    );
+  } else {
+    const by = worker === undefined ? '' : ` (${worker})`;
+    context.err(`alluxio-fuse: ${message}${by}`);
+  }
+  if (signal?.aborted === true) return EXIT_CODES.stopped;
+  if (code === 'unsupported' || code === 'inexpressible') return EXIT_CODES.unsupported;
+  const isUsage = code === 'invalid' || code === 'configuration';
+  return isUsage || (error as Error).name === 'UsageError' ? EXIT_CODES.usage : EXIT_CODES.failure;
+}
+
+function ignore(): void {
+  // Of no interest at the end of a command that has failed already, or below a warning.
+}

@@ -1,0 +1,66 @@
+/** `alluxio-fuse info`: what a client sees of a cluster. */
+import type { Command } from 'commander';
+import { alignColumns, formatConfig, formatProblem } from '../config/index.ts';
+import { EXIT_CODES } from './context.ts';
+import type { CliContext } from './context.ts';
+import {
+  addClusterFlags,
+  inspect,
+  onCluster,
+  type Finish,
+  type SessionFlags,
+} from './fs-session.ts';
+
+export function addInfoCommands(program: Command, context: CliContext, finish: Finish): void {
+  const group = program
+    .command('info')
+    .summary('show members, ring and properties of a cluster')
+    .description('Show what a client sees of a cluster.');
+
+  const members = group.command('members').summary('workers, and whether they are active');
+  onCluster(members, context, finish, async (session) => {
+    const health = await session.fs.client.health({ signal: session.signal });
+    session.print(health, () =>
+      alignColumns([
+        ['worker', 'host', 'http', 'state', 'kind', 'ms'],
+        ...health.map(({ worker, host, httpPort, isActive, personality, latencyMs, reason }) => [
+          worker,
+          host,
+          String(httpPort),
+          isActive ? 'active' : (reason ?? 'away'),
+          personality ?? '?',
+          String(latencyMs),
+        ]),
+      ]),
+    );
+    return health.length > 0 && health.every(({ isActive }) => isActive)
+      ? EXIT_CODES.ok
+      : EXIT_CODES.failure;
+  });
+
+  const ring = group.command('ring').summary('the hash ring, and where it comes from');
+  onCluster(ring, context, finish, async (session) => {
+    const status = session.fs.client.status();
+    session.print(status, () => [
+      `members from: ${status.source}`,
+      `workers: ${status.view.workers.length}, view ${status.view.generation}`,
+      `virtual nodes: ${status.virtualNodes} (${status.virtualNodesFrom})`,
+      `page size: ${status.pageSizeBytes}`,
+      `under store: ${status.underStoreFallback}`,
+    ]);
+    return Promise.resolve(undefined);
+  });
+
+  const properties = group
+    .command('properties')
+    .summary('every option, and where its value is from');
+  const flagsOf = addClusterFlags(properties);
+  properties.action(() => {
+    const { json, property = [] } = properties.opts<SessionFlags>();
+    const inspection = inspect(context, flagsOf(), property);
+    context.out(formatConfig(inspection, json === true ? 'json' : 'table'));
+    for (const problem of inspection.problems)
+      context.err(`alluxio-fuse: ${formatProblem(problem)}`);
+    finish(inspection.problems.length === 0 ? EXIT_CODES.ok : EXIT_CODES.usage);
+  });
+}

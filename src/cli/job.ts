@@ -1,0 +1,180 @@
+/** `alluxio-fuse job load`: brings files into the workers' caches, by the cluster or by this client. */
+import { setTimeout } from 'node:timers/promises';
+import type { Command } from 'commander';
+import type { ClientLoadProgress, LoadOptions } from '../client/index.ts';
+import { formatSize, parseSize } from '../config/index.ts';
+import { EXIT_CODES, UsageError } from './context.ts';
+import type { CliContext, ExitCode } from './context.ts';
+import { onCluster, type Finish, type Session } from './fs-session.ts';
+import { LoadRecords } from './job-record.ts';
+
+/** The cluster is asked so often while its job is waited for. */
+const WAIT_MS = 2000;
+/** Progress is written down, and shown, so often. */
+const TELL_MS = 1000;
+
+interface LoadFlags {
+  readonly path: string;
+  readonly submit?: boolean;
+  readonly progress?: boolean;
+  readonly stop?: boolean;
+  readonly client?: boolean;
+  readonly wait?: boolean;
+  readonly bandwidth?: string;
+  readonly verify?: boolean;
+  readonly partialListing?: boolean;
+  readonly metadataOnly?: boolean;
+  readonly skipIfExists?: boolean;
+  readonly fileFilterRegx?: string;
+  readonly progressFormat?: string;
+  readonly concurrency: string;
+}
+
+const HELP = `
+With --client this process reads every file through its owner, until it is done or stopped (Ctrl-C,
+--stop): it needs no master or coordinator. The same command again goes on where it was: what the
+workers hold already is not read again. --progress and --stop then mean the load that runs on this
+machine.
+Exit codes: 0 ok, 1 failure (also: the job failed), 2 wrong usage, 3 this cluster runs no load jobs,
+130 stopped.`;
+
+export function addJobCommands(program: Command, context: CliContext, finish: Finish): void {
+  const group = program
+    .command('job')
+    .summary('load files into the caches of the workers')
+    .description('Jobs of a cluster.');
+  const load = group
+    .command('load')
+    .summary('load a path into the caches of the workers')
+    .requiredOption('--path <PATH>', 'a file, or a directory with all that is in it')
+    .option('--submit', 'begin (also when neither --progress nor --stop is given)')
+    .option('--progress', 'how far it is')
+    .option('--stop', 'end it')
+    .option('--client', 'by this process, without a master or coordinator')
+    .option('--wait', 'with --submit: until the job has ended')
+    .option('--bandwidth <SIZE>', 'bytes a second: of each worker, or of --client as a whole')
+    .option('--verify', 'look afterwards whether all of it is there')
+    .option('--partial-listing', 'begin before the listing is complete')
+    .option('--metadata-only', 'only status and listings')
+    .option('--skip-if-exists', 'leave alone what is there already')
+    .option('--file-filter-regx <REGEX>', 'only files whose name matches')
+    .option('--progress-format <FORMAT>', 'of the message of --progress: TEXT or JSON', 'TEXT')
+    .option('--concurrency <NUMBER>', 'with --client: files at a time', '8')
+    .addHelpText('after', HELP);
+  onCluster(load, context, finish, (session) => {
+    const flags = load.opts<LoadFlags>();
+    const asked = [flags.submit, flags.progress, flags.stop].filter((is) => is === true);
+    if (asked.length > 1) throw new UsageError('Give one of --submit, --progress and --stop');
+    return flags.client === true ? byClient(session, flags) : byCluster(session, flags);
+  });
+}
+
+async function byCluster(session: Session, flags: LoadFlags): Promise<ExitCode> {
+  const { path } = flags;
+  const { signal } = session;
+  const { client } = session.fs;
+  if (flags.progress === true) {
+    const progressFormat = formatOf(flags.progressFormat);
+    const answer = await client.loadProgress(path, { progressFormat, signal });
+    session.print(answer, () => [`state: ${answer.jobState ?? '?'}`, answer.message]);
+    return EXIT_CODES.ok;
+  }
+  if (flags.stop === true) {
+    const answer = await client.stopLoad(path, { signal });
+    session.print(answer, () => answer.message);
+    return answer.success === false ? EXIT_CODES.failure : EXIT_CODES.ok;
+  }
+  const options: LoadOptions = {
+    signal,
+    bandwidth: bandwidthOf(flags.bandwidth),
+    verify: flags.verify,
+    partialListing: flags.partialListing,
+    loadMetadataOnly: flags.metadataOnly,
+    skipIfExists: flags.skipIfExists,
+    fileFilterRegx: flags.fileFilterRegx,
+  };
+  const submitted = await client.submitLoad(path, options);
+  if (flags.wait !== true) {
+    session.print(submitted, () => `submitted: ${submitted.jobId ?? '?'}`);
+    return EXIT_CODES.ok;
+  }
+  for (;;) {
+    const answer = await client.loadProgress(path, { signal });
+    const state = answer.jobState ?? '';
+    if (/SUCCEEDED|FAILED|STOPPED/.test(state)) {
+      session.print(answer, () => [`state: ${state}`, answer.message]);
+      return state.includes('SUCCEEDED') ? EXIT_CODES.ok : EXIT_CODES.failure;
+    }
+    await setTimeout(WAIT_MS, undefined, { signal });
+  }
+}
+
+async function byClient(session: Session, flags: LoadFlags): Promise<ExitCode> {
+  const { config, fs, signal } = session;
+  const { path } = fs.client.location(flags.path);
+  const records = new LoadRecords(config.stagingDir);
+  const cluster = `${config.ufs} ${config.clusterName}`;
+  const record = records.read(cluster, path);
+  if (flags.progress === true || flags.stop === true) {
+    if (record === undefined) throw new Error(`No load of ${path} was begun by this machine`);
+    if (flags.stop === true && records.isRunning(record)) process.kill(record.pid, 'SIGTERM');
+    session.print(record, () => linesOf(record.progress));
+    return EXIT_CODES.ok;
+  }
+  if (record !== undefined && records.isRunning(record)) {
+    throw new Error(`Process ${record.pid} loads ${path} already`);
+  }
+  const concurrency = Number(flags.concurrency);
+  if (!Number.isInteger(concurrency) || concurrency < 1 || concurrency > 256) {
+    throw new UsageError(`--concurrency: "${flags.concurrency}" is not a number from 1 to 256`);
+  }
+  let toldMs = -Infinity;
+  const onProgress = (progress: ClientLoadProgress): void => {
+    const now = performance.now();
+    if (progress.jobState === 'RUNNING' && now - toldMs < TELL_MS) return;
+    toldMs = now;
+    records.write(cluster, path, progress);
+    if (process.stderr.isTTY && !session.json) {
+      process.stderr.write(`\r\u001b[K${linesOf(progress)[0] ?? ''}`);
+    }
+  };
+  const result = await fs.client.loadByClient(path, {
+    signal,
+    onProgress,
+    concurrency,
+    bandwidth: bandwidthOf(flags.bandwidth),
+    verify: flags.verify,
+    loadMetadataOnly: flags.metadataOnly,
+    fileFilterRegx: flags.fileFilterRegx,
+  });
+  if (process.stderr.isTTY && !session.json) process.stderr.write('\r\u001b[K');
+  session.print(result, () => linesOf(result));
+  if (result.jobState === 'STOPPED') return EXIT_CODES.stopped;
+  return result.jobState === 'SUCCEEDED' ? EXIT_CODES.ok : EXIT_CODES.failure;
+}
+
+function linesOf(progress: ClientLoadProgress): string[] {
+  const { jobState, loadedFiles, skippedFiles, failedFiles, loadedBytes, failures } = progress;
+  const bytes = formatSize(loadedBytes);
+  return [
+    `${jobState}: ${loadedFiles} files loaded (${bytes}), ${skippedFiles} there already, ${failedFiles} failed`,
+    ...failures.map(({ path, reason }) => `failed: ${path}: ${reason}`),
+  ];
+}
+
+function bandwidthOf(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  try {
+    const bytes = parseSize(text);
+    if (bytes > 0) return bytes;
+  } catch {
+    // Said below, as for zero.
+  }
+  throw new UsageError(`--bandwidth: "${text}" is not a size such as 10MB`);
+}
+
+function formatOf(text: string | undefined): 'TEXT' | 'JSON' {
+  const format = (text ?? 'TEXT').toUpperCase();
+  if (format === 'TEXT' || format === 'JSON') return format;
+  throw new UsageError(`--progress-format: "${text}" is neither TEXT nor JSON`);
+}

@@ -1,0 +1,136 @@
+// `fs`, `info` and `job` as people run them: the real program on a devcluster, in processes of their own.
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { mkdir, readFile, readdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import type { Devcluster } from '../../src/devcluster/index.ts';
+import { startTestDevcluster } from '../support/devcluster.ts';
+import { lastFirst } from '../support/last-first.ts';
+import { run, type Finished } from '../support/run.ts';
+import { skipReason } from '../support/skip.ts';
+import { makeTempDir } from '../support/temp-dir.ts';
+import { sampleBytes } from '../support/tree.ts';
+import { waitFor } from '../support/wait.ts';
+
+const MAIN = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
+const SUITE_MS = 300_000;
+
+describe('commands on a cluster', { skip: skipReason('etcd'), timeout: SUITE_MS }, () => {
+  const cleanup = lastFirst(after);
+  let cluster: Devcluster;
+  let env: Readonly<Record<string, string>> = {};
+  let local = '';
+
+  before(async () => {
+    cluster = await startTestDevcluster(cleanup);
+    local = await makeTempDir(cleanup, 'local');
+    const { info } = cluster;
+    env = {
+      ALLUXIO_FUSE_ETCD_HOSTS: `${info.etcdHost}:${info.etcdPort}`,
+      ALLUXIO_FUSE_UFS: info.ufs,
+      ALLUXIO_FUSE_PAGE_SIZE: String(info.pageSize),
+      ALLUXIO_FUSE_WORKER_S3_PORT: String(info.workers[0]?.s3Port),
+      ALLUXIO_FUSE_VIRTUAL_NODES: '5',
+      ALLUXIO_FUSE_STAGING_DIR: await makeTempDir(cleanup, 'staging'),
+    };
+  });
+
+  const cli = (...args: string[]): Promise<Finished> =>
+    run(process.execPath, [MAIN, ...args], { env, cwd: local });
+  const ok = async (...args: string[]): Promise<string> => {
+    const { code, out, err } = await cli(...args);
+    assert.equal(code, 0, `${args.join(' ')}: ${err}`);
+    return out;
+  };
+
+  test('files go up, are listed, read, checked, copied, moved, and come down again', async () => {
+    const content = sampleBytes(300_000, 3);
+    await mkdir(join(local, 'tree/sub'), { recursive: true });
+    await writeFile(join(local, 'tree/big'), content);
+    await writeFile(join(local, 'tree/sub/small'), 'small\n');
+    await ok('fs', 'mkdir', '-p', '/b/x');
+    assert.match(await ok('fs', 'upload', '-r', 'tree', '/b/x'), /^2 files/);
+    assert.equal(await ok('fs', 'ls', '/b/x/tree'), 'big\nsub\n');
+    assert.equal(await ok('fs', 'cat', '/b/x/tree/sub/small'), 'small\n');
+    const md5 = createHash('md5').update(content).digest('hex');
+    assert.equal(await ok('fs', 'checksum', '/b/x/tree/big'), `${md5}  /b/x/tree/big\n`);
+    assert.match(
+      await ok('fs', 'cp', '-r', '--resume', '-T', 'local:tree', '/b/x/tree'),
+      /^0 files.* 2 there already/,
+    );
+    await ok('fs', 'cp', '-r', '/b/x/tree', '/b/copy');
+    await ok('fs', 'mv', '/b/copy', '/b/x');
+    const listed = await ok('fs', 'find', '/b/x', '--type', 'f', '--min-size', '100KB');
+    assert.deepEqual(listed.trim().split('\n').sort(), ['/b/x/copy/big', '/b/x/tree/big']);
+    await ok('fs', 'download', '-r', '/b/x/copy', 'down');
+    assert.deepEqual(await readFile(join(local, 'down/big')), content);
+    assert.deepEqual((await readdir(join(local, 'down'))).sort(), ['big', 'sub']);
+    const usage = JSON.parse(await ok('fs', 'du', '--json', '/b/x/copy')) as object;
+    assert.deepEqual(usage, { path: '/b/x/copy', size: 300_006, files: 2, directories: 1 });
+    await ok('fs', 'rm', '-r', '/b/x/copy');
+    const missing = await cli('fs', 'stat', '--json', '/b/x/copy');
+    assert.equal(missing.code, 1);
+    const { error } = JSON.parse(missing.err) as { error: Record<string, string> };
+    assert.deepEqual([error['code'], error['path']], ['not-found', '/b/x/copy']);
+  });
+
+  test('standard input becomes a file, and its ends are shown', async () => {
+    const input = 'one\ntwo\n';
+    const written = await run(process.execPath, [MAIN, 'fs', 'write', '/w/f'], { env, input });
+    assert.equal(written.code, 0, written.err);
+    assert.equal(await ok('fs', 'head', '-c', '3', '/w/f'), 'one');
+    assert.equal(await ok('fs', 'tail', '-c', '4', '/w/f'), 'two\n');
+    assert.match(await ok('fs', 'location', '/w/f'), /^path: \/w\/f\nufs: file:.*\nworker: /);
+  });
+
+  test('exit codes say what kind of no it was', async () => {
+    await ok('fs', 'touch', '/e/f');
+    assert.equal((await cli('fs', 'test', '-f', '/e/f')).code, 0);
+    assert.equal((await cli('fs', 'test', '-d', '/e/f')).code, 1);
+    assert.equal((await cli('fs', 'test', 'relative')).code, 2);
+    assert.equal((await cli('fs', 'rm', '--alluxio-only', '/e/f')).code, 3);
+    assert.equal((await cli('fs', 'ls', '--page-size', '5', '/')).code, 2);
+    const job = await cli('job', 'load', '--path', '/e', '--submit');
+    assert.equal(job.code, 3);
+    assert.match(job.err, /need a running Alluxio master/);
+  });
+
+  test('members, ring and properties are told, also as JSON', async () => {
+    const members = JSON.parse(await ok('info', 'members', '--json')) as { isActive: boolean }[];
+    assert.deepEqual(
+      members.map(({ isActive }) => isActive),
+      [true, true, true],
+    );
+    assert.match(await ok('info', 'ring'), /workers: 3/);
+    assert.match(await ok('info', 'properties'), /virtual-nodes +5 +ALLUXIO_FUSE_VIRTUAL_NODES/);
+  });
+
+  test('a load by the client is stopped from elsewhere, and goes on where it was', async () => {
+    await mkdir(join(cluster.dataDir, 'load'));
+    const files = Array.from({ length: 12 }, (_, i) => join(cluster.dataDir, 'load', `f${i}`));
+    await Promise.all(files.map((file, i) => writeFile(file, sampleBytes(100_000, i))));
+    const args = ['job', 'load', '--client', '--path', '/load'];
+    const slow = spawn(
+      process.execPath,
+      [MAIN, ...args, '--bandwidth', '150KB', '--concurrency', '1'],
+      {
+        env: { ...process.env, ...env },
+        stdio: 'ignore',
+      },
+    );
+    const ended = new Promise<number | null>((resolve) => slow.once('exit', resolve));
+    await waitFor('the load to have loaded something', async () => {
+      const { code, out } = await cli(...args, '--progress');
+      return code === 0 && /RUNNING: [1-9]/.test(out);
+    });
+    await ok(...args, '--stop');
+    assert.equal(await ended, 130);
+    assert.match(await ok(...args, '--progress'), /^STOPPED/);
+    const rest = await ok(...args, '--verify');
+    assert.match(rest, /^SUCCEEDED: \d+ files loaded .*, [1-9]\d* there already, 0 failed/);
+    assert.match(await ok(...args), /^SUCCEEDED: 0 files loaded .*, 12 there already/);
+  });
+});
