@@ -103,7 +103,7 @@ async function mayForce(target: Target, notes: string[]): Promise<string | undef
     report.writes;
   const why = lastError === undefined ? '' : ` (${lastError})`;
   if (unsavedFiles > 0) {
-    const what = `${unsavedFiles} file(s) with ${unsavedBytes} bytes that neither the cluster nor the journal has${why}`;
+    const what = `${files(unsavedFiles, unsavedBytes)} that neither the cluster nor the journal has${why}`;
     if (!options.dropUnsaved) {
       return (
         `This would lose ${what}. Without --force they are waited for; ` +
@@ -115,11 +115,15 @@ async function mayForce(target: Target, notes: string[]): Promise<string | undef
   const { attributesPending, repairsPending } = report.writes;
   if (uploadsPending + attributesPending + repairsPending > 0) {
     notes.push(
-      `${uploadsPending} file(s) with ${uploadBytesPending} bytes, attributes of ${attributesPending} ` +
-        `directories and ${repairsPending} unfinished changes stay in ${journal}`,
+      `${files(uploadsPending, uploadBytesPending)}, attributes of directories (${attributesPending}) and ` +
+        `unfinished changes (${repairsPending}) stay in ${journal}`,
     );
   }
   return undefined;
+}
+
+function files(count: number, bytes: number): string {
+  return `${count} ${count === 1 ? 'file' : 'files'} (${bytes} bytes)`;
 }
 
 /** What must be in the cluster before the mount goes. */

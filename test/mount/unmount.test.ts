@@ -79,7 +79,7 @@ suite('taking a writable mount away', { skip: skipCluster('devcluster oss') }, (
 
     const forced = await umount('--force');
     assert.equal(forced.code, 0, forced.err);
-    assert.match(forced.err, /1 file\(s\) with 4 bytes, .* stay in the journal in .*staging/);
+    assert.match(forced.err, /1 file \(4 bytes\), .* stay in the journal in .*staging/);
     await mount.ended();
 
     await startWorkers(cluster);
@@ -139,11 +139,11 @@ suite('taking a writable mount away', { skip: skipCluster('devcluster oss') }, (
     assert.match(writes?.lastError ?? '', /\/dir\/x: The file could not be saved: /);
     const refused = await umount('--force');
     assert.equal(refused.code, 1);
-    assert.match(refused.err, /would lose 1 file\(s\) with 4 bytes .*--drop-unsaved drops them/);
+    assert.match(refused.err, /would lose 1 file \(4 bytes\) .*--drop-unsaved drops them/);
     assert.ok(isMounted(mount.mountpoint));
     const dropped = await umount('--force', '--drop-unsaved');
     assert.equal(dropped.code, 0, dropped.err);
-    assert.match(dropped.err, /dropped 1 file\(s\) with 4 bytes/);
+    assert.match(dropped.err, /dropped 1 file \(4 bytes\)/);
     await mount.ended();
     assert.match(await mount.logText(), /"unsavedFiles":1[^\n]*is lost/);
   });
