@@ -3,6 +3,7 @@ import { textOfByteString } from '../base/byte-string.ts';
 import type { ByteString } from '../base/byte-string.ts';
 import type { MountConfig } from '../config/index.ts';
 import type { CoreOptions } from '../vfs/index.ts';
+import { pathBytesMax } from './path-limit.ts';
 
 /**
  * The cluster layer gives up by itself and says why; the core's own deadline is the net below it,
@@ -33,6 +34,7 @@ export function coreOptionsOf(config: MountConfig, incarnation: number): CoreOpt
     handlesMax: HANDLES_MAX,
     inodesMax: config.maxInodes,
     listingEntriesMax: LISTING_ENTRIES_MAX,
+    pathBytesMax: pathBytesMax(config.ufs),
     provesAbsence: config.trustListings ? isListable : () => false,
   };
 }

@@ -8,7 +8,7 @@ import type { ByteSink } from '../cluster/index.ts';
 import type { FsErrorCode, Job, JobId, JobResult } from '../vfs/index.ts';
 import { JobRunner } from './job-runner.ts';
 import type { JobRunnerParts } from './job-runner.ts';
-import { pathBytesMax } from './name-space.ts';
+import { pathBytesMax } from './path-limit.ts';
 
 const PAGE = 64;
 const PATH = '/f' as ByteString;

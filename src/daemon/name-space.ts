@@ -3,23 +3,12 @@ import { readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { systemClock } from '../base/clock.ts';
 import type { Logger } from '../base/logger.ts';
-import { parseUfsRoot } from '../cluster/index.ts';
 import type { ClusterClient, ClusterWriter } from '../cluster/index.ts';
 import type { MountConfig } from '../config/index.ts';
 import { openReadView, openStore } from '../store/index.ts';
 import type { ClusterStore, WritableStore } from '../store/index.ts';
 import { journalDirectory, stagingDirectory } from './staging-area.ts';
 import { makeDirectory } from './state-dir.ts';
-
-/** PATH_MAX of Linux without the NUL: what a worker can name on its own disk. */
-const LOCAL_PATH_BYTES_MAX = 4095;
-
-/** The longest path below the mount point that the under store can hold, where that is known. */
-export function pathBytesMax(ufs: string): number {
-  const { localPath } = parseUfsRoot(ufs);
-  if (localPath === undefined) return Infinity;
-  return LOCAL_PATH_BYTES_MAX - (localPath === '/' ? 0 : localPath.length);
-}
 
 export interface NameSpaceParts {
   readonly config: MountConfig;

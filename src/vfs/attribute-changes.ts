@@ -108,7 +108,9 @@ export class AttributeChanges {
   #changeOf(inode: Inode, wanted: AttributesWanted): AttributeChange | undefined {
     const { mode, uid, gid, atimeMs, mtimeMs } = wanted;
     const nowMs = this.#context.wallNowMs();
-    const isOwnerChange = uid !== undefined || gid !== undefined;
+    // chown(2) that leaves both as they are arrives as a change of nothing.
+    const isOwnerChange =
+      uid !== undefined || gid !== undefined || Object.values(wanted).every(isAbsent);
     const lessMode = isOwnerChange
       ? modeWithoutPrivileges(inode, this.#context.options.defaults)
       : undefined;
@@ -251,6 +253,10 @@ export class AttributeChanges {
     if (sizeBytes > 0 && bytes.length > sizeBytes) this.#context.replies.error(request, 'range');
     else this.#context.replies.attributeValue(request, bytes, sizeBytes);
   }
+}
+
+function isAbsent(value: unknown): boolean {
+  return value === undefined || value === false;
 }
 
 function xattrBytes(xattrs: ReadonlyMap<ByteString, Uint8Array> | undefined): number {

@@ -6,7 +6,7 @@
  * INVARIANT: every request is answered exactly once, at once or later.
  */
 import type { ByteString } from '../base/byte-string.ts';
-import { bytesOfByteString, NAME_BYTES_MAX } from '../base/byte-string.ts';
+import { bytesOfByteString, joinPath, NAME_BYTES_MAX } from '../base/byte-string.ts';
 import type { Clock } from '../base/clock.ts';
 import type { PageTier, StagingArea } from '../cache/index.ts';
 import { Asking } from './asking.ts';
@@ -200,7 +200,9 @@ export class Core {
     else if (parent.isUnlinked) replies.error(request, 'not-found');
     else if (name.length > NAME_BYTES_MAX) replies.error(request, 'name-too-long');
     else if (name === '.' || name === '..' || name === '') replies.error(request, 'invalid');
-    else return parent;
+    else if (joinPath(inodes.path(parent), name).length > options.pathBytesMax) {
+      replies.error(request, 'name-too-long');
+    } else return parent;
     return undefined;
   }
 

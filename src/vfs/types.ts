@@ -309,6 +309,8 @@ export interface CoreOptions {
   readonly inodesMax: number;
   /** Most directory entries kept for later look-ups, over all directories. */
   readonly listingEntriesMax: number;
+  /** Longer ones cannot be made: not even the file that is local until it is closed. */
+  readonly pathBytesMax: number;
   /** Whether a listing that lacks this name proves that it does not exist. */
   readonly provesAbsence: (name: ByteString) => boolean;
 }

@@ -25,9 +25,9 @@ import { waitFor } from '../support/wait.ts';
 import { amount, storedAs, WRITE_MODES, writableFlags } from '../support/writable.ts';
 import type { WriteMode } from '../support/writable.ts';
 
-const skip = skipReason('all-of-writing', 'root', 'fuse', 'etcd') || missingPrograms('python3');
+const skip = skipReason('root', 'fuse', 'etcd') || missingPrograms('python3');
 
-const POINTS = amount('ALLUXIO_FUSE_TEST_CRASH_POINTS', 12);
+const POINTS = amount('ALLUXIO_FUSE_TEST_CRASH_POINTS', 10);
 const SEED = amount('ALLUXIO_FUSE_TEST_SEED', 1);
 const SCRIPTS = join(repositoryRoot(), 'test', 'fault', 'scripts');
 /** Between the start of the writer and the kill, so that every step of an upload is met. */

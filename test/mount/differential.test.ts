@@ -18,9 +18,9 @@ import { skipReason } from '../support/skip.ts';
 import { makeTempDir } from '../support/temp-dir.ts';
 import { amount, mountScript, python, storedAs, writableFlags } from '../support/writable.ts';
 
-const skip = skipReason('all-of-writing', 'root', 'fuse', 'etcd') || missingPrograms('python3');
+const skip = skipReason('root', 'fuse', 'etcd') || missingPrograms('python3');
 
-const OPERATIONS = amount('ALLUXIO_FUSE_TEST_DIFFERENTIAL_OPS', 20_000);
+const OPERATIONS = amount('ALLUXIO_FUSE_TEST_DIFFERENTIAL_OPS', 8_000);
 const SEED = amount('ALLUXIO_FUSE_TEST_SEED', 1);
 const PROCESSES = 4;
 /** 1,000 operations in a minute for each process are the least that is worth the name. */

@@ -35,7 +35,7 @@ const FILE_MS = 300_000;
 const LIMIT_MS = 840_000;
 
 const skip =
-  skipReason('all-of-writing', 'root', 'fuse', 'etcd') ||
+  skipReason('root', 'fuse', 'etcd') ||
   (!existsSync(SOURCE) && 'no ../shared/pjdfstest') ||
   missingPrograms('autoreconf', 'make', 'gcc', 'openssl');
 

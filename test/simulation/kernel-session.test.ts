@@ -72,6 +72,7 @@ function setUp(random: Random) {
       handlesMax: 200,
       inodesMax: 100,
       listingEntriesMax: 100,
+      pathBytesMax: 4000,
       provesAbsence: isListable,
     },
     clock,

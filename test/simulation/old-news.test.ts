@@ -102,6 +102,7 @@ function setUp(isReadOnly = true) {
       handlesMax: 10,
       inodesMax: 100,
       listingEntriesMax: 100,
+      pathBytesMax: 4000,
       provesAbsence: () => true,
     },
     clock,

@@ -51,6 +51,7 @@ export class Simulation {
       handlesMax: 30,
       inodesMax: random.pick([20, 1000]),
       listingEntriesMax: random.pick([10, 60, 1000]),
+      pathBytesMax: 4000,
       provesAbsence: random.chance(0.7) ? isListable : () => false,
     };
     const slotCount = random.pick([24, 40, 100, 400]);

@@ -92,6 +92,7 @@ export class WriteSimulation {
         handlesMax: 100,
         inodesMax: 1000,
         listingEntriesMax: 1000,
+        pathBytesMax: 4000,
         provesAbsence: () => true,
       },
       clock: this.#clock,
@@ -201,6 +202,7 @@ export class WriteSimulation {
       (random) => this.#stat(random),
       (random) => this.#chmod(random),
       (random) => this.#setTime(random),
+      (random) => this.#chownToSame(random),
       (random) => this.#symlink(random),
     ];
   }
@@ -561,13 +563,27 @@ export class WriteSimulation {
     const { path } = this.#anyPath(random);
     const node = this.#model.get(path);
     if (node === undefined || node.kind === 'symlink') return;
-    const mode = random.below(0o1000);
+    const mode = random.below(node.kind === 'file' ? 0o10000 : 0o1000);
     this.trace.push(`chmod ${path} ${mode}`);
     this.#walk(random, path, (ino) => {
       const answer = this.#ask(random, (id) =>
         this.#core.setattr(id, ino, undefined, { ...NOTHING, mode }),
       );
       if (this.#judge(answer, undefined, 'chmod')) node.mode = mode;
+    });
+  }
+
+  /** The bits that run a program as somebody else go, also when the owner stays. */
+  #chownToSame(random: Random): void {
+    const files = this.#files();
+    if (files.length === 0) return;
+    const [path, file] = random.pick(files);
+    this.trace.push(`chown ${path}`);
+    this.#walk(random, path, (ino) => {
+      const answer = this.#ask(random, (id) => this.#core.setattr(id, ino, undefined, NOTHING));
+      if (!this.#judge(answer, undefined, 'chown')) return;
+      const isGroupsProgram = (file.mode & 0o010) !== 0;
+      file.mode &= isGroupsProgram ? ~0o6000 : ~0o4000;
     });
   }
 

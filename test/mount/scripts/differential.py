@@ -9,7 +9,7 @@ the seed and the operations that lead there, as few as it can find, and ends wit
 What may differ, and nothing else:
   - hard links: EPERM; exchanging two names: EINVAL (where nothing else is wrong first)
   - link count and size of directories; block counts; inode numbers
-  - times that no program set; access and change times
+  - times that no program set; access and change times; times of pipes
   - the attributes user.alluxio.*, which the mount shows of itself"""
 
 import argparse

@@ -41,8 +41,10 @@ def described(status):
     shown = {
         "mode": oct(status.st_mode),
         "owner": (status.st_uid, status.st_gid),
-        "mtime": mtime(status),
     }
+    # The kernel passes bytes through a pipe without a word to its file system.
+    if kind != stat.S_IFIFO:
+        shown["mtime"] = mtime(status)
     if kind != stat.S_IFDIR:
         shown["nlink"] = status.st_nlink
         shown["size"] = status.st_size
