@@ -45,6 +45,8 @@ export interface ClusterStatus {
   /** Set when a worker was seen to have another under store root; the under store is then off. */
   readonly ufsRootMismatch: string | undefined;
   readonly underStoreFallback: 'available' | 'off' | 'unreachable';
+  /** Why it is unreachable, where the store says. */
+  readonly underStoreProblem?: string | undefined;
   readonly workers: readonly WorkerStatus[];
 }
 

@@ -59,7 +59,7 @@ export class ListingRouter {
         events.retry('list', last.code);
       }
     }
-    const { reason, error } = whyNot(path, last, fallback.isConfigured);
+    const { reason, error } = whyNot(path, last, fallback.status !== 'off');
     yield* fresh(this.#fromUnderStore(path, reason, error, context), listed);
   }
 
@@ -102,6 +102,7 @@ export class ListingRouter {
     context: CallContext,
   ): AsyncGenerator<FileStatus[], void, undefined> {
     const { fallback } = this.#parts;
+    if (!fallback.hasCheapNames) return;
     const store = await fallback.reachable();
     if (store === undefined) return;
     const added = await fallback.supplement(store, path, listed, context);

@@ -210,6 +210,7 @@ export class RoutedClient implements ClusterClient {
       pageSizeMismatch: this.#trust.mismatch,
       ufsRootMismatch: this.#options.ufsRootCheck?.mismatch,
       underStoreFallback: this.#fallback.status,
+      underStoreProblem: this.#fallback.problem,
       workers: this.#placement.view.workers.map((worker) => this.#workerStatus(worker)),
     };
   }

@@ -29,8 +29,11 @@ export interface UnderStoreFallbackParts {
 
 /** An answer about reachability holds this long, so that a burst of failures asks once. */
 const REACHABLE_MS = 1_000;
-/** A local mount that hangs (a dead NFS server, say) is as good as away. */
-const REACHABLE_TIMEOUT_MS = 2_000;
+/**
+ * A local mount that hangs (a dead NFS server, say) is as good as away. What is remote may have to
+ * look for credentials first.
+ */
+const REACHABLE_TIMEOUT_MS = 5_000;
 /** Stats of names that listings leave out; such names are rare. */
 const SUPPLEMENT_STATS_AT_ONCE = 8;
 
@@ -46,23 +49,47 @@ export class UnderStoreFallback {
     void this.#recheck();
   }
 
+  /** Whether it can be counted on: one that was found away does not spare the workers anything. */
   get isConfigured(): boolean {
+    const wasFoundAway = this.#checkedAtMs !== -Infinity && !this.#isReachable;
+    return this.#isOurs && !wasFoundAway;
+  }
+
+  get #isOurs(): boolean {
     return this.#parts.store !== undefined && !this.#parts.isRootWrong();
   }
 
+  /** Whether it can be asked beside every listing of a worker. */
+  get hasCheapNames(): boolean {
+    return this.#isOurs && this.#parts.store?.names !== undefined;
+  }
+
+  /** Whether it takes changes: else a writer need not ask whether it answers. */
+  get hasWrites(): boolean {
+    return this.#isOurs && this.#parts.store?.writes !== undefined;
+  }
+
   get status(): 'available' | 'off' | 'unreachable' {
-    if (!this.isConfigured) return 'off';
-    return this.#isReachable ? 'available' : 'unreachable';
+    if (!this.#isOurs) return 'off';
+    if (this.#isReachable) return 'available';
+    // Whoever looks keeps an old "no" from standing for ever; the answer is there for the next look.
+    if (this.#parts.clock.nowMs() - this.#checkedAtMs >= REACHABLE_MS) void this.#recheck();
+    return 'unreachable';
+  }
+
+  /** Why the store is not reachable, where it knows. */
+  get problem(): string | undefined {
+    return this.status === 'unreachable' ? this.#parts.store?.problem : undefined;
   }
 
   /** The store, when there is one that answers. */
   async reachable(): Promise<UnderStore | undefined> {
     const { store, clock } = this.#parts;
-    if (store === undefined || !this.isConfigured) return undefined;
+    if (store === undefined || !this.#isOurs) return undefined;
     const isFresh = clock.nowMs() - this.#checkedAtMs < REACHABLE_MS;
     const answer = isFresh && this.#check === undefined ? this.#isReachable : await this.#recheck();
     // A worker may have told better while we asked.
-    return answer && this.isConfigured ? store : undefined;
+    return answer && this.#isOurs ? store : undefined;
   }
 
   async stat(
@@ -133,7 +160,7 @@ export class UnderStoreFallback {
     try {
       await this.#parts.gate.enter(0, context);
       const lost: ByteString[] = [];
-      for await (const batch of store.names(path, context)) {
+      for await (const batch of store.names?.(path, context) ?? []) {
         for (const name of batch) {
           if (lostName(name) !== undefined && !listed.has(name)) lost.push(name);
         }
@@ -186,12 +213,27 @@ export class UnderStoreFallback {
       const context = { signal, deadlineMs: clock.nowMs() + REACHABLE_TIMEOUT_MS };
       const limits = { context, clock, timeoutMs: REACHABLE_TIMEOUT_MS };
       const ask = (attempt: CallContext): Promise<boolean> => store.isReachable(attempt);
-      this.#isReachable = await runAttempt(limits, ask).catch(() => false);
+      const isReachable = await runAttempt(limits, ask).catch(() => false);
+      this.#tell(isReachable);
+      this.#isReachable = isReachable;
       this.#checkedAtMs = clock.nowMs();
       this.#check = undefined;
       return this.#isReachable;
     })();
     return this.#check;
+  }
+
+  /** Once for each time that it goes or comes, and at the start only where it is away. */
+  #tell(isReachable: boolean): void {
+    const { store, logger } = this.#parts;
+    const isFirst = this.#checkedAtMs === -Infinity;
+    if (isFirst ? isReachable : isReachable === this.#isReachable) return;
+    if (isReachable) {
+      logger.info({}, 'The under store can be reached again');
+      return;
+    }
+    const problem = store?.problem ?? 'it gave no answer';
+    logger.warn({ problem }, 'The under store cannot be reached; only workers can serve files');
   }
 }
 

@@ -55,6 +55,9 @@ export interface UnderStore {
    */
   isReachable(context: CallContext): Promise<boolean>;
 
+  /** Why it was not, the last time: for people. */
+  readonly problem?: string | undefined;
+
   /**
    * Throws `not-found`, `not-a-directory`, `permission` or `unavailable`. `mtimeMs` has Alluxio's
    * meaning: whole milliseconds, rounded down, as Java's `File.lastModified` tells them.
@@ -65,10 +68,10 @@ export interface UnderStore {
   list(path: ByteString, context: CallContext): AsyncIterable<FileStatus[]>;
 
   /**
-   * Names only, in batches, without a stat each: cheap enough to run beside every worker listing.
-   * Throws as `list` does.
+   * Names only, in batches, without a stat each: cheap enough to run beside every worker listing,
+   * and missing where it is not. Throws as `list` does.
    */
-  names(path: ByteString, context: CallContext): AsyncIterable<ByteString[]>;
+  names?(path: ByteString, context: CallContext): AsyncIterable<ByteString[]>;
 
   /**
    * Delivers bytes of the range in order; resolves with what was delivered (fewer at the end of the

@@ -8,6 +8,7 @@
  */
 import { etcdHostsKind, workerHostsKind } from './hosts.ts';
 import type { EtcdHost, HostAndPorts } from './hosts.ts';
+import { s3Options } from './s3-options.ts';
 import type { OptionValues } from './types.ts';
 import {
   booleanKind,
@@ -33,6 +34,7 @@ export const OPTION_GROUPS = [
   'Configuration files',
   'Cluster',
   'Deadlines and fallback',
+  'Under store',
   'Cache',
   'Files and permissions',
   'Mount',
@@ -318,7 +320,7 @@ export const options: OptionTable = {
     kind: fallbackKind,
     properties: ['alluxio.dora.client.ufs.fallback.enabled'],
     fallback: () => 'auto',
-    doc: 'Whether to read from the under store itself what no worker can serve. auto does so where the under store can be reached from this machine (a file:// root).',
+    doc: 'Whether to read from the under store itself what no worker can serve. auto does so where the under store can be reached from this machine: a file:// root, or a bucket (see docs/under-stores.md).',
   },
   underStoreFallbackRate: {
     key: 'under-store-fallback-rate',
@@ -327,6 +329,7 @@ export const options: OptionTable = {
     fallback: () => 200,
     doc: 'Reads a second that may go to the under store, so that a dead cluster does not become a stampede upon it.',
   },
+  ...s3Options,
   memoryLimitBytes: {
     key: 'memory-limit',
     group: 'Cache',

@@ -59,6 +59,8 @@ test('a configuration with the least that is needed has the documented defaults'
     ufs: 'file:///data',
     membershipRefreshMs: 30_000,
     requestTimeoutMs: 60_000,
+    s3Anonymous: false,
+    s3PathStyle: 'auto',
     connectTimeoutMs: 3000,
     underStoreFallback: 'auto',
     underStoreFallbackRate: 200,
@@ -149,6 +151,9 @@ test('every option can be given in every source of its row', () => {
       etcdCertFile: '/x',
       etcdKeyFile: '/x',
       logFile: '/x',
+      s3Endpoint: 'https://x',
+      s3Region: 'x',
+      s3Profile: 'x',
     };
     const value = row.fallback({ uid: 0, gid: 0, env: {} });
     const text = samples[field] ?? row.kind.format(value);

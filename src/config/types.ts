@@ -43,6 +43,13 @@ export interface OptionValues {
   /** Reads a second. */
   readonly underStoreFallbackRate: number;
 
+  // Under stores that speak S3, whatever their scheme. Credentials come from the environment.
+  readonly s3Endpoint?: string;
+  readonly s3Region?: string;
+  readonly s3PathStyle: 'auto' | 'on' | 'off';
+  readonly s3Anonymous: boolean;
+  readonly s3Profile?: string;
+
   // Memory and metadata.
   readonly memoryLimitBytes: number;
   readonly maxReadAheadBytes: number;

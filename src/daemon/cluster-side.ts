@@ -15,7 +15,7 @@ import {
 } from '../cluster/index.ts';
 import type { ClusterClient, ClusterEvents, Membership, Worker } from '../cluster/index.ts';
 import type { MountConfig } from '../config/index.ts';
-import { FileUnderStore } from '../ufs/index.ts';
+import { createUnderStore, type S3Options } from '../ufs/index.ts';
 
 /**
  * How long a start waits for the first answer of etcd. A mount that comes up without knowing a
@@ -68,8 +68,8 @@ export async function startClusterSide(parts: ClusterSideParts): Promise<RoutedC
     events,
   });
   const underStore =
-    config.underStoreFallback === 'auto' && ufsRoot.localPath !== undefined
-      ? new FileUnderStore({ root: ufsRoot.localPath })
+    config.underStoreFallback === 'auto'
+      ? createUnderStore(ufsRoot, { s3: s3OptionsOf(config) }, logger)
       : undefined;
   const client = new RoutedClient({
     client: workerClient,
@@ -92,6 +92,17 @@ export async function startClusterSide(parts: ClusterSideParts): Promise<RoutedC
   // Later lives are waited for by programs, and the check was made in the first.
   if (parts.knownWorkers.length === 0) await askForRoot(client);
   return client;
+}
+
+function s3OptionsOf(config: MountConfig): S3Options {
+  const { s3Endpoint, s3Region, s3PathStyle, s3Anonymous, s3Profile } = config;
+  return {
+    endpoint: s3Endpoint,
+    region: s3Region,
+    pathStyle: s3PathStyle === 'auto' ? undefined : s3PathStyle === 'on',
+    anonymous: s3Anonymous,
+    profile: s3Profile,
+  };
 }
 
 async function askForRoot(client: ClusterClient): Promise<void> {

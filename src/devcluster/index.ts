@@ -141,7 +141,7 @@ class RunningDevcluster implements Devcluster {
       etcdHost: first.slice(0, colon),
       etcdPort: Number(first.slice(colon + 1)),
       clusterName: this.#options.clusterName ?? DEFAULT_CLUSTER_NAME,
-      ufs: `file://${this.#dataDir}`,
+      ufs: this.#ufsUri,
       pageSize: this.#options.pageSizeBytes,
       workers: this.#workers.map(({ config }) => ({
         id: config.id,
@@ -150,6 +150,10 @@ class RunningDevcluster implements Devcluster {
         s3Port: config.s3Port,
       })),
     };
+  }
+
+  get #ufsUri(): string {
+    return this.#options.ufsUri ?? `file://${this.#dataDir}`;
   }
 
   async start(): Promise<void> {
@@ -235,6 +239,7 @@ class RunningDevcluster implements Devcluster {
       httpPort: 0,
       s3Port: this.#s3Port,
       ufsDir: this.#dataDir,
+      ufsUri: this.#ufsUri,
       etcdHosts: this.#etcdHosts.map((host) => `http://${host}`),
       clusterName: this.#options.clusterName ?? DEFAULT_CLUSTER_NAME,
       virtualNodes: this.#options.virtualNodes ?? (personality === 'oss' ? 5 : 2000),

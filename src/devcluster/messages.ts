@@ -13,6 +13,8 @@ export interface WorkerConfig {
   readonly httpPort: number;
   readonly s3Port: number;
   readonly ufsDir: string;
+  /** What the workers call that directory; `file://` and the directory when left out. */
+  readonly ufsUri: string;
   readonly etcdHosts: readonly string[];
   readonly clusterName: string;
   readonly virtualNodes: number;

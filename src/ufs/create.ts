@@ -1,4 +1,5 @@
 /** The under store that a root names, by its scheme. */
+import type { Logger } from '../base/logger.ts';
 import type { UfsRoot } from '../cluster/ufs-path.ts';
 import type { UnderStore } from '../cluster/under-store.ts';
 import { FileUnderStore } from './file/file-under-store.ts';
@@ -11,14 +12,20 @@ export interface UnderStoreOptions {
 }
 
 /**
- * Undefined where there is none for the scheme. Throws a `ClusterError` where something is missing
- * that the root does not tell. Nothing is connected to, or loaded, before it is used.
+ * Undefined where there is none for the scheme, or something is missing that the root does not tell:
+ * the log says what. Nothing is connected to, or loaded, before it is used.
  */
 export function createUnderStore(
   root: UfsRoot,
-  options: UnderStoreOptions = {},
+  options: UnderStoreOptions,
+  logger: Logger,
 ): UnderStore | undefined {
-  if (root.localPath !== undefined) return new FileUnderStore({ root: root.localPath });
-  if (isS3Scheme(root.scheme)) return new S3UnderStore({ ...options.s3, root: root.prefix });
+  try {
+    if (root.localPath !== undefined) return new FileUnderStore({ root: root.localPath });
+    if (isS3Scheme(root.scheme)) return new S3UnderStore({ ...options.s3, root: root.prefix });
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    logger.warn({ reason }, 'Only workers can serve files: the under store cannot be used');
+  }
   return undefined;
 }

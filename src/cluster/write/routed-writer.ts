@@ -379,7 +379,9 @@ export class RoutedWriter implements ClusterWriter {
   }
 
   async #reachableStore(): Promise<WritableStore | undefined> {
-    const store = await this.#parts.fallback.reachable();
+    const { fallback } = this.#parts;
+    if (!fallback.hasWrites) return undefined;
+    const store = await fallback.reachable();
     return store?.writes === undefined ? undefined : (store as WritableStore);
   }
 

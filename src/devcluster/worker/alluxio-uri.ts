@@ -5,6 +5,17 @@
  */
 import { createHash } from 'node:crypto';
 
+/** What the root is called where it is not `file://` and its directory. A worker is a process, and has one. */
+let rootUri: string | undefined;
+
+export function nameRoot(uri: string): void {
+  rootUri = uri;
+}
+
+function rootUriOf(ufsDir: string): string {
+  return rootUri ?? `file://${ufsDir}`;
+}
+
 export interface AlluxioPath {
   /** Normalised, begins with '/', no trailing slash; what the under store is asked for. */
   readonly path: string;
@@ -29,6 +40,10 @@ export function parseAlluxioPath(input: string): AlluxioPath | undefined {
 
 /** `path` of HTTP requests: an Alluxio path, or a full UFS path under the root. */
 export function parsePathParameter(value: string, ufsDir: string): AlluxioPath | undefined {
+  const uri = rootUriOf(ufsDir);
+  if (!uri.startsWith('file:') && (value === uri || value.startsWith(`${uri}/`))) {
+    return parseAlluxioPath(value.slice(uri.length) || '/');
+  }
   if (!value.startsWith('file:')) return parseAlluxioPath(value);
   const full = parseAlluxioPath(value.slice('file:'.length));
   if (full === undefined) return undefined;
@@ -39,7 +54,10 @@ export function parsePathParameter(value: string, ufsDir: string): AlluxioPath |
 }
 
 export function ufsUriOf(text: string, ufsDir: string): string {
-  return text === '/' ? `file://${ufsDir}` : `file://${ufsDir === '/' ? '' : ufsDir}${text}`;
+  const uri = rootUriOf(ufsDir);
+  if (text !== '/') return `${uri.replace(/\/$/, '')}${text}`;
+  // As Alluxio prints the root of a bucket.
+  return /^(?!file:)[^/]+:\/\/[^/]+$/.test(uri) ? `${uri}/` : uri;
 }
 
 export function fileIdOf(ufsUri: string): string {

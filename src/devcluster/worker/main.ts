@@ -5,6 +5,7 @@
  */
 import type { Server } from 'node:net';
 import type { FromWorker, ToWorker, WorkerConfig, WorkerStats } from '../messages.ts';
+import { nameRoot } from './alluxio-uri.ts';
 import { enterpriseHttpHandler } from './enterprise-http.ts';
 import { Faults } from './faults.ts';
 import type { Request } from './http1.ts';
@@ -26,6 +27,7 @@ interface Running {
 async function run(config: WorkerConfig): Promise<Running> {
   const faults = new Faults();
   const counts = new Map<string, number>();
+  nameRoot(config.ufsUri);
   const metadata = new Metadata(config.ufsDir);
   const pages = new PageStore(config);
   const peers = new Peers(config);

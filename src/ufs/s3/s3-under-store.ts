@@ -37,6 +37,7 @@ const TIME_RESOLUTION_MS = 1000;
 export class S3UnderStore implements UnderStore {
   readonly #calls: S3Calls;
   readonly #prefix: ByteString;
+  #problem: string | undefined;
 
   /** Throws where the options do not tell where the bucket is. */
   constructor(options: S3UnderStoreOptions) {
@@ -46,16 +47,24 @@ export class S3UnderStore implements UnderStore {
   }
 
   /** Not HEAD of the bucket: many who may read a directory of it may not do that. */
-  async check(context: CallContext): Promise<void> {
+  async #check(context: CallContext): Promise<void> {
     const path = '/' as ByteString;
     await this.#calls.list({ prefix: this.#prefix, max: 1 }, { path, context });
   }
 
   async isReachable(context: CallContext): Promise<boolean> {
-    return this.check(context).then(
-      () => true,
-      () => false,
-    );
+    try {
+      await this.#check(context);
+      this.#problem = undefined;
+      return true;
+    } catch (error) {
+      this.#problem = error instanceof Error ? error.message : String(error);
+      return false;
+    }
+  }
+
+  get problem(): string | undefined {
+    return this.#problem;
   }
 
   async stat(path: ByteString, context: CallContext): Promise<FileStatus> {
@@ -63,7 +72,7 @@ export class S3UnderStore implements UnderStore {
     const name = path.slice(path.lastIndexOf('/') + 1) as ByteString;
     const key = this.#keyOf(path);
     if (key === this.#prefix) {
-      await this.check(context);
+      await this.#check(context);
       return directoryNamed(name);
     }
     const object = await this.#calls.head(key, call);
@@ -106,13 +115,6 @@ export class S3UnderStore implements UnderStore {
       files = files.filter((name) => `${prefix}${name}/` > last);
     }
     throw new ClusterError('protocol', 'The listing does not end', { path });
-  }
-
-  async *names(
-    path: ByteString,
-    context: CallContext,
-  ): AsyncGenerator<ByteString[], void, undefined> {
-    for await (const batch of this.list(path, context)) yield batch.map(({ name }) => name);
   }
 
   async read(
