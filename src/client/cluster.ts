@@ -15,8 +15,8 @@ import {
 import type { CallContext, Membership, UfsRoot } from '../cluster/index.ts';
 import type { WorkerClient } from '../cluster/worker-client.ts';
 import type { MountConfig } from '../config/index.ts';
-import { FileUnderStore } from '../ufs/index.ts';
 import { AlluxioError, hasCode } from './errors.ts';
+import { underStoreOf } from './under-store.ts';
 
 export interface ClusterParts {
   readonly routed: RoutedClient;
@@ -41,14 +41,10 @@ export async function openCluster(
     timeouts: { connectMs: config.connectTimeoutMs },
     logger,
   });
-  const hasStore = config.underStoreFallback === 'auto' && root.localPath !== undefined;
   const routed = new RoutedClient({
     client: worker,
     membership,
-    underStore:
-      hasStore && root.localPath !== undefined
-        ? new FileUnderStore({ root: root.localPath })
-        : undefined,
+    underStore: underStoreOf(config, root, logger),
     fallbackLimits: {
       ...DEFAULT_FALLBACK_LIMITS,
       operationsPerSecond: config.underStoreFallbackRate,

@@ -320,7 +320,7 @@ export const options: OptionTable = {
     kind: fallbackKind,
     properties: ['alluxio.dora.client.ufs.fallback.enabled'],
     fallback: () => 'auto',
-    doc: 'Whether to read from the under store itself what no worker can serve. auto does so where the under store can be reached from this machine: a file:// root, or a bucket (see docs/under-stores.md).',
+    doc: 'Whether to read from the under store itself what no worker can serve. auto does so where the under store can be reached from this machine: a file:// root, a bucket or HDFS (see docs/under-stores.md).',
   },
   underStoreFallbackRate: {
     key: 'under-store-fallback-rate',

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import type { ByteString } from '../base/byte-string.ts';
 import { systemClock } from '../base/clock.ts';
 import type { Logger } from '../base/logger.ts';
+import { underStoreOf } from '../client/under-store.ts';
 import {
   ClusterError,
   createWorkerClient,
@@ -15,7 +16,6 @@ import {
 } from '../cluster/index.ts';
 import type { ClusterClient, ClusterEvents, Membership, Worker } from '../cluster/index.ts';
 import type { MountConfig } from '../config/index.ts';
-import { createUnderStore, type S3Options } from '../ufs/index.ts';
 
 /**
  * How long a start waits for the first answer of etcd. A mount that comes up without knowing a
@@ -67,10 +67,7 @@ export async function startClusterSide(parts: ClusterSideParts): Promise<RoutedC
     logger,
     events,
   });
-  const underStore =
-    config.underStoreFallback === 'auto'
-      ? createUnderStore(ufsRoot, { s3: s3OptionsOf(config) }, logger)
-      : undefined;
+  const underStore = underStoreOf(config, ufsRoot, logger);
   const client = new RoutedClient({
     client: workerClient,
     membership,
@@ -92,17 +89,6 @@ export async function startClusterSide(parts: ClusterSideParts): Promise<RoutedC
   // Later lives are waited for by programs, and the check was made in the first.
   if (parts.knownWorkers.length === 0) await askForRoot(client);
   return client;
-}
-
-function s3OptionsOf(config: MountConfig): S3Options {
-  const { s3Endpoint, s3Region, s3PathStyle, s3Anonymous, s3Profile } = config;
-  return {
-    endpoint: s3Endpoint,
-    region: s3Region,
-    pathStyle: s3PathStyle === 'auto' ? undefined : s3PathStyle === 'on',
-    anonymous: s3Anonymous,
-    profile: s3Profile,
-  };
 }
 
 async function askForRoot(client: ClusterClient): Promise<void> {
