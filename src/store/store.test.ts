@@ -10,7 +10,7 @@ import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import type { ByteString } from '../base/byte-string.ts';
 import { byteStringOfText, joinPath } from '../base/byte-string.ts';
-import { ManualClock } from '../base/clock.ts';
+import { systemClock } from '../base/clock.ts';
 import { silentLogger } from '../base/logger.ts';
 import { Random } from '../base/random.ts';
 import type { CallContext } from '../cluster/index.ts';
@@ -36,8 +36,6 @@ const ATTRIBUTES_TTL_MS = 1000;
 class World {
   readonly cluster = new MemoryCluster();
   readonly journal = { bytes: Buffer.alloc(0) };
-  /** Attributes age by the seed, not by the machine. */
-  readonly clock = new ManualClock();
   readonly #directory: string;
   readonly #random: Random;
   readonly #writeMode: 'through' | 'back';
@@ -70,7 +68,7 @@ class World {
       journalDisk: new MemoryJournalDisk(this.journal, this.life),
       writeMode: this.#writeMode,
       attributesTtlMs: ATTRIBUTES_TTL_MS,
-      clock: this.clock,
+      clock: systemClock,
       logger: silentLogger,
       tuning: {
         attributesDelayMs: this.#random.pick([0, 1, 1000]),
@@ -296,7 +294,6 @@ async function simulate(plan: Plan, directory: string): Promise<void> {
     const operation = drawOperation(random, model);
     const label = `operation ${index}: ${JSON.stringify({ ...operation, bytes: undefined })}`;
     const next = expected(model, operation);
-    world.clock.advance(random.below(ATTRIBUTES_TTL_MS / 3));
     world.life.faultRate = random.chance(0.5) ? plan.faultRate : 0;
     if (plan.crashes && random.chance(0.25)) {
       world.life.diesAt = world.life.steps + 1 + random.below(25);

@@ -122,7 +122,11 @@ export class Core {
         request,
         (waiter) => this.#metadata.resolve(parent, name, waiter),
         (inode) => this.#found(request, inode),
-        (ttlMs) => replies.negativeEntry(request, ttlMs),
+        (ttlMs) => {
+          // Whether or not the cluster had to be asked.
+          if (this.#isTooLong(parent, name)) replies.error(request, 'name-too-long');
+          else replies.negativeEntry(request, ttlMs);
+        },
       );
     }
   }
@@ -190,6 +194,11 @@ export class Core {
     }
   }
 
+  #isTooLong(parent: Inode, name: ByteString): boolean {
+    const { inodes, options } = this.#context;
+    return joinPath(inodes.path(parent), name).length > options.pathBytesMax;
+  }
+
   /** The directory for a new or old name; undefined: the request was answered. */
   #parentFor(request: RequestId, parentIno: InodeId, name: ByteString): Inode | undefined {
     const { replies, inodes, options } = this.#context;
@@ -200,9 +209,8 @@ export class Core {
     else if (parent.isUnlinked) replies.error(request, 'not-found');
     else if (name.length > NAME_BYTES_MAX) replies.error(request, 'name-too-long');
     else if (name === '.' || name === '..' || name === '') replies.error(request, 'invalid');
-    else if (joinPath(inodes.path(parent), name).length > options.pathBytesMax) {
-      replies.error(request, 'name-too-long');
-    } else return parent;
+    else if (this.#isTooLong(parent, name)) replies.error(request, 'name-too-long');
+    else return parent;
     return undefined;
   }
 
