@@ -4,5 +4,13 @@ import { readdir } from './readdir.ts';
 import { sequential } from './sequential.ts';
 import { smallFiles } from './small-files.ts';
 import { stat } from './stat.ts';
+import { writing } from './writing.ts';
 
-export const SCENARIOS: readonly Scenario[] = [stat, readdir, smallFiles, sequential, random];
+export const SCENARIOS: readonly Scenario[] = [
+  stat,
+  readdir,
+  smallFiles,
+  sequential,
+  random,
+  writing,
+];

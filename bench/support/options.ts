@@ -6,7 +6,7 @@ export const USAGE = `bin/bench [--quick] [--runs N] [--only SCENARIO,…] [--su
           [--json FILE] [--publish] [--install] [--ours FLAG …]
 
   --quick         3 runs instead of 5
-  --only          scenarios: stat, readdir, small-files, sequential, random
+  --only          scenarios: stat, readdir, small-files, sequential, random, writing
   --subjects      local, ours, curl-page, curl-s3, alluxio-fuse, ours-dev, curl-page-dev, rclone, s3fs
   --real-cluster  workers that run already, over the directory DIR, instead of one of our own
   --data          root of the under store when we start the worker; kept. Default: a temporary one

@@ -10,6 +10,8 @@ export interface TemporaryEntry {
   readonly path: ByteString;
   readonly token: string;
   readonly lengthBytes: number;
+  /** It failed, and its name is only to be cleared away. */
+  readonly isAbandoned?: boolean;
   /** Once the upload is known to be complete under the temporary name. */
   readonly content?: UploadedContent;
 }

@@ -13,7 +13,7 @@ import type { UploadedContent } from '../cluster/write/cluster-writer.ts';
 import { UploadUnfinished } from '../cluster/write/cluster-writer.ts';
 import type { Background } from './background.ts';
 import type { BoundedWriter, FileContent, StoreReader } from './cluster-parts.ts';
-import { contextFor } from './contexts.ts';
+import { contextFor, pause } from './contexts.ts';
 import { isCode, unlessMissing } from './errors.ts';
 import type { TemporaryEntry } from './journal-entries.ts';
 import type { Journal } from './journal.ts';
@@ -30,6 +30,8 @@ export interface TemporariesParts {
 
 /** A stat and a delete, at a worker that may be slow. */
 const SWEEP_TIMEOUT_MS = 30_000;
+/** What a worker still does of a request whose connection is gone. */
+const LATE_MS = 5_000;
 /** A copy of a large file by a worker; the writer itself ends it when nothing moves. */
 const FINISH_TIMEOUT_MS = 600_000;
 const READ_BACK_BYTES = 4 * 1024 * 1024;
@@ -64,7 +66,7 @@ export class Temporaries {
       if (error instanceof UploadUnfinished) {
         await this.#repairLater(temporary, { ...entry, content: error.content });
       } else {
-        void this.#sweep(temporary);
+        void this.#sweepTwice(temporary, entry);
       }
       throw error;
     }
@@ -99,6 +101,10 @@ export class Temporaries {
   recover(): void {
     for (const [id, entry] of this.#parts.journal.entries('temporary')) {
       const temporary = id as ByteString;
+      if (entry.isAbandoned === true) {
+        void this.#sweep(temporary);
+        continue;
+      }
       this.#unfinished.set(entry.path, temporary);
       void this.#finish(temporary, entry);
     }
@@ -180,6 +186,20 @@ export class Temporaries {
       hash.update(bytes);
     }
     return { lengthBytes: uploaded.lengthBytes, md5: hash.digest('hex') };
+  }
+
+  /** A worker that was about to make the file when its client left makes it after the first time. */
+  async #sweepTwice(temporary: ByteString, entry: TemporaryEntry): Promise<void> {
+    const { background, writer, journal } = this.#parts;
+    const removed = await background.untilDone('Removing a temporary file', async () => {
+      await journal.apply([
+        { kind: 'temporary', id: temporary, value: { ...entry, isAbandoned: true } },
+      ]);
+      await writer.removeTemporary(temporary, contextFor(SWEEP_TIMEOUT_MS, background.stop));
+    });
+    if (removed) await pause(LATE_MS, background.stop);
+    // Cut short, it is the next start's: the journal has the name until then.
+    await this.#sweep(temporary);
   }
 
   async #sweep(temporary: ByteString): Promise<void> {

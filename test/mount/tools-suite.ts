@@ -8,7 +8,6 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, suite, test } from 'node:test';
 import { skipCluster, startCluster } from '../support/clusters.ts';
-import { skipReason } from '../support/skip.ts';
 import type { ClusterKind, TestCluster } from '../support/clusters.ts';
 import { lastFirst } from '../support/last-first.ts';
 import { missingPrograms, mountForTest } from '../support/mount.ts';
@@ -18,9 +17,27 @@ import { makeTempDir } from '../support/temp-dir.ts';
 import { amount, mountScript, storedAs, treeSums, writableFlags } from '../support/writable.ts';
 
 const PAGE_BYTES = 1024 * 1024;
-const FILES = amount('ALLUXIO_FUSE_TEST_TOOLS_FILES', 200);
-/** A real worker takes some tens of milliseconds for a file. */
-const TOOL_MS = 180_000 + FILES * 60;
+
+/** How much the programs are given to do. */
+interface Amounts {
+  /** For `cp -r`. */
+  readonly copied: number;
+  /** For `rsync`, in five directories. */
+  readonly synced: number;
+  /** For `git`. */
+  readonly committed: number;
+}
+
+/** A real worker takes some tens of milliseconds for a file, and has a few minutes in every run. */
+const AMOUNTS: Readonly<Record<ClusterKind, Amounts>> = {
+  'devcluster oss': { copied: 200, synced: 500, committed: 40 },
+  'devcluster enterprise': { copied: 200, synced: 500, committed: 40 },
+  'real Alluxio': { copied: 100, synced: 60, committed: 20 },
+};
+
+/** On a machine that has much else to do. */
+const TOOL_MS = 180_000;
+const COPY_MS = 60;
 
 interface Tool {
   readonly name: string;
@@ -31,7 +48,7 @@ interface Tool {
   readonly compared?: string;
 }
 
-const TOOLS: readonly Tool[] = [
+const toolsFor = ({ copied, synced, committed }: Amounts): readonly Tool[] => [
   {
     name: 'fio: 4 jobs write at random and verify',
     needs: ['fio'],
@@ -47,7 +64,7 @@ const TOOLS: readonly Tool[] = [
       printf '[user]\\nname = T\\nemail = t@localhost\\n[safe]\\ndirectory = *\\n' >"$1/.gitconfig"
       if [ ! -d "$1/origin" ]; then
         git init -q "$1/origin"; cd "$1/origin"
-        for i in $(seq 40); do mkdir -p "d$((i % 5))"; seq $((i * 50)) >"d$((i % 5))/f$i"; done
+        for i in $(seq ${committed}); do mkdir -p "d$((i % 5))"; seq $((i * 50)) >"d$((i % 5))/f$i"; done
         git add .; git commit -qm first; cd - >/dev/null
       fi
       git clone -q --no-hardlinks "$1/origin" clone
@@ -89,7 +106,7 @@ const TOOLS: readonly Tool[] = [
     name: 'rsync -a --delete, both ways',
     needs: ['rsync', 'python3'],
     script: `
-      rm -rf "$1/tree" "$1/back"; python3 -B "$2/small_files.py" "$1/tree" 500
+      rm -rf "$1/tree" "$1/back"; python3 -B "$2/small_files.py" "$1/tree" ${synced} ${synced / 5}
       ln -s one "$1/tree/link"; chmod 600 "$1/tree/0/0"; touch -d @1234567890 "$1/tree/0/1"
       rsync -a --delete "$1/tree/" copy/
       rm -r "$1/tree/3"; seq 10 >"$1/tree/0/2"; mkdir "$1/tree/new"; mv "$1/tree/1" "$1/tree/new/one"
@@ -98,18 +115,19 @@ const TOOLS: readonly Tool[] = [
       test -z "$(rsync -anci --delete "$1/tree/" copy/; rsync -anci --delete "$1/tree/" "$1/back/")"`,
   },
   {
-    name: `cp -r of ${FILES} small files`,
+    name: `cp -r of ${copied} small files`,
     needs: ['python3'],
     script: `
-      test -d "$1/small" || python3 -B "$2/small_files.py" "$1/small" ${FILES}
+      test -d "$1/small" || python3 -B "$2/small_files.py" "$1/small" ${copied}
       cp -r "$1/small" copy; diff -r "$1/small" copy; rm -r copy/0; mv copy moved`,
   },
 ];
 
 export function toolsSuite(kind: ClusterKind): void {
-  const isProven = kind !== 'real Alluxio';
-  const skip =
-    skipCluster(kind, { pageSizeBytes: PAGE_BYTES }) || (!isProven && skipReason('all-of-writing'));
+  const skip = skipCluster(kind, { pageSizeBytes: PAGE_BYTES });
+  const everyRun = AMOUNTS[kind];
+  const copied = amount('ALLUXIO_FUSE_TEST_TOOLS_FILES', everyRun.copied);
+  const toolMs = TOOL_MS + copied * COPY_MS;
   suite(`programs that write, ${kind}`, { skip }, () => {
     const cleanup = lastFirst((undo) => after(undo));
     let cluster: TestCluster;
@@ -123,18 +141,18 @@ export function toolsSuite(kind: ClusterKind): void {
         const flags = writableFlags(join(work, 'staging'), 'through');
         mount = await mountForTest(cleanup, cluster.info, { flags });
       },
-      { timeout: TOOL_MS },
+      { timeout: toolMs },
     );
 
-    TOOLS.forEach((tool, index) => {
+    toolsFor({ ...everyRun, copied }).forEach((tool, index) => {
       const { name, needs, script, compared } = tool;
-      test(name, { skip: missingPrograms(...needs), timeout: 3 * TOOL_MS }, async () => {
+      test(name, { skip: missingPrograms(...needs), timeout: 3 * toolMs }, async () => {
         const dirs = [mount.path(cluster.name, `tool-${index}`), join(work, `local-${index}`)];
         const aside = join(work, `aside-${index}`);
         await mkdir(aside);
         for (const dir of dirs) {
           await shell(`umask 022; mkdir "$3"; cd "$3"; ${script}`, [aside, mountScript(''), dir], {
-            timeoutMs: TOOL_MS,
+            timeoutMs: toolMs,
           });
         }
         const [mounted = '', local = ''] = dirs;
@@ -142,7 +160,7 @@ export function toolsSuite(kind: ClusterKind): void {
           assert.equal(await treeSums(mounted, 'everything'), await treeSums(local, 'everything'));
         } else {
           const args = ['-r', '--no-dereference', compared, mounted, local];
-          assert.equal(await shell(`diff "$@"`, args, { timeoutMs: TOOL_MS }), '');
+          assert.equal(await shell(`diff "$@"`, args, { timeoutMs: toolMs }), '');
         }
         const stored = join(cluster.sourceDir, `tool-${index}`);
         const sums = await storedAs(mount, mounted, stored);

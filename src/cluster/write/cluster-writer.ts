@@ -43,6 +43,8 @@ export interface WrittenFile extends FileStatus {
   /** Hex, of the bytes sent; undefined where the worker copied and told none. */
   readonly md5: string | undefined;
   readonly strategy: Exclude<UploadStrategy, 'auto'>;
+  /** The file is whole, but the temporary one could not be removed: it is to be swept by its name. */
+  readonly isTemporaryLeft?: boolean;
 }
 
 /** What a complete upload under a temporary name holds. */

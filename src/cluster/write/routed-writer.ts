@@ -300,12 +300,15 @@ export class RoutedWriter implements ClusterWriter {
       const details = { path: at.path, token, content, cause: failure };
       throw new UploadUnfinished(failure.code, message, details);
     }
-    await this.#removeUpload(temporary, signal).catch((error: unknown) => {
-      const reason = error instanceof Error ? error.message : String(error);
-      const fields = { path: displayByteString(temporary.path), reason };
+    const done = written(status, md5, 'temporary-and-copy');
+    try {
+      await this.#removeUpload(temporary, signal);
+      return done;
+    } catch (error) {
+      const fields = { path: displayByteString(temporary.path), error };
       this.#parts.logger.warn(fields, 'An upload is done, but its temporary file is left behind');
-    });
-    return written(status, md5, 'temporary-and-copy');
+      return { ...done, isTemporaryLeft: true };
+    }
   }
 
   /** What the workers tell after a write; a length that differs is not ours. */

@@ -16,6 +16,8 @@ export type FaultAction =
   | { readonly kind: 'cut-copy'; readonly afterBytes: number }
   /** Content-Length is given as that much more (or less) than what follows. */
   | { readonly kind: 'content-length'; readonly deltaBytes: number }
+  /** The answer, if it has an ETag, has this one. */
+  | { readonly kind: 'etag'; readonly value: string }
   /** Never answers; the connection stays open until the client gives up. */
   | { readonly kind: 'hang' };
 

@@ -199,13 +199,15 @@ async function send(socket: Socket, answer: Response, fault?: FaultAction): Prom
 function headText(answer: Response, fault: FaultAction | undefined): string {
   let text = `${answer.version ?? 'HTTP/1.1'} ${answer.status}\r\n`;
   for (const [name, value] of answer.headers ?? []) {
-    const delta =
-      fault?.kind === 'content-length' && name.toLowerCase() === 'content-length'
-        ? fault.deltaBytes
-        : undefined;
-    text += `${name}: ${delta === undefined ? value : Number(value) + delta}\r\n`;
+    text += `${name}: ${told(name.toLowerCase(), value, fault)}\r\n`;
   }
   return `${text}\r\n`;
+}
+
+function told(name: string, value: string, fault: FaultAction | undefined): string {
+  if (fault?.kind === 'etag' && name === 'etag') return fault.value;
+  if (fault?.kind !== 'content-length' || name !== 'content-length') return value;
+  return String(Number(value) + fault.deltaBytes);
 }
 
 function drained(socket: Socket): Promise<void> {
