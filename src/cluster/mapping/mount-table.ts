@@ -1,0 +1,126 @@
+/**
+ * Which under store lies below which path: one name space seen as paths (`/s3/a`) and as URIs of under
+ * stores (`s3://bucket/prefix/a`). The longest prefix wins, so mounts may lie in each other.
+ */
+import type { ByteString } from '../../base/byte-string.ts';
+import { byteStringOfText, textOfByteString } from '../../base/byte-string.ts';
+import { normaliseAlluxioPath, parseUfsRoot, ufsPathOf, type UfsRoot } from '../ufs-path.ts';
+
+export interface MountPoint {
+  /** Normalised; `/` for the root. */
+  readonly path: ByteString;
+  readonly root: UfsRoot;
+}
+
+export interface MountedPath {
+  readonly mount: MountPoint;
+  /** Within the mount, beginning with a slash. */
+  readonly inner: ByteString;
+  readonly ufsPath: ByteString;
+}
+
+/** `/s3=s3://bucket/prefix`. Throws a RangeError that says what is wrong. */
+export function parseMount(text: string): MountPoint {
+  const at = text.indexOf('=');
+  if (at < 0 || !text.startsWith('/')) {
+    throw new RangeError(`A mount is like /s3=s3://bucket/dir: "${text}"`);
+  }
+  const path = normaliseAlluxioPath(byteStringOfText(text.slice(0, at)));
+  return { path, root: parseUfsRoot(text.slice(at + 1)) };
+}
+
+export class MountTable {
+  /** The longest path first. */
+  readonly mounts: readonly MountPoint[];
+  /** By URI instead: of two mounts of one place, that with the shorter path is its name. */
+  readonly #byUri: readonly MountPoint[];
+
+  /** Throws a RangeError where two mounts have one path. */
+  constructor(mounts: readonly MountPoint[]) {
+    const paths = new Set<ByteString>();
+    for (const { path } of mounts) {
+      if (paths.has(path)) throw new RangeError(`Two mounts at ${textOfByteString(path) ?? path}`);
+      paths.add(path);
+    }
+    const length = ({ path }: MountPoint): number => (path === '/' ? 0 : path.length);
+    this.mounts = [...mounts].sort((a, b) => length(b) - length(a));
+    this.#byUri = [...mounts].sort(
+      (a, b) => b.root.prefix.length - a.root.prefix.length || length(a) - length(b),
+    );
+  }
+
+  /** A cluster with one root, and nothing else. */
+  static ofRoot(root: UfsRoot): MountTable {
+    return new MountTable([{ path: '/' as ByteString, root }]);
+  }
+
+  /** Undefined for a path below no mount; such a directory can only hold mount points. */
+  resolve(path: ByteString): MountedPath | undefined {
+    const normal = normaliseAlluxioPath(path);
+    const mount = this.mounts.find((candidate) => isWithin(normal, candidate.path));
+    if (mount === undefined) return undefined;
+    const inner = below(normal, mount.path);
+    return { mount, inner, ufsPath: ufsPathOf(mount.root, inner) };
+  }
+
+  /**
+   * The path of a URI, or undefined where no mount shows it: none reaches it, or a mount in another
+   * one hides it.
+   */
+  pathOf(uri: ByteString): ByteString | undefined {
+    const written = normaliseUri(uri);
+    if (written === undefined) return undefined;
+    for (const mount of this.#byUri) {
+      const { prefix } = mount.root;
+      const isBelow = written === prefix || written.startsWith(`${prefix}/`);
+      if (!isBelow) continue;
+      const inner = normaliseAlluxioPath(`/${written.slice(prefix.length)}` as ByteString);
+      const path = inner === '/' ? mount.path : (`${trimmed(mount.path)}${inner}` as ByteString);
+      if (this.resolve(path)?.mount === mount) return path;
+    }
+    return undefined;
+  }
+
+  /**
+   * Names of mount points, and of directories on the way to them, that belong into a listing of the
+   * directory though no under store has them.
+   */
+  namesIn(directory: ByteString): ByteString[] {
+    const parent = trimmed(normaliseAlluxioPath(directory));
+    const names = new Set<ByteString>();
+    for (const { path } of this.mounts) {
+      if (path === '/' || !path.startsWith(`${parent}/`)) continue;
+      const name = path.slice(parent.length + 1).split('/', 1)[0] ?? '';
+      if (name !== '') names.add(name as ByteString);
+    }
+    return [...names].sort();
+  }
+
+  /** Whether it is there because of the table: a mount point, or a directory on the way to one. */
+  isMountedDirectory(path: ByteString): boolean {
+    const normal = normaliseAlluxioPath(path);
+    return this.mounts.some((mount) => isWithin(mount.path, normal));
+  }
+}
+
+function trimmed(path: ByteString): string {
+  return path === '/' ? '' : path;
+}
+
+function isWithin(path: ByteString, directory: ByteString): boolean {
+  return path === directory || path.startsWith(`${trimmed(directory)}/`);
+}
+
+function below(path: ByteString, directory: ByteString): ByteString {
+  const rest = path.slice(trimmed(directory).length);
+  return (rest === '' ? '/' : rest) as ByteString;
+}
+
+/** As the URIs of roots are written; undefined for what is no URI. */
+function normaliseUri(uri: ByteString): ByteString | undefined {
+  const [, scheme = '', authority = '', path = ''] =
+    /^([A-Za-z][A-Za-z0-9+.-]*):(?:\/\/([^/]*))?(\/.*|)$/s.exec(uri) ?? [];
+  if (scheme === '') return undefined;
+  const inner = path === '' ? '/' : normaliseAlluxioPath(path as ByteString);
+  return `${scheme}://${authority}${inner === '/' ? '' : inner}` as ByteString;
+}
