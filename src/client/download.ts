@@ -11,7 +11,7 @@ import type { NodeStatus } from '../store/index.ts';
 import { CONCURRENCY, lookUp, sameTime, statOf } from './changes.ts';
 import type { Connection } from './connection.ts';
 import { readPieces } from './content.ts';
-import { AlluxioError, shownPath } from './errors.ts';
+import { AlluxioError, hasCode, shownPath } from './errors.ts';
 import { forEachOf } from './many.ts';
 import type { Scope } from './scope.ts';
 import { entriesOf } from './tree.ts';
@@ -155,7 +155,14 @@ export async function downloadTree(
       return;
     }
     const path = joinPath(from, node.name);
-    await downloadFile(connection, path, joinLocal(to, node.name), options, scope, node);
+    const target = joinLocal(to, node.name);
+    try {
+      await downloadFile(connection, path, target, options, scope, node);
+    } catch (error) {
+      // Listings of workers may be days old; a status is not.
+      if (!hasCode(error, 'version-changed')) throw error;
+      await downloadFile(connection, path, target, options, scope);
+    }
   });
   for (const name of directories) {
     const below = joinPath(from, name);

@@ -1,0 +1,137 @@
+// SIGKILL in the middle of each command that moves bytes: nothing half is under a final name, and the
+// same command again completes it.
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { existsSync, readdirSync, statSync } from 'node:fs';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { after, afterEach, before, describe, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { PART_PREFIX } from '../../src/client/download.ts';
+import type { Devcluster, FaultRule } from '../../src/devcluster/index.ts';
+import { startTestDevcluster } from '../support/devcluster.ts';
+import { lastFirst } from '../support/last-first.ts';
+import { output } from '../support/run.ts';
+import { skipReason } from '../support/skip.ts';
+import { makeTempDir } from '../support/temp-dir.ts';
+import { sampleBytes } from '../support/tree.ts';
+import { waitFor } from '../support/wait.ts';
+
+const MAIN = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
+const SUITE_MS = 300_000;
+/** To start, connect and move some bytes, on a machine that does other things as well. */
+const INSIDE_MS = 90_000;
+const UPLOADS = '.alluxio-fuse-uploads';
+
+describe('commands that are killed', { skip: skipReason('etcd'), timeout: SUITE_MS }, () => {
+  const cleanup = lastFirst(after);
+  let cluster: Devcluster;
+  let env: Readonly<Record<string, string>> = {};
+  let local = '';
+
+  before(async () => {
+    cluster = await startTestDevcluster(cleanup);
+    local = await makeTempDir(cleanup, 'local');
+    await mkdir(join(cluster.dataDir, 'b'));
+    const { info } = cluster;
+    env = {
+      ALLUXIO_FUSE_ETCD_HOSTS: `${info.etcdHost}:${info.etcdPort}`,
+      ALLUXIO_FUSE_UFS: info.ufs,
+      ALLUXIO_FUSE_PAGE_SIZE: String(info.pageSize),
+      ALLUXIO_FUSE_WORKER_S3_PORT: String(info.workers[0]?.s3Port),
+      ALLUXIO_FUSE_VIRTUAL_NODES: '5',
+      ALLUXIO_FUSE_STAGING_DIR: await makeTempDir(cleanup, 'staging'),
+      // Through the workers alone: there the steps are many.
+      ALLUXIO_FUSE_UNDER_STORE_FALLBACK: 'off',
+    };
+  });
+  afterEach(() => faults([]));
+
+  async function faults(rules: readonly FaultRule[]): Promise<void> {
+    await Promise.all(cluster.workers.map((worker) => worker.setFaults(rules, 1)));
+  }
+
+  async function killedOnce(args: readonly string[], isInside: () => boolean): Promise<void> {
+    const child = spawn(process.execPath, [MAIN, ...args], {
+      cwd: local,
+      env: { ...process.env, ...env },
+      stdio: 'ignore',
+    });
+    const ended = new Promise<unknown>((resolve) => child.once('exit', resolve));
+    try {
+      await waitFor(
+        'the command to be in the middle',
+        () => {
+          assert.equal(child.exitCode, null, 'It ended too soon');
+          return isInside();
+        },
+        INSIDE_MS,
+      );
+    } finally {
+      child.kill('SIGKILL');
+      await ended;
+    }
+  }
+
+  const cli = (...args: string[]): Promise<string> =>
+    output(process.execPath, [MAIN, ...args], { env, cwd: local });
+  const inStore = (path: string): string => join(cluster.dataDir, 'b', path);
+  const uploads = (): string[] =>
+    existsSync(inStore(UPLOADS)) ? readdirSync(inStore(UPLOADS)) : [];
+
+  test('download', async () => {
+    const content = sampleBytes(24 * 1024 * 1024, 1);
+    await writeFile(inStore('down'), content);
+    await faults([{ port: 's3', method: 'GET', action: { kind: 'delay', ms: 300 } }]);
+    const part = (): string | undefined => {
+      return readdirSync(local).find((name) => name.startsWith(PART_PREFIX));
+    };
+    const partBytes = (): number =>
+      statSync(join(local, part() ?? ''), { throwIfNoEntry: false })?.size ?? 0;
+    const args = ['fs', 'download', '/b/down', 'down'];
+    await killedOnce(args, () => part() !== undefined && partBytes() > 0);
+    assert.equal(existsSync(join(local, 'down')), false);
+    const done = partBytes();
+    assert.ok(done > 0 && done < content.length, `${done}`);
+    await cli(...args);
+    assert.deepEqual(await readFile(join(local, 'down')), content);
+    assert.equal(part(), undefined);
+  });
+
+  test('upload', async () => {
+    const content = sampleBytes(300_000, 2);
+    await writeFile(join(local, 'up'), content);
+    // The bytes are there under their hidden name, and the step to the final one does not come back.
+    await faults([{ port: 's3', header: 'x-amz-copy-source', action: { kind: 'hang' } }]);
+    const args = ['fs', 'upload', 'up', '/b/up'];
+    await killedOnce(
+      args,
+      () =>
+        uploads().length > 0 &&
+        uploads().every(
+          (name) =>
+            statSync(inStore(join(UPLOADS, name)), { throwIfNoEntry: false })?.size ===
+            content.length,
+        ),
+    );
+    assert.equal(existsSync(inStore('up')), false);
+    await faults([]);
+    await cli(...args);
+    assert.deepEqual(await readFile(inStore('up')), content);
+    assert.deepEqual(uploads(), []);
+  });
+
+  test('mv of a directory', async () => {
+    await mkdir(inStore('from'));
+    const names = Array.from({ length: 20 }, (_, i) => `f${i}`);
+    for (const name of names) await writeFile(inStore(`from/${name}`), name);
+    await faults([{ port: 's3', header: 'x-amz-copy-source', action: { kind: 'delay', ms: 500 } }]);
+    const args = ['fs', 'mv', '-T', '/b/from', '/b/to'];
+    await killedOnce(args, () => existsSync(inStore('to/f0')));
+    for (const name of names) assert.equal(await readFile(inStore(`from/${name}`), 'utf8'), name);
+    await faults([]);
+    await cli(...args);
+    assert.equal(existsSync(inStore('from')), false);
+    for (const name of names) assert.equal(await readFile(inStore(`to/${name}`), 'utf8'), name);
+  });
+});
