@@ -137,6 +137,7 @@ const PACKAGES: Record<string, string[]> = {
   yaml: ['src/config/'],
   'fast-xml-parser': ['src/cluster/', 'src/ufs/'],
   '@aws-sdk/client-s3': ['src/ufs/s3/'],
+  re2js: ['src/cluster/mapping/'],
 };
 
 test('packages are imported only in their own folders', () => {
