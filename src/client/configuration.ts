@@ -3,10 +3,24 @@ import { readFileSync } from 'node:fs';
 import { formatProblem, inspectConfig } from '../config/index.ts';
 import type { ConfigInspection, MountConfig, OptionField } from '../config/index.ts';
 import { AlluxioError } from './errors.ts';
-import type { ClientOptions } from './types.ts';
+import type { ClientOptions, TargetProtocol } from './types.ts';
 
 /** No mount point is used; the table wants one all the same. */
 const NOWHERE = '/';
+
+const TARGET_PROTOCOLS: readonly TargetProtocol[] = [
+  'file',
+  's3',
+  's3a',
+  'minio',
+  'oss',
+  'cos',
+  'gs',
+  'hdfs',
+  'webhdfs',
+  'swebhdfs',
+  'none',
+];
 
 const joined = (value: string | readonly string[]): string =>
   typeof value === 'string' ? value : value.join(',');
@@ -54,8 +68,9 @@ export function inspectOptions(options: ClientOptions): ConfigInspection {
 /** Throws an error that names every problem. */
 export function configurationOf(options: ClientOptions): MountConfig {
   const { targetProtocol } = options;
-  if (targetProtocol !== undefined && targetProtocol !== 'file' && targetProtocol !== 'none') {
-    const reason = `There is no under store for targetProtocol "${String(targetProtocol)}"; use file or none`;
+  if (targetProtocol !== undefined && !TARGET_PROTOCOLS.includes(targetProtocol)) {
+    const known = TARGET_PROTOCOLS.join(', ');
+    const reason = `There is no under store for targetProtocol "${targetProtocol}"; use one of ${known}`;
     throw new AlluxioError('unsupported', reason);
   }
   const { config, problems } = inspectOptions(options);

@@ -41,6 +41,10 @@ export interface CallOptions {
   readonly timeoutMs?: number | undefined;
 }
 
+/** Schemes of under stores, as Alluxio's Python client takes them. */
+export type TargetProtocol =
+  'file' | 's3' | 's3a' | 'minio' | 'oss' | 'cos' | 'gs' | 'hdfs' | 'webhdfs' | 'swebhdfs' | 'none';
+
 /** The names are those of Alluxio's Python client, in camelCase. */
 export interface ClientOptions {
   /** `host`, `host:port` or URL; a list, or a text with commas. This or `workerHosts`. */
@@ -61,8 +65,11 @@ export interface ClientOptions {
   readonly options?: Readonly<Record<string, string>> | undefined;
   /** A load job is submitted for it when the client is opened. */
   readonly preloadPath?: string | undefined;
-  /** Which under store may be asked where no worker can answer: `file`, or none. */
-  readonly targetProtocol?: 'file' | 'none' | undefined;
+  /**
+   * Whether the under store may be asked where no worker can answer. `ufs` says which one it is, by its
+   * scheme; `none` switches it off.
+   */
+  readonly targetProtocol?: TargetProtocol | undefined;
   /** Requests at a time of one call that moves many files. */
   readonly concurrency?: number | undefined;
   readonly requestTimeoutMs?: number | undefined;
