@@ -1,0 +1,191 @@
+// Every operation of the library on every kind of cluster, and the table that tells of it.
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { AlluxioError, AlluxioFileSystem } from '../../src/client/index.ts';
+import type { ClientOptions } from '../../src/client/index.ts';
+import type { DevclusterInfo } from '../../src/devcluster/index.ts';
+import { startTestDevcluster } from '../support/devcluster.ts';
+import { startRealAlluxio } from '../support/real-alluxio.ts';
+import { realAlluxioScript } from '../support/repository.ts';
+import { skipReason } from '../support/skip.ts';
+import type { Cleanup } from '../support/temp-dir.ts';
+import { makeTempDir } from '../support/temp-dir.ts';
+import { BACKENDS, readTable, writeTable, type Backend, type Table } from './operations-table.ts';
+import { OPERATIONS } from './operations.ts';
+
+/** Writes what was found into docs/operations.md, in place of comparing. */
+const REWRITES = process.env['ALLUXIO_FUSE_TEST_WRITE_OPERATIONS'] !== undefined;
+/** Alone, the devcluster takes some 20 s; other tests run beside it. */
+const SUITE_MS = 600_000;
+const PAGE_SIZE_BYTES = 64 * 1024;
+const VIRTUAL_NODES = 5;
+
+/** `real` or `dev`: only these clusters. */
+const ONLY = process.env['ALLUXIO_FUSE_TEST_OPERATIONS_ON'];
+
+const kept = readTable();
+const found: Table = new Map(
+  OPERATIONS.map(({ face, name }) => [rowOf({ face, name }), new Map()]),
+);
+
+function rowOf({ face, name }: { readonly face: string; readonly name: string }): string {
+  return face === 'client' ? `client: ${name}` : name;
+}
+
+interface Cluster {
+  readonly info: DevclusterInfo;
+  readonly hasMaster: boolean;
+}
+
+function suite(
+  what: string,
+  skip: string | false,
+  backends: readonly { readonly backend: Backend; readonly options: ClientOptions }[],
+  start: (cleanup: Cleanup) => Promise<Cluster>,
+): void {
+  const isLeftOut = ONLY !== undefined && !what.includes(ONLY);
+  describe(what, { skip: isLeftOut ? `not ${ONLY}` : skip, timeout: SUITE_MS }, () => {
+    const undo: (() => Promise<void>)[] = [];
+    const cleanup: Cleanup = (work) => undo.unshift(work);
+    let cluster: Cluster;
+    let scratch = '';
+
+    before(async () => {
+      scratch = await makeTempDir(cleanup, 'operations');
+      cluster = await start(cleanup);
+    });
+    after(async () => {
+      for (const work of undo) await work();
+    });
+
+    for (const { backend, options } of backends) {
+      describe(backend, () => {
+        let system: AlluxioFileSystem;
+        let bucket = '';
+
+        before(async () => {
+          const { info } = cluster;
+          system = await AlluxioFileSystem.open({
+            etcdHosts: `${info.etcdHost}:${info.etcdPort}`,
+            clusterName: info.clusterName,
+            ufs: info.ufs,
+            pageSize: info.pageSize,
+            workerS3Port: info.workers[0]?.s3Port,
+            stagingDir: join(scratch, 'staging'),
+            env: {},
+            ...options,
+          });
+          bucket = `/${backend.replaceAll(/\W+/g, '-')}`;
+          await system.mkdir(bucket);
+        });
+        after(() => system.close());
+
+        for (const [i, operation] of OPERATIONS.entries()) {
+          test(rowOf(operation), async (context) => {
+            const dir = `${bucket}/${i}`;
+            await system.mkdir(dir);
+            const local = await mkdtemp(join(scratch, 'local-'));
+            const world = { fs: system, client: system.client, dir, local };
+            const { hasMaster } = cluster;
+            const outcome = await operation.run({ ...world, hasMaster }).then(
+              () => 'works',
+              (error: unknown) => {
+                // A wrong answer is a failed test; a documented "no" is a row of the table.
+                const isNo = error instanceof AlluxioError && NOES.has(error.code);
+                if (!isNo) throw error;
+                return `${error.code}: ${error.reason.replaceAll(dir, '…')}`;
+              },
+            );
+            await rm(local, { recursive: true });
+            const row = rowOf(operation);
+            found.get(row)?.set(backend, outcome);
+            const expected = kept.get(row)?.get(backend);
+            if (REWRITES) rewrite();
+            else if (expected === undefined) context.skip('docs/operations.md does not say yet');
+            else assert.equal(outcome, expected, 'docs/operations.md');
+          });
+        }
+      });
+    }
+  });
+}
+
+/** What the cluster cannot do, whoever asks. */
+const NOES: ReadonlySet<string> = new Set(['unsupported', 'inexpressible']);
+
+for (const personality of ['oss', 'enterprise'] as const) {
+  const plain = {
+    backend: `devcluster ${personality}`,
+    options: { targetProtocol: 'none' },
+  } as const;
+  const backends =
+    personality === 'oss'
+      ? [plain, { backend: 'devcluster oss, file', options: {} } as const]
+      : [plain];
+  suite(
+    `operations on dev workers, ${personality}`,
+    skipReason('etcd'),
+    backends,
+    async (cleanup) => {
+      const pageSizeBytes = PAGE_SIZE_BYTES;
+      const cluster = await startTestDevcluster(cleanup, { personality, pageSizeBytes });
+      return { info: cluster.info, hasMaster: false };
+    },
+  );
+}
+
+suite(
+  'operations on real workers',
+  skipReason('real-alluxio'),
+  [
+    { backend: 'real Alluxio', options: { targetProtocol: 'none' } },
+    { backend: 'real Alluxio, file', options: {} },
+  ],
+  async (cleanup) => {
+    const ufsDir = await makeTempDir(cleanup, 'ufs');
+    const options = {
+      workers: 3,
+      pageSizeBytes: PAGE_SIZE_BYTES,
+      ufsDir,
+      virtualNodes: VIRTUAL_NODES,
+    };
+    const cluster = await startRealAlluxio(cleanup, options);
+    return { info: cluster.info, hasMaster: await startMaster(cleanup, cluster.info) };
+  },
+);
+
+/** Load jobs are submitted until it takes them: nobody waits for it here. */
+async function startMaster(cleanup: Cleanup, info: DevclusterInfo): Promise<boolean> {
+  const dir = await makeTempDir(cleanup, 'master');
+  const etcd = `http://${info.etcdHost}:${info.etcdPort}`;
+  const args = ['master', '--dir', dir, '--ufs', info.ufs, '--etcd', etcd];
+  // The script ends in `exec java`, so the signal at the parent's death is java's.
+  const command = ['--pdeathsig', 'KILL', realAlluxioScript(), ...args];
+  const child = spawn('setpriv', command, { stdio: 'ignore' });
+  const ended = new Promise<void>((resolve) => child.once('close', () => resolve()));
+  child.once('error', () => undefined);
+  cleanup(async () => {
+    child.kill('SIGKILL');
+    await ended;
+  });
+  return true;
+}
+
+test('docs/operations.md has every operation', { skip: REWRITES }, () => {
+  assert.deepEqual([...kept.keys()], [...found.keys()]);
+});
+
+/** After each operation: what was found by a run that did not come to its end is not lost. */
+function rewrite(): void {
+  const merged: Table = new Map();
+  for (const [operation, row] of found) {
+    const cells = BACKENDS.map((backend) => {
+      return [backend, row.get(backend) ?? kept.get(operation)?.get(backend) ?? ''] as const;
+    });
+    merged.set(operation, new Map(cells));
+  }
+  writeTable(merged);
+}
