@@ -26,6 +26,8 @@ export interface TreeCopyParts {
 const DIRECTORIES_AT_A_TIME = 4;
 /** Something new may come into a directory while it is emptied; more often than this it is in use. */
 const DELETE_ROUNDS = 3;
+/** Copies of a file that somebody else writes to meanwhile. */
+const COPIES_MAX = 3;
 
 interface Listing {
   readonly files: FileStatus[];
@@ -47,10 +49,17 @@ export class TreeCopy {
   async copyFile(from: ByteString, to: ByteString, context: CallContext): Promise<FileStatus> {
     const { reader, writer } = this.#parts;
     return this.#limiter.run(async () => {
-      const before = await reader.stat(from, context);
-      const after = await writer.copyFile(from, to, context);
-      if (after.lengthBytes === before.lengthBytes) return after;
-      throw storeError('version-changed', 'The file changed while it was copied', from);
+      for (let attempt = 1; ; attempt++) {
+        try {
+          const before = await reader.stat(from, context);
+          const after = await writer.copyFile(from, to, context);
+          if (after.lengthBytes === before.lengthBytes) return after;
+          throw storeError('version-changed', 'The file changed while it was copied', from);
+        } catch (error) {
+          // Another client writes to it, or the workers knew an older version until now.
+          if (!isCode(error, 'version-changed') || attempt === COPIES_MAX) throw error;
+        }
+      }
     });
   }
 

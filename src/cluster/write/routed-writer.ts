@@ -221,13 +221,17 @@ export class RoutedWriter implements ClusterWriter {
     const answer = await this.#attempts
       .copy(source, target, { lengthBytes: before.lengthBytes }, signal)
       .catch((error: unknown) => this.#throwTyped(error, target, signal));
-    const status = await this.#verified(target, before.lengthBytes, signal);
+    const status = await this.#fileStatus(target, signal);
+    const hasAll = status.lengthBytes === before.lengthBytes;
+    // A copy has the bytes of the store: what the workers know of the source may be older.
+    if (!hasAll) await ignoring('unsupported', this.#attempts.refresh(source, signal));
     const after = await this.#fileStatus(source, signal);
-    if (!isSameVersion(before, after)) {
-      const message = 'The source changed while it was copied';
-      throw new ClusterError('version-changed', message, { path: source.path, retryable: true });
+    if (isSameVersion(before, after)) {
+      assertLength(status, before.lengthBytes, target);
+      return written(status, answer.md5, 'temporary-and-copy');
     }
-    return written(status, answer.md5, 'temporary-and-copy');
+    const message = 'The source changed while it was copied';
+    throw new ClusterError('version-changed', message, { path: source.path, retryable: true });
   }
 
   /** Undefined where the worker will not, and copying has to do. */

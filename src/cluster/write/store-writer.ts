@@ -45,7 +45,9 @@ export class StoreWriter {
     const deadlineMs = performance.now() + UPLOAD_MS_MAX;
     const stored = await store.writes.putFile(upload, { signal, deadlineMs });
     const { status, isNew, synced } = stored;
-    const [shown] = await Promise.all([this.#shown(store, at, status, isNew, signal), synced]);
+    const shown = this.#shown(store, at, status, isNew);
+    await Promise.allSettled([shown, synced]);
+    await synced;
     return shown;
   }
 
@@ -57,7 +59,7 @@ export class StoreWriter {
   ): Promise<WrittenFile> {
     await store.writes.renameFile(from.path, to.path, step(signal));
     const status = await store.stat(to.path, step(signal));
-    const shown = await this.#shown(store, to, status, false, signal);
+    const shown = await this.#shown(store, to, status, false);
     // The workers still believe in the old name; a DELETE of what is gone makes them look. Somebody
     // who made a new file of that name meanwhile must not lose it.
     if (untellable(from.path) === undefined && from.path !== to.path) {
@@ -68,14 +70,17 @@ export class StoreWriter {
     return shown;
   }
 
-  /** Until the workers tell of the file what the store tells of it. */
+  /**
+   * Until the workers tell of the file what the store tells of it. Each step has a deadline, but none is
+   * given up: what is in the store and not told would stay hidden behind what the workers know.
+   */
   async #shown(
     store: UnderStore,
     at: WritePath,
     writtenNow: FileStatus,
     isNew: boolean,
-    signal: AbortSignal,
   ): Promise<WrittenFile> {
+    const { signal } = new AbortController();
     const result = (status: FileStatus): WrittenFile => {
       return { ...status, md5: undefined, strategy: 'rename' };
     };
