@@ -5,6 +5,7 @@
 import { LRUCache } from 'lru-cache';
 import type { ByteString } from '../base/byte-string.ts';
 import { joinPath } from '../base/byte-string.ts';
+import { Contents } from './contents.ts';
 import { isSameVersion } from './inode-table.ts';
 import type { Content, Inode } from './inode-table.ts';
 import { Listing } from './listing.ts';
@@ -26,8 +27,6 @@ import type { FsErrorCode, ListBatch, RequestId, StatusMessage, VersionMessage }
 
 /** Names known not to exist: a path search (python, linkers) asks for thousands, not millions. */
 const NEGATIVES_MAX = 65_536;
-/** Contents of files the kernel has forgotten: as many as the inodes one would re-read soon. */
-const PARKED_MAX = 100_000;
 /** Some 200 bytes an entry while it is held: a gigabyte at most for one directory. */
 const LISTING_ENTRIES_MAX = 5_000_000;
 /** So many single questions in one directory are answered cheaper by listing it. */
@@ -49,14 +48,14 @@ export class Metadata {
   readonly #negatives = new LRUCache<string, number>({ max: NEGATIVES_MAX });
   /** Complete listings that stay attached to their directory, within a bound on entries. */
   readonly #listings: LRUCache<Inode, Listing>;
-  readonly #parked = new LRUCache<ByteString, Content>({ max: PARKED_MAX });
+  readonly #contents: Contents;
   /** Waiters by what is asked, as `nameKey`. */
   readonly #asking = new Map<string, ResolveWaiter[]>();
   readonly #own = new OwnChanges();
-  #nextFileId = 1;
 
   constructor(context: CoreContext) {
     this.#context = context;
+    this.#contents = new Contents(context);
     this.#listings = new LRUCache({
       maxSize: context.options.listingEntriesMax,
       maxEntrySize: context.options.listingEntriesMax,
@@ -243,7 +242,7 @@ export class Metadata {
   /** The name leads elsewhere or nowhere now; whoever has the inode open sees ESTALE. */
   #forgetName(inode: Inode): void {
     this.#context.inodes.detach(inode);
-    this.#dropContent(inode);
+    this.#contents.drop(inode);
     inode.checkedMs = -Infinity;
     if (inode.lookups > 0 && inode.parent !== undefined) {
       this.#context.effects.invalidateEntry(inode.parent.ino, inode.name);
@@ -275,7 +274,7 @@ export class Metadata {
     // An earlier look at the version that is known to be gone since.
     if (isSame && checkedMs <= known.outdatedMs) return known;
     if (!isSame) {
-      if (known.kind === 'file') this.#dropContent(known);
+      if (known.kind === 'file') this.#contents.drop(known);
       known.lengthBytes = status.lengthBytes;
       known.mtimeMs = status.mtimeMs;
       known.contentHash = status.contentHash;
@@ -286,73 +285,27 @@ export class Metadata {
     return known;
   }
 
-  /** The path has another version: readers of the old one get ESTALE, the kernel drops its pages. */
-  #dropContent(inode: Inode): void {
-    const content = inode.content;
-    if (content === undefined) return;
-    content.isStale = true;
-    inode.content = undefined;
-    inode.openedContent = undefined;
-    this.#context.tier.drop(content);
-    if (inode.lookups > 0) this.#context.effects.invalidateInode(inode.ino);
-  }
-
   /** A read found that the cluster holds another version than the one opened. */
   versionChanged(inode: Inode, content: Content): void {
     if (inode.content === content) {
       inode.checkedMs = -Infinity;
       inode.outdatedMs = this.#context.clock.nowMs();
-      this.#dropContent(inode);
+      this.#contents.drop(inode);
     }
     content.isStale = true;
   }
 
   /** The content of the inode's present version, with whatever pages are still cached of it. */
   contentOf(inode: Inode): Content {
-    if (inode.content !== undefined) return inode.content;
-    const path = this.#context.inodes.path(inode);
-    const version = versionOf(inode);
-    const parked = this.#parked.get(path);
-    if (parked !== undefined) {
-      this.#parked.delete(path);
-      if (!parked.isStale && isSameVersion(parked.version, version)) {
-        inode.content = parked;
-        return parked;
-      }
-      parked.isStale = true;
-      this.#context.tier.drop(parked);
-    }
-    inode.content = this.#newContent(version);
-    return inode.content;
-  }
-
-  #newContent(version: VersionMessage): Content {
-    return {
-      fileId: this.#nextFileId++,
-      lengthBytes: version.lengthBytes,
-      pages: new Map(),
-      version,
-      isStale: false,
-      successor: undefined,
-      keptPath: undefined,
-    };
+    return this.#contents.of(inode);
   }
 
   /** Lets an inode go if nothing holds it; its cached pages stay for the next who asks. */
   release(inode: Inode): void {
     this.#context.inodes.release(inode, (gone) => {
-      const content = gone.content;
-      if (content !== undefined && gone.isUnlinked) this.#context.tier.drop(content);
-      else if (content !== undefined && content.pages.size > 0) this.#park(gone, content);
+      this.#contents.park(gone);
       this.#listings.delete(gone);
     });
-  }
-
-  #park(inode: Inode, content: Content): void {
-    const path = this.#context.inodes.path(inode);
-    const other = this.#parked.get(path);
-    if (other !== undefined) this.#context.tier.drop(other);
-    this.#parked.set(path, content);
   }
 
   isFresh(listing: Listing): boolean {
@@ -598,7 +551,8 @@ export class Metadata {
       inode.checkedMs = -Infinity;
       return;
     }
-    if (inode.kind === 'file' && status.lengthBytes !== inode.lengthBytes) this.#dropContent(inode);
+    if (inode.kind === 'file' && status.lengthBytes !== inode.lengthBytes)
+      this.#contents.drop(inode);
     this.#setVersion(inode, status);
     if (inode.content !== undefined) inode.content.version = versionOf(status);
     if (inode.parent !== undefined) this.#noteName(inode.parent, inode.name, status);
@@ -622,14 +576,7 @@ export class Metadata {
 
   /** The cluster has what was staged: it is a version like any other from here on. */
   saved(inode: Inode, staged: StagedFile, status: StatusMessage): void {
-    const content = this.#newContent(versionOf(status));
-    const old = staged.base;
-    staged.uploaded(content);
-    old.successor = content;
-    this.#context.tier.drop(old);
-    // The kernel has seen every byte that was written.
-    if (inode.openedContent === old) inode.openedContent = content;
-    inode.content = content;
+    this.#contents.saved(inode, staged, versionOf(status));
     inode.isLocal = false;
     this.#setVersion(inode, status);
     if (inode.parent !== undefined && !inode.isUnlinked) {
