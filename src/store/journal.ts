@@ -32,6 +32,16 @@ export interface Planned {
   readonly commit: () => void;
 }
 
+/** All of them in one line of the journal. */
+export function together(plans: readonly Planned[]): Planned {
+  return {
+    changes: plans.flatMap(({ changes }) => changes),
+    commit: () => {
+      for (const plan of plans) plan.commit();
+    },
+  };
+}
+
 interface Step {
   readonly changes: readonly JournalChange[];
   readonly line: string;

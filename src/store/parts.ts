@@ -13,7 +13,7 @@ import { lengthOf } from './content.ts';
 import { unlessMissing } from './errors.ts';
 import { FileJournalDisk } from './journal-disk.ts';
 import { lockJournal } from './journal-lock.ts';
-import { Journal } from './journal.ts';
+import { Journal, together } from './journal.ts';
 import { Listings } from './listings.ts';
 import { DEFAULT_TUNING } from './options.ts';
 import type { StoreOptions } from './options.ts';
@@ -87,7 +87,7 @@ function assemble(options: StoreOptions, journal: Journal) {
     attributes,
     defaults,
     trees,
-    settle: (path) => temporaries.settledWithin(path),
+    planSettled: (path) => temporaries.planSettledWithin(path),
   });
   const removals = new Removals(common);
   const overlay: Overlay = {
@@ -167,7 +167,13 @@ export async function openParts(options: StoreOptions): Promise<StoreParts> {
     const journal = await Journal.open(disk, options.logger);
     await dropLostUploads(options, journal);
     const parts = assemble(options, journal);
-    parts.renames.recover(({ to }) => parts.writeBack.planCancel(to));
+    parts.renames.recover(({ from, to }) =>
+      together([
+        parts.writeBack.planCancel(to),
+        parts.temporaries.planSettledWithin(from),
+        parts.temporaries.planSettled(to),
+      ]),
+    );
     parts.removals.recover();
     parts.temporaries.recover();
     removeKept(parts);

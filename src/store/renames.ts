@@ -20,6 +20,7 @@ import type { BoundedWriter, StoreReader } from './cluster-parts.ts';
 import { contextFor, waitWithin } from './contexts.ts';
 import { unlessMissing } from './errors.ts';
 import type { RenameEntry } from './journal-entries.ts';
+import { together } from './journal.ts';
 import type { Journal, JournalChange, Planned } from './journal.ts';
 import type { Listings } from './listings.ts';
 import type { PathLocks, Release } from './path-locks.ts';
@@ -39,7 +40,7 @@ export interface RenamesParts {
   readonly trees: TreeCopy;
   readonly listings: Listings;
   /** Nothing within the path is to be repaired any more. */
-  readonly settle: (path: ByteString) => void;
+  readonly planSettled: (path: ByteString) => Planned;
 }
 
 export interface RenameProgress {
@@ -68,7 +69,7 @@ const BACKGROUND_TIMEOUT_MS = 24 * 3600 * 1000;
 /** How long a rename that failed waits for its undoing before it says so. */
 const UNDO_WAIT_MS = 5000;
 
-const nothingElse: AtSwitch = () => ({ changes: [], commit: () => undefined });
+const nothingElse: AtSwitch = () => together([]);
 
 export class Renames {
   readonly #parts: RenamesParts;
@@ -230,9 +231,10 @@ export class Renames {
         await this.#switch(job, target, context);
       } else if (isDirectory) {
         await trees.undoCopy(from, to, replaced === 'directory', context);
-        // What a put of this rename left unfinished below its target must not come back.
-        this.#parts.settle(to);
-        return this.#end(job);
+        // What a put of this rename left unfinished below its target must not come back, nor what it
+        // said of the names there.
+        const { attributes, planSettled } = this.#parts;
+        return this.#end(job, together([planSettled(to), attributes.planForget(to)]));
       } else if (replaced === 'file') {
         // The bytes that were at `to` are lost: the only whole state is ahead.
         const source = await unlessMissing(reader.stat(from, context));
@@ -300,9 +302,10 @@ export class Renames {
     await this.#end(job);
   }
 
-  async #end(job: Job): Promise<void> {
+  async #end(job: Job, other = together([])): Promise<void> {
     const { journal, listings } = this.#parts;
-    await journal.apply([{ kind: 'rename', id: job.id }]);
+    await journal.apply([{ kind: 'rename', id: job.id }, ...other.changes]);
+    other.commit();
     // Not hidden any more from here on; listings may have been drawn up before it went.
     const { phase, from, to } = job.entry;
     listings.noteGone(phase === 'switched' ? from : to);

@@ -9,6 +9,7 @@ import type { AttributeUpdate } from './attribute-store.ts';
 import type { FileContent, StoreReader } from './cluster-parts.ts';
 import { waitWithin } from './contexts.ts';
 import { isCode, storeError } from './errors.ts';
+import { together } from './journal.ts';
 import { KeptFiles, newKeptPath } from './kept.ts';
 import type { LockKind, LockWish, Release } from './path-locks.ts';
 import type { StoreParts } from './parts.ts';
@@ -197,7 +198,6 @@ export class ClusterStore implements WritableStore {
       if (status.kind === 'file') {
         await this.#parts.writer.deleteFile(path, context);
         this.#parts.listings.noteGone(path);
-        this.#parts.temporaries.settled(path);
       }
       await this.#parts.attributes.change(await this.#withoutRecord(path, context));
       await this.#touch(parentOf(path), context);
@@ -224,10 +224,13 @@ export class ClusterStore implements WritableStore {
       await trees.emptyHidden(path, context);
       await writer.removeDirectory(path, context);
       this.#parts.listings.noteGone(path);
-      this.#parts.temporaries.settledWithin(path);
-      const forgotten = attributes.planForget(path);
-      await attributes.change(await this.#withoutRecord(path, context), forgotten.changes);
-      forgotten.commit();
+      const updates = await this.#withoutRecord(path, context);
+      const plan = together([
+        attributes.planForget(path),
+        this.#parts.temporaries.planSettledWithin(path),
+      ]);
+      await attributes.change(updates, plan.changes);
+      plan.commit();
       await this.#touch(parentOf(path), context);
     });
   }
@@ -401,11 +404,10 @@ export class ClusterStore implements WritableStore {
     try {
       const mayExist = writeBack.mayExist(path);
       const updates = await this.#withoutRecord(path, context);
-      const plan = writeBack.planCancel(path, keptPath);
+      const plan = together([writeBack.planCancel(path, keptPath), temporaries.planSettled(path)]);
       const removal = mayExist ? [removals.changeFor(path)] : [];
       await attributes.change(updates, [...plan.changes, ...removal]);
       plan.commit();
-      temporaries.settled(path);
       if (mayExist) void removals.begin(path, release);
       else release();
     } catch (error) {
@@ -456,15 +458,12 @@ export class ClusterStore implements WritableStore {
         const atSwitch = () => {
           const moved = writeBack.planMove(from, to);
           const cancelled = writeBack.planCancel(to, keepAs);
-          return {
-            changes: [...cancelled.changes, ...moved.changes],
-            commit: () => {
-              cancelled.commit();
-              moved.commit();
-              temporaries.settledWithin(from);
-              temporaries.settled(to);
-            },
-          };
+          return together([
+            cancelled,
+            moved,
+            temporaries.planSettledWithin(from),
+            temporaries.planSettled(to),
+          ]);
         };
         const plan = { from, to, isDirectory, shownMtimeMs: source.mtimeMs };
         await renames.run({ ...plan, replaces: target, atSwitch }, context, release);
@@ -520,12 +519,11 @@ export class ClusterStore implements WritableStore {
         { path: from, record: undefined },
         { path: to, record: view.get(place.name) },
       ];
-      const cancelled = writeBack.planCancel(to, keepAs);
+      const plan = together([writeBack.planCancel(to, keepAs), temporaries.planSettled(to)]);
       const isFile = target?.kind === 'file';
       const removal = isFile ? [removals.changeFor(to)] : [];
-      await attributes.change(updates, [...cancelled.changes, ...removal]);
-      cancelled.commit();
-      temporaries.settled(to);
+      await attributes.change(updates, [...plan.changes, ...removal]);
+      plan.commit();
       // A real file shadows the record of a link: until it is gone, it is looked past.
       if (isFile) void removals.begin(to, release);
       else release();
@@ -548,11 +546,10 @@ export class ClusterStore implements WritableStore {
       const updates = await this.#withoutRecord(from, context);
       const cancelled = writeBack.planCancel(to, keepAs);
       const moved = writeBack.planMove(from, to);
+      const plan = together([cancelled, moved, temporaries.planSettled(from)]);
       const removal = mayExist ? [removals.changeFor(from)] : [];
-      await attributes.change(updates, [...cancelled.changes, ...moved.changes, ...removal]);
-      cancelled.commit();
-      moved.commit();
-      temporaries.settled(from);
+      await attributes.change(updates, [...plan.changes, ...removal]);
+      plan.commit();
       if (mayExist) void removals.begin(from, release);
       else release();
     } catch (error) {

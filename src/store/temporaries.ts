@@ -16,7 +16,7 @@ import type { BoundedWriter, FileContent, StoreReader } from './cluster-parts.ts
 import { contextFor, pause } from './contexts.ts';
 import { isCode, unlessMissing } from './errors.ts';
 import type { TemporaryEntry } from './journal-entries.ts';
-import type { Journal } from './journal.ts';
+import type { Journal, JournalChange, Planned } from './journal.ts';
 import type { PathLocks, Release } from './path-locks.ts';
 import { isWithin } from './paths.ts';
 
@@ -40,10 +40,15 @@ export function newToken(): string {
   return randomBytes(8).toString('hex');
 }
 
+interface Unfinished {
+  readonly temporary: ByteString;
+  readonly entry: TemporaryEntry;
+}
+
 export class Temporaries {
   readonly #parts: TemporariesParts;
-  /** Final paths that may hold a beginning, by the hidden name that repairs them. */
-  readonly #unfinished = new Map<ByteString, ByteString>();
+  /** Final paths that may hold a beginning, with the hidden name that repairs them. */
+  readonly #unfinished = new Map<ByteString, Unfinished>();
 
   constructor(parts: TemporariesParts) {
     this.#parts = parts;
@@ -58,9 +63,13 @@ export class Temporaries {
     await journal.apply([{ kind: 'temporary', id: temporary, value: entry }]);
     try {
       const status = await writer.putFile(path, content, token, context);
-      this.settled(path);
-      if (status.isTemporaryLeft === true) void this.#sweep(temporary);
-      else await this.#forget(temporary);
+      // In one line: what was to be repaired here is older, and must not come over it after a crash.
+      const older = this.planSettled(path);
+      const isLeft = status.isTemporaryLeft === true;
+      const done = isLeft ? abandoned({ temporary, entry }) : forgotten(temporary);
+      await journal.apply([done, ...older.changes]);
+      older.commit();
+      if (isLeft) void this.#sweep(temporary);
       return status;
     } catch (error) {
       if (error instanceof UploadUnfinished) {
@@ -72,15 +81,25 @@ export class Temporaries {
     }
   }
 
-  /** The path is something else now: what was unfinished there is only to be removed. */
-  settled(path: ByteString): void {
-    this.#unfinished.delete(path);
+  /** The path becomes something else: what was unfinished there is only to be removed. */
+  planSettled(path: ByteString): Planned {
+    return this.#planSettled((other) => other === path);
   }
 
-  settledWithin(path: ByteString): void {
-    for (const unfinished of this.#unfinished.keys()) {
-      if (isWithin(unfinished, path)) this.#unfinished.delete(unfinished);
-    }
+  planSettledWithin(path: ByteString): Planned {
+    return this.#planSettled((other) => isWithin(other, path));
+  }
+
+  #planSettled(isSettled: (path: ByteString) => boolean): Planned {
+    const settled = [...this.#unfinished].filter(([path]) => isSettled(path));
+    return {
+      changes: settled.map(([, unfinished]) => abandoned(unfinished)),
+      commit: () => {
+        for (const [path, unfinished] of settled) {
+          if (this.#unfinished.get(path) === unfinished) this.#unfinished.delete(path);
+        }
+      },
+    };
   }
 
   isUnfinished(path: ByteString): boolean {
@@ -105,28 +124,35 @@ export class Temporaries {
         void this.#sweep(temporary);
         continue;
       }
-      this.#unfinished.set(entry.path, temporary);
-      void this.#finish(temporary, entry);
+      void this.#finish(this.#note(temporary, entry));
     }
   }
 
   async #repairLater(temporary: ByteString, entry: TemporaryEntry): Promise<void> {
-    this.#unfinished.set(entry.path, temporary);
-    void this.#finish(temporary, entry);
+    void this.#finish(this.#note(temporary, entry));
     await this.#parts.journal.apply([{ kind: 'temporary', id: temporary, value: entry }]);
   }
 
-  async #finish(temporary: ByteString, entry: TemporaryEntry): Promise<void> {
-    const { locks, background } = this.#parts;
+  #note(temporary: ByteString, entry: TemporaryEntry): Unfinished {
+    const unfinished = { temporary, entry };
+    this.#unfinished.set(entry.path, unfinished);
+    return unfinished;
+  }
+
+  async #finish(unfinished: Unfinished): Promise<void> {
+    const { locks, background, journal } = this.#parts;
+    const { temporary, entry } = unfinished;
     const { path, token } = entry;
     await background.untilDone('Finishing an upload', async () => {
       const context = contextFor(FINISH_TIMEOUT_MS, background.stop);
       const release: Release = await locks.acquire('change', [{ path }], context);
       try {
-        if (this.#unfinished.get(path) !== temporary) return;
+        if (this.#unfinished.get(path) !== unfinished) return;
         const content = await this.#contentToCopy(temporary, entry, context);
         if (content !== undefined) await this.#copy(path, content, token, context);
-        this.settled(path);
+        const settled = this.planSettled(path);
+        await journal.apply(settled.changes);
+        settled.commit();
       } finally {
         release();
       }
@@ -192,9 +218,7 @@ export class Temporaries {
   async #sweepTwice(temporary: ByteString, entry: TemporaryEntry): Promise<void> {
     const { background, writer, journal } = this.#parts;
     const removed = await background.untilDone('Removing a temporary file', async () => {
-      await journal.apply([
-        { kind: 'temporary', id: temporary, value: { ...entry, isAbandoned: true } },
-      ]);
+      await journal.apply([abandoned({ temporary, entry })]);
       await writer.removeTemporary(temporary, contextFor(SWEEP_TIMEOUT_MS, background.stop));
     });
     if (removed) await pause(LATE_MS, background.stop);
@@ -206,11 +230,16 @@ export class Temporaries {
     const { background, writer } = this.#parts;
     await background.untilDone('Removing a temporary file', async () => {
       await writer.removeTemporary(temporary, contextFor(SWEEP_TIMEOUT_MS, background.stop));
-      await this.#forget(temporary);
+      await this.#parts.journal.apply([forgotten(temporary)]);
     });
   }
+}
 
-  #forget(temporary: ByteString): Promise<void> {
-    return this.#parts.journal.apply([{ kind: 'temporary', id: temporary }]);
-  }
+function forgotten(temporary: ByteString): JournalChange {
+  return { kind: 'temporary', id: temporary };
+}
+
+/** Only to be removed. */
+function abandoned({ temporary, entry }: Unfinished): JournalChange {
+  return { kind: 'temporary', id: temporary, value: { ...entry, isAbandoned: true } };
 }
