@@ -84,7 +84,10 @@ function suite(
         after(() => system.close());
 
         for (const [i, operation] of OPERATIONS.entries()) {
-          test(rowOf(operation), async (context) => {
+          const row = rowOf(operation);
+          const expected = kept.get(row)?.get(backend);
+          const isKnown = REWRITES || expected !== undefined;
+          test(row, { skip: isKnown ? false : 'docs/operations.md does not say yet' }, async () => {
             const dir = `${bucket}/${i}`;
             await system.mkdir(dir);
             const local = await mkdtemp(join(scratch, 'local-'));
@@ -100,11 +103,8 @@ function suite(
               },
             );
             await rm(local, { recursive: true });
-            const row = rowOf(operation);
             found.get(row)?.set(backend, outcome);
-            const expected = kept.get(row)?.get(backend);
             if (REWRITES) rewrite();
-            else if (expected === undefined) context.skip('docs/operations.md does not say yet');
             else assert.equal(outcome, expected, 'docs/operations.md');
           });
         }
