@@ -7,8 +7,9 @@ async function identityOf(pid: number): Promise<string | undefined> {
   try {
     const stat = await readFile(`/proc/${pid}/stat`, 'utf8');
     // The command, in brackets, may hold anything; the start time is the 20th field after it.
-    const startTicks = stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19];
-    return `${pid} ${startTicks}`;
+    const [state = '', ...fields] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    // It has ended; whoever inherited it has not looked yet, and in some containers never does.
+    return state === 'Z' || state === 'X' ? undefined : `${pid} ${fields[18]}`;
   } catch {
     return undefined;
   }

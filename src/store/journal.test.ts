@@ -1,8 +1,12 @@
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { appendFile, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Readable, Writable } from 'node:stream';
 import { after, before, test } from 'node:test';
+import { setImmediate } from 'node:timers/promises';
 import type { ByteString } from '../base/byte-string.ts';
 import { silentLogger } from '../base/logger.ts';
 import { decodeAttributeFile, encodeAttributeFile } from './attribute-json.ts';
@@ -131,6 +135,29 @@ test('the lock of a live process holds, that of a dead one does not', async () =
   const unlock = await lockJournal(path);
   await unlock();
   await assert.rejects(stat(path), { code: 'ENOENT' });
+});
+
+test('the lock of a process that nobody has waited for does not hold', async () => {
+  // Becomes a program that does not know of its child, which ends when its input does.
+  const parent = spawn('sh', ['-c', 'cat <&3 >/dev/null & echo $!; exec sleep 30'], {
+    stdio: ['ignore', 'pipe', 'ignore', 'pipe'],
+  });
+  try {
+    const pid = Number(await once(parent.stdout as Readable, 'data'));
+    const fields = async (): Promise<string[]> => {
+      const text = await readFile(`/proc/${pid}/stat`, 'utf8');
+      return text.slice(text.lastIndexOf(')') + 2).split(' ');
+    };
+    const path = join(directory, 'zombie-lock');
+    await writeFile(path, `${pid} ${(await fields())[19]}`);
+    await assert.rejects(lockJournal(path), { code: 'unavailable' });
+    (parent.stdio[3] as Writable).end();
+    while ((await fields())[0] !== 'Z') await setImmediate();
+    const unlock = await lockJournal(path);
+    await unlock();
+  } finally {
+    parent.kill();
+  }
 });
 
 test('an attribute file says all that records hold, and tells when a part of it is missing', () => {
