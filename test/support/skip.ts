@@ -4,7 +4,7 @@ import { delimiter, join } from 'node:path';
 import { hasEtcd } from '../../src/devcluster/index.ts';
 import { realAlluxioScript } from './repository.ts';
 
-export type Need = 'etcd' | 'java' | 'real-alluxio' | 'fuse' | 'root' | 'all-of-writing';
+export type Need = 'etcd' | 'java' | 'real-alluxio' | 'fuse' | 'root';
 
 /** To be given as the `skip` option of a test: the reason, or false. */
 export function skipReason(...needs: readonly Need[]): string | false {
@@ -18,7 +18,6 @@ const HAS: Readonly<Record<Need, () => boolean>> = {
   'real-alluxio': () => existsSync(realAlluxioScript()) && isOnPath('java') && hasEtcd(),
   fuse: () => isWritable('/dev/fuse'),
   root: () => process.getuid?.() === 0,
-  'all-of-writing': () => process.env['ALLUXIO_FUSE_TEST_WRITES'] === 'all',
 };
 
 const REASONS: Readonly<Record<Need, string>> = {
@@ -27,7 +26,6 @@ const REASONS: Readonly<Record<Need, string>> = {
   'real-alluxio': 'a real Alluxio (../shared/alluxio), Java 17 or etcd is missing',
   fuse: '/dev/fuse cannot be opened',
   root: 'not running as root',
-  'all-of-writing': 'has not passed yet: ALLUXIO_FUSE_TEST_WRITES=all runs it all the same',
 };
 
 function isOnPath(program: string): boolean {

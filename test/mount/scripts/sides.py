@@ -168,22 +168,40 @@ class Side:
     def do_rename_new(self, source, target):
         renameat2(self.path(source), self.path(target), RENAME_NOREPLACE)
 
+    def parent_times(self, *names):
+        found = []
+        for name in names:
+            parent = os.path.dirname(self.path(name))
+            try:
+                times = os.stat(parent)
+            except OSError:
+                continue  # The operation will say so.
+            found.append((parent, (times.st_atime_ns, times.st_mtime_ns)))
+        return found
+
     def do_exchange(self, source, target):
-        """Not offered by the mount. The reference tells whether another errno comes first."""
+        """Not offered by the mount. The reference tells whether another errno comes first, and takes
+        back what it did."""
+        before = self.parent_times(source, target)
         renameat2(self.path(source), self.path(target), RENAME_EXCHANGE)
         if os.path.normpath(source) == os.path.normpath(target):
             return  # Done by the kernel itself, which is nothing to do.
         if not self.is_reference:
             raise Refused("exchanged")
         renameat2(self.path(source), self.path(target), RENAME_EXCHANGE)
+        for parent, times in before:
+            os.utime(parent, ns=times)
         raise OSError(errno.EINVAL, "")
 
     def do_link(self, source, target):
         """As `exchange`: there are no hard links."""
+        before = self.parent_times(target)
         os.link(self.path(source), self.path(target), follow_symlinks=False)
         if not self.is_reference:
             raise Refused("linked")
         os.unlink(self.path(target))
+        for parent, times in before:
+            os.utime(parent, ns=times)
         raise OSError(errno.EPERM, "")
 
     def do_unlink(self, name):
