@@ -18,6 +18,7 @@ const GROUPS: ReadonlySet<OptionGroup> = new Set([
   'Configuration files',
   'Cluster',
   'Deadlines and fallback',
+  'Under store',
 ]);
 const FIELDS: ReadonlySet<OptionField> = new Set(['stagingDir', 'posixAttributes']);
 
@@ -53,7 +54,14 @@ export function addClusterFlags(command: Command): () => Partial<Record<OptionFi
   for (const option of optionList) {
     const { field, row } = option;
     const isWanted = GROUPS.has(row.group) || FIELDS.has(field);
-    if (!isWanted || !isFlagOnCommandLine(row)) continue;
+    if (!isWanted) continue;
+    if (!isFlagOnCommandLine(row)) {
+      // Only to be refused with what to do instead; as an unknown flag it would be repeated.
+      const refused = new Option(`--${row.key} [${row.kind.placeholder}]`).hideHelp();
+      command.addOption(refused);
+      attributes.set(refused.attributeName(), field);
+      continue;
+    }
     const value = isBooleanOption(row) ? '' : ` <${row.kind.placeholder}>`;
     const description = `${row.doc} (default: ${defaultText(option)})`;
     const flag = new Option(`--${row.key}${value}`, description).helpGroup('Cluster:');

@@ -58,3 +58,13 @@ export abstract class BaseClient {
     }
   }
 }
+
+/** A client that could not be made ready is nobody's to close. */
+export async function closedOnFailure(client: BaseClient, work: Promise<unknown>): Promise<void> {
+  try {
+    await work;
+  } catch (error) {
+    await client.close();
+    throw error;
+  }
+}

@@ -4,7 +4,7 @@ import type { ByteString } from '../base/byte-string.ts';
 import type { ClusterStatus, Worker } from '../cluster/index.ts';
 import type { LoadAnswer, LoadOperation, LoadQuery } from '../cluster/worker-extras.ts';
 import type { MountConfig } from '../config/index.ts';
-import { BaseClient } from './base-client.ts';
+import { BaseClient, closedOnFailure } from './base-client.ts';
 import * as changes from './changes.ts';
 import type { CopyOptions, MkdirOptions, RmOptions } from './changes.ts';
 import { configurationOf } from './configuration.ts';
@@ -47,7 +47,10 @@ export class AlluxioClient extends BaseClient {
   /** Waits until the members of the cluster are known. */
   static async open(options: ClientOptions = {}, call?: CallOptions): Promise<AlluxioClient> {
     const client = await AlluxioClient.openWith(configurationOf(options), options, call);
-    if (options.preloadPath !== undefined) await client.submitLoad(options.preloadPath, call);
+    const { preloadPath } = options;
+    if (preloadPath !== undefined) {
+      await closedOnFailure(client, client.submitLoad(preloadPath, call));
+    }
     return client;
   }
 

@@ -12,7 +12,7 @@ import type { MountConfig } from '../config/index.ts';
 import type { ClusterStore, NameSpaceView } from '../store/index.ts';
 import { openReadView, openStore } from '../store/index.ts';
 import { openCluster, type ClusterParts } from './cluster.ts';
-import { inFreeSlot, journalsDirectory } from './journal-slot.ts';
+import { inFreeSlot, journalsDirectory, releaseSlot } from './journal-slot.ts';
 import { Scope } from './scope.ts';
 import type { CallOptions } from './types.ts';
 
@@ -27,6 +27,7 @@ export class Connection {
   readonly #closing = new AbortController();
   #store: Promise<ClusterStore> | undefined;
   #stagingDirectory = '';
+  #slot: string | undefined;
   #stagedFiles = 0;
 
   private constructor(config: MountConfig, logger: Logger, cluster: ClusterParts) {
@@ -128,6 +129,7 @@ export class Connection {
     try {
       await store?.close(context);
     } finally {
+      if (this.#slot !== undefined) releaseSlot(this.#slot);
       await this.routed.close();
     }
   }
@@ -153,6 +155,7 @@ export class Connection {
         if (!inUse.has(name)) rmSync(join(stagingDirectory, name), { force: true });
       }
       this.#stagingDirectory = stagingDirectory;
+      this.#slot = slot;
       return store;
     });
   }

@@ -6,7 +6,7 @@
 import { joinPath, type ByteString } from '../base/byte-string.ts';
 import type { MountConfig } from '../config/index.ts';
 import type { NodeStatus } from '../store/index.ts';
-import { BaseClient } from './base-client.ts';
+import { BaseClient, closedOnFailure } from './base-client.ts';
 import * as changes from './changes.ts';
 import type { CopyOptions, MkdirOptions, RmOptions } from './changes.ts';
 import { AlluxioClient } from './client.ts';
@@ -64,8 +64,9 @@ export class AlluxioFileSystem extends BaseClient {
   /** Waits until the members of the cluster are known. */
   static async open(options: ClientOptions = {}, call?: CallOptions): Promise<AlluxioFileSystem> {
     const system = await AlluxioFileSystem.openWith(configurationOf(options), options, call);
-    if (options.preloadPath !== undefined) {
-      await system.client.submitLoad(options.preloadPath, call);
+    const { preloadPath } = options;
+    if (preloadPath !== undefined) {
+      await closedOnFailure(system, system.client.submitLoad(preloadPath, call));
     }
     return system;
   }

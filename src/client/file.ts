@@ -221,8 +221,9 @@ export class AlluxioWriteFile extends OpenFile {
     await rm(this.#stagingPath, { force: true });
   }
 
+  /** As `abort`: where nobody said `close`, something went wrong before the last byte. */
   [Symbol.asyncDispose](): Promise<void> {
-    return this.close();
+    return this.abort();
   }
 
   async #put(bytes: Uint8Array): Promise<void> {

@@ -20,6 +20,14 @@ export function journalsDirectory(config: MountConfig): string {
   return join(config.stagingDir, `client-${id}`);
 }
 
+/** Of this process: the lock of a journal only keeps other ones out. */
+const taken = new Set<string>();
+
+/** For others once its journal is closed. */
+export function releaseSlot(slot: string): void {
+  taken.delete(slot);
+}
+
 /** `open` fails with `unavailable` where another process has the journal. */
 export async function inFreeSlot<T>(
   directory: string,
@@ -38,10 +46,13 @@ export async function inFreeSlot<T>(
   const ordered = [...slots.filter(isLeft), ...slots.filter((slot) => !isLeft(slot))];
   let last: unknown;
   for (const slot of ordered) {
-    mkdirSync(slot, { recursive: true, mode: 0o700 });
+    if (taken.has(slot)) continue;
+    taken.add(slot);
     try {
+      mkdirSync(slot, { recursive: true, mode: 0o700 });
       return await open(slot);
     } catch (error) {
+      taken.delete(slot);
       if (!hasCode(error, 'unavailable')) throw error;
       last = error;
     }

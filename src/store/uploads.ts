@@ -154,11 +154,14 @@ export class Uploads {
       const { directory, name } = recordPlaceOf(path);
       // An older version may arrive in the cluster while the answers travel.
       const wasPending = writeBack.newest(path) !== undefined;
-      const [segments, view, there] = await Promise.all([
+      const work = [
         staging.complete(this.#contentOf(upload), context),
         attributes.load(directory, context),
         unlessMissing(this.#reader.stat(path, context)),
-      ]);
+      ] as const;
+      // After a failure the program writes on: nothing may still be filling its staging file then.
+      await Promise.allSettled(work);
+      const [segments, view, there] = await Promise.all(work);
       const isNew = there === undefined && !wasPending;
       const mtimeMs = Date.now();
       const lengthBytes = lengthOf(segments);

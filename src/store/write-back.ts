@@ -257,8 +257,9 @@ export class WriteBack {
       isDeep
         ? ![...this.#byPath.keys()].some((path) => isWithin(path, directory))
         : (this.#byDirectory.get(directory)?.size ?? 0) === 0;
+    // Once: a failure wakes this loop, too, and its pause is there to be kept.
+    this.hurry();
     while (!isDone()) {
-      this.hurry();
       const change = new Promise<void>((resolve) => this.#waiting.add(resolve));
       await waitWithin(change, context, 'uploading acknowledged files');
       this.#parts.stop.throwIfAborted();

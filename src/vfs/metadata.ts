@@ -104,7 +104,10 @@ export class Metadata {
         this.#tell([waiter], this.adoptListed(parent, name, status, listing));
         return;
       }
-      const isProof = listing.isCertain || this.#context.options.provesAbsence(name);
+      const isProof =
+        (listing.isCertain &&
+          this.#remaining(listing.startedMs, this.#context.options.negativeTimeoutMs) > 0) ||
+        this.#context.options.provesAbsence(name);
       if (status === undefined && listing.isComplete && isProof) {
         this.#context.counters.add('lookupsFromCache');
         const listedTtlMs = this.#remaining(
@@ -153,8 +156,10 @@ export class Metadata {
 
   /** Workers keep listings for days: what only a listing has told may be long gone. */
   isOnlyListed({ parent, content, checkedMs }: Inode): boolean {
-    const hasRead = content !== undefined && content.pages.size > 0;
-    return !hasRead && parent?.listing?.startedMs === checkedMs;
+    if (parent?.listing?.startedMs !== checkedMs) return false;
+    const pages = content?.pages.values() ?? [];
+    for (const page of pages) if (page.state === 'ready') return false;
+    return true;
   }
 
   /** Asks for the file itself, however well its attributes are known. */

@@ -88,14 +88,12 @@ export class Opening {
     asking.resolve(
       request,
       (waiter) => {
-        if (!reader.canWarm(content)) metadata.verify(inode, waiter);
-        else {
-          reader.warm(inode, content, (error) => {
-            if (error === 'stale') waiter.failed(error);
-            // Whatever else went wrong, the read will say.
-            else waiter.found(inode);
-          });
-        }
+        const isOnItsWay = reader.warm(inode, content, (error) => {
+          if (error === 'stale') waiter.failed(error);
+          // Whatever else went wrong, the read will say.
+          else waiter.found(inode);
+        });
+        if (!isOnItsWay) metadata.verify(inode, waiter);
       },
       (fresh) => {
         if (fresh === inode) done();

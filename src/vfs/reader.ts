@@ -141,21 +141,17 @@ export class Reader {
 
   /**
    * Starts to fetch a small file that is being opened: its reader comes in a moment. `ended` is called
-   * with how that ended; at once where nothing is to be fetched, or nothing can be now.
+   * with how that ended. False: nothing is to be fetched, or nothing can be now.
    */
-  warm(inode: Inode, content: Content, ended?: (error: FsErrorCode | undefined) => void): void {
-    const page = this.canWarm(content)
-      ? this.#reserveAhead(content, 0, content.lengthBytes)[0]
-      : undefined;
-    if (page === undefined) ended?.(undefined);
-    else {
-      if (ended !== undefined) this.#warming.set(page, ended);
-      this.#submit(inode, content, [page]);
-    }
-  }
-
-  canWarm({ lengthBytes, pages }: Content): boolean {
-    return lengthBytes > 0 && lengthBytes <= this.#context.tier.pageSizeBytes && pages.size === 0;
+  warm(inode: Inode, content: Content, ended?: (error: FsErrorCode | undefined) => void): boolean {
+    const { lengthBytes, pages } = content;
+    const isSmall = lengthBytes > 0 && lengthBytes <= this.#context.tier.pageSizeBytes;
+    if (!isSmall || pages.size > 0) return false;
+    const [page] = this.#reserveAhead(content, 0, lengthBytes);
+    if (page === undefined) return false;
+    if (ended !== undefined) this.#warming.set(page, ended);
+    this.#submit(inode, content, [page]);
+    return true;
   }
 
   #warmed(page: Page, error: FsErrorCode | undefined): void {
@@ -268,7 +264,7 @@ export class Reader {
         version: content.version,
         firstPage: (run[0] as Page).index,
         pages: run.map((page) => ({ lengthBytes: page.lengthBytes, slots: [...page.slots] })),
-        isAhead: run.every((page) => !this.#waiting.has(page)),
+        isAhead: run.every((page) => !this.#waiting.has(page) && !this.#warming.has(page)),
       }),
       (result) => {
         if (result.kind === 'page') {

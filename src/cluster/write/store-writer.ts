@@ -16,6 +16,8 @@ import type { WriteAttempts } from './write-attempts.ts';
 
 /** One change of names; a store that needs longer hangs. */
 const STEP_MS = 20_000;
+/** Telling the workers of a file: three small requests, at workers that may be slow. */
+const TELL_MS = 60_000;
 /** No upload takes longer; it only keeps timers within their range. */
 const UPLOAD_MS_MAX = 24 * 60 * 60 * 1000;
 
@@ -71,8 +73,8 @@ export class StoreWriter {
   }
 
   /**
-   * Until the workers tell of the file what the store tells of it. Each step has a deadline, but none is
-   * given up: what is in the store and not told would stay hidden behind what the workers know.
+   * Until the workers tell of the file what the store tells of it; also when the caller has given up:
+   * what is in the store and not told would stay hidden behind what the workers know.
    */
   async #shown(
     store: UnderStore,
@@ -80,7 +82,7 @@ export class StoreWriter {
     writtenNow: FileStatus,
     isNew: boolean,
   ): Promise<WrittenFile> {
-    const { signal } = new AbortController();
+    const signal = AbortSignal.timeout(TELL_MS);
     const result = (status: FileStatus): WrittenFile => {
       return { ...status, md5: undefined, strategy: 'rename' };
     };
