@@ -3,7 +3,7 @@
 #   docker build -t alluxio-fuse .
 #   docker run --device /dev/fuse --cap-add SYS_ADMIN --security-opt apparmor=unconfined \
 #     --mount type=bind,source=/mnt/alluxio,target=/mnt/alluxio,bind-propagation=rshared \
-#     alluxio-fuse /mnt/alluxio --etcd-hosts etcd:2379 --ufs s3://bucket/data --page-size 4MB
+#     alluxio-fuse /mnt/alluxio --etcd-hosts etcd:2379 --ufs s3://bucket/data --page-size 4MB --read-only
 
 FROM node:20-bookworm-slim AS build
 WORKDIR /build
