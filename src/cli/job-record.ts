@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { processStat } from '../base/process-stat.ts';
 import type { ClientLoadProgress } from '../client/index.ts';
 
 export interface LoadRecord {
@@ -11,16 +12,6 @@ export interface LoadRecord {
   readonly startTicks: string | undefined;
   readonly updatedAtIso: string;
   readonly progress: ClientLoadProgress;
-}
-
-function startTicksOf(pid: number): string | undefined {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
-    // The command, in brackets, may hold anything; the start time is the 20th field after it.
-    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19];
-  } catch {
-    return undefined;
-  }
 }
 
 export class LoadRecords {
@@ -34,7 +25,7 @@ export class LoadRecords {
     mkdirSync(this.#directory, { recursive: true, mode: 0o700 });
     const { pid } = process;
     const updatedAtIso = new Date().toISOString();
-    const record = { path, pid, startTicks: startTicksOf(pid), updatedAtIso, progress };
+    const record = { path, pid, startTicks: processStat(pid)?.startTicks, updatedAtIso, progress };
     const file = this.#fileOf(cluster, path);
     // Readers see the old record or the new one, never a half.
     writeFileSync(`${file}.${pid}`, JSON.stringify(record), { mode: 0o600 });
@@ -55,7 +46,7 @@ export class LoadRecords {
 
   isRunning({ pid, startTicks, progress }: LoadRecord): boolean {
     if (progress.jobState !== 'RUNNING' || startTicks === undefined) return false;
-    return startTicksOf(pid) === startTicks;
+    return processStat(pid)?.startTicks === startTicks;
   }
 
   #fileOf(cluster: string, path: string): string {

@@ -1,4 +1,5 @@
 /** One attempt of a call: a share of the caller's time, and an end that nobody can overrun. */
+import { runBounded } from '../base/bounded-run.ts';
 import type { Clock } from '../base/clock.ts';
 import type { ByteSink, CallContext } from './types.ts';
 import { ClusterError } from './types.ts';
@@ -23,33 +24,18 @@ export async function runAttempt<T>(
 ): Promise<T> {
   const { context, clock } = options;
   const timeoutMs = Math.min(options.timeoutMs, remainingMs(context, clock));
-  const controller = new AbortController();
-  let end: (error: ClusterError) => void = () => undefined;
-  const ended = new Promise<never>((_resolve, reject) => {
-    end = (error) => {
-      reject(error);
-      controller.abort(error);
-    };
-  });
-  ended.catch(() => undefined);
-  const onAbort = (): void => end(new ClusterError('cancelled', 'The call was cancelled'));
-  const timer = setTimeout(() => {
-    const message = `No complete answer within ${Math.round(timeoutMs)} ms`;
-    end(new ClusterError('timeout', message, { retryable: true }));
-  }, timeoutMs);
-  context.signal.addEventListener('abort', onAbort, { once: true });
-  const running = attempt({
-    signal: controller.signal,
-    deadlineMs: clock.nowMs() + timeoutMs,
-  });
-  // Its late failure, after the race is lost, is nobody's business any more.
-  running.catch(() => undefined);
-  try {
-    return await Promise.race([running, ended]);
-  } finally {
-    clearTimeout(timer);
-    context.signal.removeEventListener('abort', onAbort);
-  }
+  const bounds = {
+    signal: context.signal,
+    timeoutMs,
+    cancelled: () => new ClusterError('cancelled', 'The call was cancelled'),
+    timedOut: () => {
+      const message = `No complete answer within ${Math.round(timeoutMs)} ms`;
+      return new ClusterError('timeout', message, { retryable: true });
+    },
+  };
+  return await runBounded(bounds, (signal) =>
+    attempt({ signal, deadlineMs: clock.nowMs() + timeoutMs }),
+  );
 }
 
 /**

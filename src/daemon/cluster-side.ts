@@ -1,20 +1,15 @@
 /** Builds the cluster layer from the configuration: membership, worker client, routing, fallback. */
-import { readFileSync } from 'node:fs';
 import type { ByteString } from '../base/byte-string.ts';
-import { systemClock } from '../base/clock.ts';
 import type { Logger } from '../base/logger.ts';
-import { underStoreOf } from '../client/under-store.ts';
-import {
-  ClusterError,
-  createWorkerClient,
-  DEFAULT_FALLBACK_LIMITS,
-  EtcdMembership,
-  parseUfsRoot,
+import { clusterOf, membershipOf } from '../client/configured-cluster.ts';
+import { ClusterError, EtcdMembership } from '../cluster/index.ts';
+import type {
+  ClusterClient,
+  ClusterEvents,
+  Membership,
   RoutedClient,
-  StaticMembership,
-  UfsRootCheck,
+  Worker,
 } from '../cluster/index.ts';
-import type { ClusterClient, ClusterEvents, Membership, Worker } from '../cluster/index.ts';
 import type { MountConfig } from '../config/index.ts';
 
 /**
@@ -58,33 +53,9 @@ export async function startClusterSide(parts: ClusterSideParts): Promise<RoutedC
   };
   tell();
   membership.onChange(tell);
-  const ufsRoot = parseUfsRoot(config.ufs);
-  const ufsRootCheck = new UfsRootCheck({ root: ufsRoot, logger, events });
-  const workerClient = createWorkerClient({
-    onUfsPath: (worker, path, ufsPath) => ufsRootCheck.note(worker, path, ufsPath),
-    pageSizeBytes: config.pageSizeBytes,
-    timeouts: { connectMs: config.connectTimeoutMs },
-    logger,
-    events,
-  });
-  const underStore = underStoreOf(config, ufsRoot, logger);
-  const client = new RoutedClient({
-    client: workerClient,
-    membership,
-    underStore,
-    fallbackLimits: {
-      ...DEFAULT_FALLBACK_LIMITS,
-      operationsPerSecond: config.underStoreFallbackRate,
-    },
-    ufsRoot,
-    ufsRootCheck,
+  const { routed: client } = clusterOf({ config, logger, events }, membership, {
     uploadStrategy: config.uploadStrategy,
-    pageSizeBytes: config.pageSizeBytes,
-    virtualNodes: config.virtualNodes,
     learnedVirtualNodes: parts.learnedVirtualNodes,
-    clock: systemClock,
-    logger,
-    events,
   });
   // Later lives are waited for by programs, and the check was made in the first.
   if (parts.knownWorkers.length === 0) await askForRoot(client);
@@ -101,38 +72,9 @@ async function askForRoot(client: ClusterClient): Promise<void> {
 }
 
 async function startMembership(parts: ClusterSideParts): Promise<Membership> {
-  const { config, logger, events, knownWorkers } = parts;
-  if (config.membershipSource === 'static') {
-    return new StaticMembership({
-      hosts: config.workerHosts,
-      httpPort: config.workerHttpPort,
-      s3Port: config.workerS3Port,
-      clock: systemClock,
-    });
-  }
-  const { etcdUsername, etcdPassword, etcdCaFile, etcdCertFile, etcdKeyFile } = config;
-  const membership = new EtcdMembership({
-    endpoints: config.etcdHosts,
-    clusterName: config.clusterName,
-    s3Port: config.workerS3Port,
-    refreshMs: config.membershipRefreshMs,
-    clock: systemClock,
-    logger,
-    events,
-    knownWorkers,
-    ...(etcdUsername === undefined || etcdPassword === undefined
-      ? {}
-      : { auth: { username: etcdUsername, password: etcdPassword } }),
-    ...(etcdCaFile === undefined
-      ? {}
-      : {
-          tls: {
-            ca: readFileSync(etcdCaFile),
-            ...(etcdCertFile === undefined ? {} : { certificate: readFileSync(etcdCertFile) }),
-            ...(etcdKeyFile === undefined ? {} : { key: readFileSync(etcdKeyFile) }),
-          },
-        }),
-  });
+  const { knownWorkers } = parts;
+  const membership = membershipOf(parts, knownWorkers);
+  if (!(membership instanceof EtcdMembership)) return membership;
   // Programs wait for this life of the daemon: old knowledge now is better than news later.
   if (knownWorkers.length > 0) return membership;
   try {

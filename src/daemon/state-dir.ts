@@ -14,6 +14,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { processStat } from '../base/process-stat.ts';
 
 export interface MountState {
   readonly mountpoint: string;
@@ -137,18 +138,8 @@ export function locateState(
 export function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0);
-    return !isZombie(pid);
+    return processStat(pid)?.hasEnded !== true;
   } catch (error) {
     return (error as NodeJS.ErrnoException).code === 'EPERM';
-  }
-}
-
-/** It has ended; whoever inherited it has not looked yet, and in some containers never does. */
-function isZombie(pid: number): boolean {
-  try {
-    return /^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'latin1'));
-  } catch {
-    // It ended between the two looks, or there is no /proc to look into.
-    return false;
   }
 }

@@ -43,31 +43,23 @@ export function writeStatusOf(parts: WriteStatusParts) {
   };
 }
 
+type Backlog = ReturnType<ClusterStore['backlog']>;
+type BacklogGauge =
+  | 'uploadsPending'
+  | 'uploadBytesPending'
+  | 'attributesPending'
+  | 'repairsPending'
+  | 'keptFiles'
+  | 'backlogAge';
+
 export function registerBacklog(metrics: Metrics, config: MountConfig, store: ClusterStore): void {
-  const gauge = (value: () => number) => () => [{ labels: {}, value: value() }];
-  metrics.readAtScrape(
-    'uploadsPending',
-    gauge(() => store.backlog().uploadsPending),
-  );
-  metrics.readAtScrape(
-    'uploadBytesPending',
-    gauge(() => store.backlog().uploadBytesPending),
-  );
-  metrics.readAtScrape(
-    'attributesPending',
-    gauge(() => store.backlog().attributesPending),
-  );
-  metrics.readAtScrape(
-    'repairsPending',
-    gauge(() => store.backlog().repairsPending),
-  );
-  metrics.readAtScrape(
-    'keptFiles',
-    gauge(() => store.backlog().keptFiles),
-  );
-  metrics.readAtScrape(
-    'backlogAge',
-    gauge(() => store.backlog().oldestAgeMs / 1000),
-  );
+  const gauge = (name: BacklogGauge, of: (backlog: Backlog) => number): void =>
+    metrics.readAtScrape(name, () => [{ labels: {}, value: of(store.backlog()) }]);
+  gauge('uploadsPending', (backlog) => backlog.uploadsPending);
+  gauge('uploadBytesPending', (backlog) => backlog.uploadBytesPending);
+  gauge('attributesPending', (backlog) => backlog.attributesPending);
+  gauge('repairsPending', (backlog) => backlog.repairsPending);
+  gauge('keptFiles', (backlog) => backlog.keptFiles);
+  gauge('backlogAge', (backlog) => backlog.oldestAgeMs / 1000);
   metrics.set('stagingLimitBytes', {}, config.stagingLimitBytes);
 }

@@ -1,19 +1,13 @@
 /** One process at a time uses a journal. The supervisor sees to that; this sees to the supervisor. */
 import { randomBytes } from 'node:crypto';
 import { link, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { processStat } from '../base/process-stat.ts';
 import { storeError } from './errors.ts';
 
-/** With its start, a process id names one process and not the next one with that number. */
-async function identityOf(pid: number): Promise<string | undefined> {
-  try {
-    const stat = await readFile(`/proc/${pid}/stat`, 'utf8');
-    // The command, in brackets, may hold anything; the start time is the 20th field after it.
-    const [state = '', ...fields] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-    // It has ended; whoever inherited it has not looked yet, and in some containers never does.
-    return state === 'Z' || state === 'X' ? undefined : `${pid} ${fields[18]}`;
-  } catch {
-    return undefined;
-  }
+/** Undefined for a process that has ended. */
+function identityOf(pid: number): string | undefined {
+  const stat = processStat(pid);
+  return stat === undefined || stat.hasEnded ? undefined : `${pid} ${stat.startTicks}`;
 }
 
 /** More than once only where others take over a dead one's lock at the same moment. */
@@ -22,7 +16,7 @@ const ATTEMPTS_MAX = 5;
 /** Fails with 'unavailable' while another live process has it. A dead one's lock is taken over. */
 export async function lockJournal(lockPath: string): Promise<() => Promise<void>> {
   // Without /proc (not Linux) only the number can be told.
-  const own = (await identityOf(process.pid)) ?? `${process.pid}`;
+  const own = identityOf(process.pid) ?? `${process.pid}`;
   // Written before it has the name: a lock is never seen without its holder.
   const mine = `${lockPath}.${process.pid}.${randomBytes(4).toString('hex')}`;
   await writeFile(mine, own, { flag: 'wx', mode: 0o600 });
@@ -31,7 +25,7 @@ export async function lockJournal(lockPath: string): Promise<() => Promise<void>
       const holder = await readFile(lockPath, 'utf8').catch(() => '');
       const pid = Number(holder.split(' ')[0]);
       const isOther = Number.isSafeInteger(pid) && pid > 0 && holder !== own;
-      if ((isOther && (await identityOf(pid)) === holder) || attempt === ATTEMPTS_MAX) {
+      if ((isOther && identityOf(pid) === holder) || attempt === ATTEMPTS_MAX) {
         throw storeError(
           'unavailable',
           `Process ${pid} uses the journal of this mount (${lockPath}); stop it first`,

@@ -1,5 +1,6 @@
 /** A call that ends at its caller's deadline, whatever the library behind it does. */
 import type { ByteString } from '../base/byte-string.ts';
+import { runBounded } from '../base/bounded-run.ts';
 import { ClusterError, type CallContext } from '../cluster/types.ts';
 
 /** Timers hold no more; a call without an end of its own is bounded by its signal. */
@@ -14,26 +15,13 @@ export async function boundedCall<T>(
   const leftMs = context.deadlineMs - performance.now();
   if (context.signal.aborted) throw cancelled(path);
   if (leftMs <= 0) throw timedOut(path);
-  const controller = new AbortController();
-  let end: (error: ClusterError) => void = () => undefined;
-  const ended = new Promise<never>((_resolve, reject) => {
-    end = (error) => {
-      reject(error);
-      controller.abort(error);
-    };
-  });
-  const onAbort = (): void => end(cancelled(path));
-  const timer = setTimeout(() => end(timedOut(path)), Math.min(leftMs, TIMER_MS_MAX));
-  context.signal.addEventListener('abort', onAbort, { once: true });
-  try {
-    const running = task(controller.signal);
-    // Its late failure is nobody's business any more.
-    running.catch(() => undefined);
-    return await Promise.race([running, ended]);
-  } finally {
-    clearTimeout(timer);
-    context.signal.removeEventListener('abort', onAbort);
-  }
+  const bounds = {
+    signal: context.signal,
+    timeoutMs: Math.min(leftMs, TIMER_MS_MAX),
+    cancelled: () => cancelled(path),
+    timedOut: () => timedOut(path),
+  };
+  return await runBounded(bounds, task);
 }
 
 function cancelled(path: ByteString): ClusterError {

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import type { Devcluster } from '../../src/devcluster/index.ts';
-import { startTestDevcluster } from '../support/devcluster.ts';
+import { commandEnvironment, startTestDevcluster } from '../support/devcluster.ts';
 import { lastFirst } from '../support/last-first.ts';
 import { run, type Finished } from '../support/run.ts';
 import { skipReason } from '../support/skip.ts';
@@ -27,15 +27,7 @@ describe('commands on a cluster', { skip: skipReason('etcd'), timeout: SUITE_MS 
   before(async () => {
     cluster = await startTestDevcluster(cleanup);
     local = await makeTempDir(cleanup, 'local');
-    const { info } = cluster;
-    env = {
-      ALLUXIO_FUSE_ETCD_HOSTS: `${info.etcdHost}:${info.etcdPort}`,
-      ALLUXIO_FUSE_UFS: info.ufs,
-      ALLUXIO_FUSE_PAGE_SIZE: String(info.pageSize),
-      ALLUXIO_FUSE_WORKER_S3_PORT: String(info.workers[0]?.s3Port),
-      ALLUXIO_FUSE_VIRTUAL_NODES: '5',
-      ALLUXIO_FUSE_STAGING_DIR: await makeTempDir(cleanup, 'staging'),
-    };
+    env = commandEnvironment(cluster, await makeTempDir(cleanup, 'staging'));
   });
 
   const cli = (...args: string[]): Promise<Finished> =>

@@ -9,7 +9,7 @@ import { after, afterEach, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { PART_PREFIX } from '../../src/client/download.ts';
 import type { Devcluster, FaultRule } from '../../src/devcluster/index.ts';
-import { startTestDevcluster } from '../support/devcluster.ts';
+import { commandEnvironment, startTestDevcluster } from '../support/devcluster.ts';
 import { lastFirst } from '../support/last-first.ts';
 import { output } from '../support/run.ts';
 import { skipReason } from '../support/skip.ts';
@@ -33,14 +33,8 @@ describe('commands that are killed', { skip: skipReason('etcd'), timeout: SUITE_
     cluster = await startTestDevcluster(cleanup);
     local = await makeTempDir(cleanup, 'local');
     await mkdir(join(cluster.dataDir, 'b'));
-    const { info } = cluster;
     env = {
-      ALLUXIO_FUSE_ETCD_HOSTS: `${info.etcdHost}:${info.etcdPort}`,
-      ALLUXIO_FUSE_UFS: info.ufs,
-      ALLUXIO_FUSE_PAGE_SIZE: String(info.pageSize),
-      ALLUXIO_FUSE_WORKER_S3_PORT: String(info.workers[0]?.s3Port),
-      ALLUXIO_FUSE_VIRTUAL_NODES: '5',
-      ALLUXIO_FUSE_STAGING_DIR: await makeTempDir(cleanup, 'staging'),
+      ...commandEnvironment(cluster, await makeTempDir(cleanup, 'staging')),
       // Through the workers alone: there the steps are many.
       ALLUXIO_FUSE_UNDER_STORE_FALLBACK: 'off',
     };

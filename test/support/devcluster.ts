@@ -22,3 +22,18 @@ export async function startTestDevcluster(
   cleanup(() => cluster.stop());
   return cluster;
 }
+
+/** The cluster as a child process is told of it that runs a command. */
+export function commandEnvironment(
+  { info }: Devcluster,
+  stagingDir: string,
+): Readonly<Record<string, string>> {
+  return {
+    ALLUXIO_FUSE_ETCD_HOSTS: `${info.etcdHost}:${info.etcdPort}`,
+    ALLUXIO_FUSE_UFS: info.ufs,
+    ALLUXIO_FUSE_PAGE_SIZE: String(info.pageSize),
+    ALLUXIO_FUSE_WORKER_S3_PORT: String(info.workers[0]?.s3Port),
+    ALLUXIO_FUSE_VIRTUAL_NODES: '5',
+    ALLUXIO_FUSE_STAGING_DIR: stagingDir,
+  };
+}

@@ -6,9 +6,10 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { byteStringOfText, type ByteString } from '../../src/base/byte-string.ts';
-import { ClusterError, type CallContext, type FileStatus } from '../../src/cluster/types.ts';
+import type { CallContext, FileStatus } from '../../src/cluster/types.ts';
 import type { UnderStore } from '../../src/cluster/under-store.ts';
 import { S3UnderStore, type S3Options } from '../../src/ufs/index.ts';
+import { rejectsWith } from '../support/cluster-errors.ts';
 import { lastFirst } from '../support/last-first.ts';
 import type { S3Server } from '../support/s3-server.ts';
 import { s3Missing, startS3Server } from '../support/s3-server.ts';
@@ -19,15 +20,6 @@ const MTIME_S = 1_700_000_000;
 
 function context(ms = 20_000, signal = new AbortController().signal): CallContext {
   return { signal, deadlineMs: performance.now() + ms };
-}
-
-async function rejectsWith(work: Promise<unknown>, code: string, pattern = /./): Promise<void> {
-  await assert.rejects(work, (error) => {
-    assert.ok(error instanceof ClusterError, String(error));
-    assert.equal(error.code, code, error.message);
-    assert.match(error.message, pattern);
-    return true;
-  });
 }
 
 async function collect<T>(batches: AsyncIterable<T[]>): Promise<T[]> {

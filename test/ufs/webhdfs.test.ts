@@ -4,6 +4,7 @@ import { after, before, describe, it } from 'node:test';
 import { byteStringOfText, type ByteString } from '../../src/base/byte-string.ts';
 import { ClusterError, type CallContext } from '../../src/cluster/types.ts';
 import { WebHdfsUnderStore } from '../../src/ufs/index.ts';
+import { rejectsWith } from '../support/cluster-errors.ts';
 import { lastFirst } from '../support/last-first.ts';
 import type { WebHdfsServer } from '../support/webhdfs-server.ts';
 import { startWebHdfs } from '../support/webhdfs-server.ts';
@@ -17,15 +18,6 @@ const context = (ms = 10_000): CallContext => ({
   signal: new AbortController().signal,
   deadlineMs: performance.now() + ms,
 });
-
-async function rejectsWith(work: Promise<unknown>, code: string, pattern = /./): Promise<void> {
-  await assert.rejects(work, (error) => {
-    assert.ok(error instanceof ClusterError, String(error));
-    assert.equal(error.code, code, error.message);
-    assert.match(error.message, pattern);
-    return true;
-  });
-}
 
 describe('a WebHDFS under store, against a server of our own', () => {
   const cleanup = lastFirst(after);

@@ -55,7 +55,7 @@ export class ExtraCalls implements WorkerExtras {
       throw unsupported(worker, ufsPath, message);
     }
     const search = isOss ? '' : `?ufsFullPath=${percentEncode(ufsPath)}`;
-    const answer = await this.#ask(
+    const answer = await this.#done(
       worker,
       {
         method: 'POST',
@@ -66,8 +66,6 @@ export class ExtraCalls implements WorkerExtras {
       },
       context,
     );
-    if (answer === undefined) throw closed(worker, ufsPath);
-    assertDone(answer, worker, ufsPath);
     // Open source answers 200 to what it did not do.
     const { success, message } = fieldsOf(answer.body);
     if (success === false) {
@@ -92,9 +90,7 @@ export class ExtraCalls implements WorkerExtras {
     const headers = { ...octets, ...length, 'transfer-type': 'chunked' };
     const body = once(bytes);
     const request = { method: 'POST', target, path: at.path, headers, body } as const;
-    const answer = await this.#ask(worker, request, context);
-    if (answer === undefined) throw closed(worker, at.path);
-    assertDone(answer, worker, at.path);
+    await this.#done(worker, request, context);
   }
 
   async removeWith(
@@ -117,9 +113,7 @@ export class ExtraCalls implements WorkerExtras {
     const target = `/v1/rm/${fileId(at.ufsPath)}?${query.join('&')}`;
     const headers = { 'content-length': '0' };
     const request = { method: 'POST', target, path: at.path, headers } as const;
-    const answer = await this.#ask(worker, request, context);
-    if (answer === undefined) throw closed(worker, at.path);
-    assertDone(answer, worker, at.path);
+    await this.#done(worker, request, context);
   }
 
   async load(
@@ -163,6 +157,13 @@ export class ExtraCalls implements WorkerExtras {
   ): Promise<void> {
     if ((await this.#parts.personalityOf(worker, context)) === 'enterprise') return;
     throw unsupported(worker, path, `Open-source workers do not have ${feature}: Enterprise does`);
+  }
+
+  async #done(worker: Worker, request: Request, context: CallContext): Promise<SmallAnswer> {
+    const answer = await this.#ask(worker, request, context);
+    if (answer === undefined) throw closed(worker, request.path);
+    assertDone(answer, worker, request.path);
+    return answer;
   }
 
   /** Undefined where the connection was closed instead. Never on one that was used before. */
