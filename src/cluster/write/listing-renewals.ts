@@ -69,6 +69,25 @@ export class ListingRenewals {
     else this.#enqueue(directory);
   }
 
+  /**
+   * Once, and now; rejects where the owner does not answer. The rings are looked up anew each time:
+   * an owner that did not answer may have left.
+   */
+  async renew(directory: ByteString): Promise<void> {
+    // Whoever is asked for a name asks its owner: one look at a name does for every ring.
+    const looks = new Map<ByteString, Worker>();
+    for (const ring of this.#parts.rings()) {
+      const found = this.#missingNameOf(directory, ring);
+      if (found !== undefined) looks.set(found.path, found.owner);
+    }
+    if (looks.size === 0) throw new Error('No worker is known to own it');
+    for (const [path, owner] of looks) {
+      const at = { path, ufsPath: this.#parts.ufsPathOf(path) };
+      const found = await this.#parts.lookUp(owner, at, this.#stop.signal);
+      if (found !== undefined) throw new Error('The name that must be missing is there');
+    }
+  }
+
   /** Renews at once what waits, within a bound. */
   async close(): Promise<void> {
     this.#hurry.abort();
@@ -133,29 +152,13 @@ export class ListingRenewals {
       // What changes from here on, this look may come too early for.
       this.#begun.set(directory, false);
       try {
-        await this.#renew(directory);
+        await this.renew(directory);
         return;
       } catch (error) {
         reason = error instanceof Error ? error.message : String(error);
       }
     }
     if (!this.#stop.signal.aborted) this.#warn(directory, reason);
-  }
-
-  /** The rings anew each time: the owner that did not answer may have left. */
-  async #renew(directory: ByteString): Promise<void> {
-    // Whoever is asked for a name asks its owner: one look at a name does for every ring.
-    const looks = new Map<ByteString, Worker>();
-    for (const ring of this.#parts.rings()) {
-      const found = this.#missingNameOf(directory, ring);
-      if (found !== undefined) looks.set(found.path, found.owner);
-    }
-    if (looks.size === 0) throw new Error('No worker is known to own it');
-    for (const [path, owner] of looks) {
-      const at = { path, ufsPath: this.#parts.ufsPathOf(path) };
-      const found = await this.#parts.lookUp(owner, at, this.#stop.signal);
-      if (found !== undefined) throw new Error('The name that must be missing is there');
-    }
   }
 
   /** A name in the directory with the directory's own owner. */

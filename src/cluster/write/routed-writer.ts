@@ -171,8 +171,8 @@ export class RoutedWriter implements ClusterWriter {
       // Ours, and hidden: it does not count. With an upload in it, it stays.
       if (isBucket) await this.#attempts.remove(this.#at(uploads), signal).catch(ignore);
       await this.#attempts.remove(at, signal);
-      // Listings may be days old; what the worker did is the only sure word.
-      if ((await this.#attempts.lookUp(at, signal)) === undefined) return;
+      // What the worker did is the only sure word.
+      if (!(await this.#isStillThere(at, signal))) return;
       throw new ClusterError('not-empty', 'The directory is still there, so it is not empty', {
         path: at.path,
       });
@@ -342,15 +342,21 @@ export class RoutedWriter implements ClusterWriter {
   }
 
   async #remove(at: WritePath, signal: AbortSignal): Promise<void> {
-    // What tells of the name may be a listing that is renewed a moment later, above all at the root.
     for (let pauseMs = REMOVAL_PAUSE_MS; ; pauseMs *= 2) {
       await ignoring('not-found', this.#attempts.remove(at, signal));
-      if ((await this.#attempts.lookUp(at, signal)) === undefined) return;
+      if (!(await this.#isStillThere(at, signal))) return;
       if (pauseMs > REMOVAL_PAUSE_MAX_MS) break;
       await setTimeout(pauseMs, undefined, { signal });
     }
     const message = 'The worker says that it deleted the file, but it is still there';
     throw new ClusterError('permission', message, { path: at.path });
+  }
+
+  /** What tells of a name in the root is a listing, which may be days old: it is renewed first. */
+  async #isStillThere(at: WritePath, signal: AbortSignal): Promise<boolean> {
+    if ((await this.#attempts.lookUp(at, signal)) === undefined) return false;
+    await this.#listings.renew(parentOf(at.path)).catch(ignore);
+    return (await this.#attempts.lookUp(at, signal)) !== undefined;
   }
 
   /** The store for a write of the whole file: for lost names, and where it is the strategy. */
