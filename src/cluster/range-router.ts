@@ -228,12 +228,15 @@ export class RangeRouter {
     redirect: { readonly host: string; readonly port: number },
     search: Search,
   ): void {
-    const { placement, breakers, events } = this.#parts;
+    const { placement, breakers, events, fallback } = this.#parts;
     const { host, port } = redirect;
     const owner = placement.workerAt(host, port);
     placement.virtualNodes.noteRedirect(search.job.ufsPath, host);
     const isTried = owner !== undefined && search.tried.has(owner.id);
-    if (owner !== undefined && !isTried && breakers.isAvailable(owner)) {
+    // Where nothing else could answer, an open breaker may be wrong: an error is certain otherwise.
+    const mayAnswer =
+      owner !== undefined && (breakers.isAvailable(owner) || !fallback.isConfigured);
+    if (owner !== undefined && !isTried && mayAnswer) {
       events.redirect('followed', from.id, host);
       search.named.add(owner.id);
       search.queue.unshift(owner);

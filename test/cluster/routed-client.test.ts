@@ -240,6 +240,18 @@ for (const fault of ['dead', 'hangs'] as const) {
     assert.ok(world.events.includes('redirect owner-failing'));
   });
 
+  test(`an owner that ${fault === 'dead' ? 'was dead' : 'hung'} is asked at once where nobody else could answer`, async () => {
+    const world = build();
+    world.workers.add('/d/f', 100);
+    const { host } = world.workers.ownerOf('/d/f');
+    world.workers.faults.set(host, fault);
+    for (let i = 0; i < 4; i += 1) {
+      await assert.rejects(read(world, '/d/f', { ms: 200 }), failsWith('unavailable'));
+    }
+    world.workers.faults.delete(host);
+    assert.equal((await read(world, '/d/f', { ms: 800 })).worker, world.workers.ownerOf('/d/f').id);
+  });
+
   test(`an owner that ${fault === 'dead' ? 'is dead' : 'hangs'} is replaced by the under store`, async () => {
     const world = build({ hasStore: true });
     world.workers.add('/d/f', 3 * PAGE);

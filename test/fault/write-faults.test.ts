@@ -32,6 +32,7 @@ const HEAL_MS = 60_000;
 const FULL_MB = 8;
 const STAGING_MB = 16;
 const MB = 1024 * 1024;
+const SUM_DIGITS = 12;
 
 /** `how`: with fsync before close, or by close alone. Resolves with 'saved', or with the errno. */
 async function save(path: string, content: Buffer, how: 'fsync' | 'close'): Promise<string> {
@@ -53,7 +54,7 @@ async function save(path: string, content: Buffer, how: 'fsync' | 'close'): Prom
 }
 
 function sumOf(content: Buffer): string {
-  return createHash('sha256').update(content).digest('hex').slice(0, 12);
+  return createHash('sha256').update(content).digest('hex').slice(0, SUM_DIGITS);
 }
 
 interface Step {
@@ -150,7 +151,9 @@ for (const { route, fallback, steps } of ROUTES) {
       const again = randomBytes(NEW_BYTES + 1);
       assert.equal(await save(path, again, 'close'), 'saved');
       assert.equal(sumOf(await readFile(join(stored, name))), sumOf(again));
-      assert.equal(sumOf(await readFile(path)), sumOf(again));
+      // A program of its own: readFile() takes a read that was cut short for the end of the file.
+      const [sum = ''] = (await output('sha256sum', [path])).split(' ');
+      assert.equal(sum.slice(0, SUM_DIGITS), sumOf(again));
     };
 
     before(async () => {
@@ -200,22 +203,20 @@ for (const { route, fallback, steps } of ROUTES) {
       });
     }
 
-    const isAsked = process.env['ALLUXIO_FUSE_TEST_CRASH_POINTS'] !== undefined;
-    const skipKills =
-      fallback === 'off' &&
-      !isAsked &&
-      'other bytes were read once after the worker came back: ALLUXIO_FUSE_TEST_CRASH_POINTS=10 runs it';
-    test('a worker is killed under each step', { skip: skipKills }, async () => {
+    test('a worker is killed under each step', async () => {
       for (const [i, { rule }] of steps.entries()) {
         const name = `killed-${i}`;
         const path = await begin(name);
         const content = randomBytes(NEW_BYTES);
+        const applied = async (worker: (typeof cluster.workers)[number]): Promise<number> =>
+          (await worker.stats()).faultsApplied;
+        const appliedBefore = await Promise.all(cluster.workers.map(applied));
         await faults([{ ...rule, count: 1, action: { kind: 'delay', ms: 300 } }]);
         const saving = save(path, content, 'fsync');
         let victim: (typeof cluster.workers)[number] | undefined;
         await waitFor(`a worker to be at step ${i}`, async () => {
-          for (const worker of cluster.workers) {
-            if ((await worker.stats()).faultsApplied > 0) victim = worker;
+          for (const [k, worker] of cluster.workers.entries()) {
+            if ((await applied(worker)) > (appliedBefore[k] ?? 0)) victim = worker;
           }
           return victim !== undefined;
         });
