@@ -110,6 +110,12 @@ export class ObservedWriter implements ClusterWriter {
     return this.#writer.copyFile(...args);
   }
 
+  reconcile(
+    ...args: Parameters<ClusterWriter['reconcile']>
+  ): ReturnType<ClusterWriter['reconcile']> {
+    return this.#writer.reconcile(...args);
+  }
+
   canRename(): Promise<boolean> {
     return this.#writer.canRename();
   }

@@ -70,6 +70,10 @@ export class BoundedWriter {
     return within(context, (signal) => this.#writer.renameFile(from, to, { signal }));
   }
 
+  reconcile(path: ByteString, context: CallContext): Promise<FileStatus | undefined> {
+    return within(context, (signal) => this.#writer.reconcile(path, { signal }));
+  }
+
   copyFile(from: ByteString, to: ByteString, context: CallContext): Promise<FileStatus> {
     return within(context, (signal) => this.#writer.copyFile(from, to, { signal }));
   }

@@ -8,7 +8,7 @@ import { AttributeCache } from './attribute-cache.ts';
 import { AttributeStore } from './attribute-store.ts';
 import { Background } from './background.ts';
 import { BoundedWriter } from './cluster-parts.ts';
-import { contextFor } from './contexts.ts';
+import { contextFor, pause } from './contexts.ts';
 import { lengthOf } from './content.ts';
 import { unlessMissing } from './errors.ts';
 import { FileJournalDisk } from './journal-disk.ts';
@@ -28,6 +28,8 @@ import { NameSpaceView, nodeOf } from './view.ts';
 import { pendingStatus, WriteBack } from './write-back.ts';
 
 const DELETE_TIMEOUT_MS = 30_000;
+/** Some small requests a path, where the cluster is there; a mount must come up without it, too. */
+const RECOVERY_MS = 5_000;
 
 function assemble(options: StoreOptions, journal: Journal) {
   const tuning = { ...DEFAULT_TUNING, ...options.tuning };
@@ -167,7 +169,7 @@ export async function openParts(options: StoreOptions): Promise<StoreParts> {
     const journal = await Journal.open(disk, options.logger);
     await dropLostUploads(options, journal);
     const parts = assemble(options, journal);
-    parts.renames.recover(({ from, to }) =>
+    const renames = parts.renames.recover(({ from, to }) =>
       together([
         parts.writeBack.planCancel(to),
         parts.temporaries.planSettledWithin(from),
@@ -175,9 +177,14 @@ export async function openParts(options: StoreOptions): Promise<StoreParts> {
       ]),
     );
     parts.removals.recover();
-    parts.temporaries.recover();
+    const uploads = parts.temporaries.recover();
     removeKept(parts);
     parts.writeBack.start();
+    // What nobody knows yet is better not asked for; in the end it is hidden, or shown as it was.
+    await Promise.race([
+      Promise.all([renames, uploads]),
+      pause(RECOVERY_MS, parts.stopping.signal),
+    ]);
     return { ...parts, unlock };
   } catch (error) {
     await unlock();

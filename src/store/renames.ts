@@ -169,9 +169,13 @@ export class Renames {
     }
   }
 
-  /** Names are hidden, and locks held, when it returns. `atSwitch`: of a file that is copied again. */
-  recover(atSwitch: (entry: RenameEntry) => Planned): void {
+  /**
+   * Names are hidden, and locks held, when it returns. `atSwitch`: of a file that is copied again.
+   * Resolves when what may have been done is known to be done or not.
+   */
+  recover(atSwitch: (entry: RenameEntry) => Planned): Promise<unknown> {
     const { journal, locks, background } = this.#parts;
+    const uncertain: Promise<unknown>[] = [];
     for (const [id, entry] of journal.entries('rename')) {
       const job: Job = {
         id,
@@ -188,8 +192,10 @@ export class Renames {
       ];
       const context = contextFor(BACKGROUND_TIMEOUT_MS, background.stop);
       const locked = locks.acquire('change', wishes, context);
-      void this.#background(job, () => void locked.then((release) => release()));
+      const work = this.#background(job, () => void locked.then((release) => release()));
+      if (entry.isAtomic && entry.phase === 'copying') uncertain.push(work);
     }
+    return Promise.all(uncertain);
   }
 
   async drain(): Promise<void> {
@@ -224,9 +230,10 @@ export class Renames {
     const { reader, writer, trees } = this.#parts;
     if (job.entry.phase === 'copying') {
       if (isAtomic) {
-        const source = await unlessMissing(reader.stat(from, context));
+        // Past the workers, who may not have heard of it.
+        const source = await writer.reconcile(from, context);
         if (source !== undefined) return this.#end(job);
-        const target = await unlessMissing(reader.stat(to, context));
+        const target = await writer.reconcile(to, context);
         if (target === undefined) return this.#end(job);
         await this.#switch(job, target, context);
       } else if (isDirectory) {

@@ -116,16 +116,22 @@ export class Temporaries {
       if (isWithin(unfinished, path)) yield unfinished;
   }
 
-  /** What the last life left behind. Locks of what must be repaired are held when it returns. */
-  recover(): void {
+  /**
+   * What the last life left behind. Locks of what must be repaired are held when it returns. Resolves
+   * when it is repaired.
+   */
+  recover(): Promise<unknown> {
+    const repairs: Promise<unknown>[] = [];
     for (const [id, entry] of this.#parts.journal.entries('temporary')) {
       const temporary = id as ByteString;
       if (entry.isAbandoned === true) {
+        repairs.push(this.#reconcile(entry.path));
         void this.#sweep(temporary);
         continue;
       }
-      void this.#finish(this.#note(temporary, entry));
+      repairs.push(this.#finish(this.#note(temporary, entry)));
     }
+    return Promise.all(repairs);
   }
 
   async #repairLater(temporary: ByteString, entry: TemporaryEntry): Promise<void> {
@@ -150,6 +156,8 @@ export class Temporaries {
         if (this.#unfinished.get(path) !== unfinished) return;
         const content = await this.#contentToCopy(temporary, entry, context);
         if (content !== undefined) await this.#copy(path, content, token, context);
+        // It may be there in full, and the workers have not heard of it.
+        else await this.#parts.writer.reconcile(path, context);
         const settled = this.planSettled(path);
         await journal.apply(settled.changes);
         settled.commit();
@@ -221,9 +229,24 @@ export class Temporaries {
       await journal.apply([abandoned({ temporary, entry })]);
       await writer.removeTemporary(temporary, contextFor(SWEEP_TIMEOUT_MS, background.stop));
     });
+    await this.#reconcile(entry.path);
     if (removed) await pause(LATE_MS, background.stop);
     // Cut short, it is the next start's: the journal has the name until then.
     await this.#sweep(temporary);
+  }
+
+  /** It may have come to its name all the same, and the workers have not heard of it. */
+  async #reconcile(path: ByteString): Promise<void> {
+    const { background, locks, writer } = this.#parts;
+    await background.untilDone('Looking for what a failed upload left', async () => {
+      const context = contextFor(SWEEP_TIMEOUT_MS, background.stop);
+      const release = await locks.acquire('change', [{ path }], context);
+      try {
+        await writer.reconcile(path, context);
+      } finally {
+        release();
+      }
+    });
   }
 
   async #sweep(temporary: ByteString): Promise<void> {

@@ -170,13 +170,7 @@ suite('writers whose mount is killed', { skip }, () => {
 
   for (const mode of WRITE_MODES) {
     const points = Math.ceil(POINTS / WRITE_MODES.length);
-    const isAsked = process.env['ALLUXIO_FUSE_TEST_CRASH_POINTS'] !== undefined;
-    const skipMode =
-      mode === 'back' &&
-      !isAsked &&
-      'a reader was seen to get ESTALE once after a restart: ALLUXIO_FUSE_TEST_CRASH_POINTS=10 runs it';
-    const options = { timeout: LIMIT_MS, skip: skipMode };
-    test(`${points} kills, write mode ${mode}`, options, async (context) => {
+    test(`${points} kills, write mode ${mode}`, { timeout: LIMIT_MS }, async (context) => {
       const cleanUp = lastFirst((undo) => context.after(undo));
       const name = `crash-${mode}`;
       const stored = join(cluster.sourceDir, name);

@@ -103,6 +103,12 @@ export interface ClusterWriter {
   renameFile(from: ByteString, to: ByteString, context: WriteContext): Promise<WrittenFile>;
   /** Of a file, over an existing file if there is one. */
   copyFile(from: ByteString, to: ByteString, context: WriteContext): Promise<WrittenFile>;
+  /**
+   * After a write or rename that was cut short, perhaps between the under store and the workers: makes
+   * the workers tell of the path what the under store holds, and resolves with it; undefined where
+   * nothing is. Throws `unavailable` while the store that it may lie in cannot be reached.
+   */
+  reconcile(path: ByteString, context: WriteContext): Promise<FileStatus | undefined>;
   /** Whether writes and renames are atomic right now (`rename`). */
   canRename(): Promise<boolean>;
 }

@@ -83,9 +83,7 @@ export class RoutedWriter implements ClusterWriter {
   }
 
   async canRename(): Promise<boolean> {
-    const { strategy } = this.#parts;
-    if (strategy !== 'auto' && strategy !== 'rename') return false;
-    return (await this.#reachableStore()) !== undefined;
+    return this.#mayRename && (await this.#reachableStore()) !== undefined;
   }
 
   async putFile(
@@ -210,6 +208,21 @@ export class RoutedWriter implements ClusterWriter {
       if (source.path === target.path) return written(before, undefined, 'temporary-and-copy');
       return this.#copy(source, target, before, signal);
     });
+  }
+
+  async reconcile(path: ByteString, { signal }: WriteContext): Promise<FileStatus | undefined> {
+    const at = this.#fileAt(path);
+    const isPastWorkers =
+      untellable(at.path) !== undefined ||
+      (this.#mayRename && (await this.#personality(at, signal)) === 'oss');
+    // What went through the workers they know.
+    if (!isPastWorkers || !this.#parts.fallback.hasWrites) return this.#attempts.lookUp(at, signal);
+    const store = await this.#reachableStore();
+    if (store !== undefined) {
+      return this.#changing([at], () => this.#store.reconcile(store, at, signal));
+    }
+    const message = 'Whether a write was done only the under store knows, and it does not answer';
+    throw new ClusterError('unavailable', message, { path: at.path, retryable: true });
   }
 
   async #copy(
@@ -363,12 +376,11 @@ export class RoutedWriter implements ClusterWriter {
   async #storeFor(at: WritePath, signal: AbortSignal): Promise<WritableStore | undefined> {
     const lost = await this.#storeForLost(at);
     if (lost !== undefined) return lost;
-    const { strategy } = this.#parts;
-    if (strategy !== 'auto' && strategy !== 'rename') return undefined;
+    if (!this.#mayRename) return undefined;
     const store = await this.#reachableStore();
     const isOss = store !== undefined && (await this.#personality(at, signal)) === 'oss';
     if (isOss) return store;
-    if (strategy === 'auto') return undefined;
+    if (this.#parts.strategy === 'auto') return undefined;
     throw new ClusterError(
       'unavailable',
       'Uploads by rename need an under store that this machine reaches (--ufs file://…), and ' +
@@ -389,6 +401,10 @@ export class RoutedWriter implements ClusterWriter {
     }
     const message = `No worker can be told this name (${reason}); a reachable under store could`;
     throw new ClusterError('inexpressible', message, { path: at.path });
+  }
+
+  get #mayRename(): boolean {
+    return this.#parts.strategy === 'auto' || this.#parts.strategy === 'rename';
   }
 
   async #reachableStore(): Promise<WritableStore | undefined> {

@@ -62,14 +62,25 @@ export class StoreWriter {
     await store.writes.renameFile(from.path, to.path, step(signal));
     const status = await store.stat(to.path, step(signal));
     const shown = await this.#shown(store, to, status, false);
-    // The workers still believe in the old name; a DELETE of what is gone makes them look. Somebody
-    // who made a new file of that name meanwhile must not lose it.
-    if (untellable(from.path) === undefined && from.path !== to.path) {
-      const again = await findInStore(store, from.path, signal);
-      if (again === undefined) await ignoring('not-found', this.#attempts.remove(from, signal));
-      else await this.#attempts.refresh(from, signal);
-    }
+    // The workers still believe in the old name.
+    if (from.path !== to.path) await this.reconcile(store, from, signal);
     return shown;
+  }
+
+  /** Until the workers tell of the path what the store holds; resolves with that. */
+  async reconcile(
+    store: UnderStore,
+    at: WritePath,
+    signal: AbortSignal,
+  ): Promise<FileStatus | undefined> {
+    const held = await findInStore(store, at.path, signal);
+    if (held?.type === 'file') return this.#shown(store, at, held, true);
+    if (untellable(at.path) !== undefined) return held;
+    // A DELETE of what is gone makes them look. Somebody who made a new file of that name meanwhile
+    // must not lose it: what the store holds was asked just now.
+    if (held === undefined) await ignoring('not-found', this.#attempts.remove(at, signal));
+    else await this.#attempts.refresh(at, signal);
+    return held;
   }
 
   /**

@@ -36,6 +36,8 @@ interface MemoryFile {
 export class MemoryCluster {
   readonly files = new Map<string, MemoryFile>();
   readonly directories = new Map<string, number>([['/', 1]]);
+  /** What the workers tell of names that were changed past them, until they are told. */
+  readonly #believed = new Map<string, FileStatus | undefined>();
   #nowMs = 1_700_000_000_000;
 
   nextMs(): number {
@@ -49,7 +51,30 @@ export class MemoryCluster {
       throw new ClusterError('is-a-directory', 'A directory', { path });
     const file = { bytes, mtimeMs: this.nextMs() };
     this.files.set(path, file);
+    this.#believed.delete(path);
     return file;
+  }
+
+  remove(path: ByteString): void {
+    this.files.delete(path);
+    this.#believed.delete(path);
+  }
+
+  /** A change of these names that the workers do not hear of. */
+  pastWorkers(paths: readonly ByteString[], change: () => void): void {
+    const believed = paths.map((path) => [path, this.believed(path)] as const);
+    change();
+    for (const [path, status] of believed) this.#believed.set(path, status);
+  }
+
+  tell(path: ByteString): void {
+    this.#believed.delete(path);
+  }
+
+  /** What the workers say; undefined: that nothing is there. */
+  believed(path: ByteString): FileStatus | undefined {
+    if (this.#believed.has(path)) return this.#believed.get(path);
+    return this.files.has(path) || this.directories.has(path) ? this.status(path) : undefined;
   }
 
   makeParents(path: ByteString): void {
@@ -63,7 +88,11 @@ export class MemoryCluster {
     for (const [other, { bytes, mtimeMs }] of this.files) {
       if (parentOf(other as ByteString) !== path) continue;
       const name = nameOf(other as ByteString);
+      if (this.#believed.has(other)) continue;
       found.push({ name, type: 'file', lengthBytes: bytes.length, mtimeMs });
+    }
+    for (const [other, status] of this.#believed) {
+      if (status !== undefined && parentOf(other as ByteString) === path) found.push(status);
     }
     for (const [other, mtimeMs] of this.directories) {
       if (other === '/' || parentOf(other as ByteString) !== path) continue;
@@ -152,7 +181,9 @@ export class MemoryReader implements StoreReader {
 
   async stat(path: ByteString, context: CallContext): Promise<FileStatus> {
     await this.#life.step('stat', context.signal);
-    return this.#cluster.status(path);
+    const status = this.#cluster.believed(path);
+    if (status === undefined) throw new ClusterError('not-found', 'Not there', { path });
+    return status;
   }
 
   async *list(path: ByteString, context: CallContext): AsyncGenerator<FileStatus[]> {
@@ -252,7 +283,7 @@ export class MemoryWriter implements ClusterWriter {
 
   removeTemporary(temporary: ByteString, context: WriteContext): Promise<void> {
     return this.#life.change('remove temporary', context.signal, () => {
-      this.#cluster.files.delete(temporary);
+      this.#cluster.remove(temporary);
     });
   }
 
@@ -261,7 +292,7 @@ export class MemoryWriter implements ClusterWriter {
       if (this.#cluster.status(path).type === 'directory') {
         throw new ClusterError('is-a-directory', 'A directory', { path });
       }
-      this.#cluster.files.delete(path);
+      this.#cluster.remove(path);
     });
   }
 
@@ -288,14 +319,20 @@ export class MemoryWriter implements ClusterWriter {
     });
   }
 
-  renameFile(from: ByteString, to: ByteString, context: WriteContext): Promise<WrittenFile> {
-    return this.#life.change('rename', context.signal, () => {
-      const file = this.#cluster.files.get(from);
-      if (file === undefined) throw new ClusterError('not-found', 'Not there', { path: from });
-      this.#cluster.files.delete(from);
+  async renameFile(from: ByteString, to: ByteString, context: WriteContext): Promise<WrittenFile> {
+    await this.#life.step('rename', context.signal);
+    const file = this.#cluster.files.get(from);
+    if (file === undefined) throw new ClusterError('not-found', 'Not there', { path: from });
+    this.#cluster.pastWorkers([from, to], () => {
+      this.#cluster.remove(from);
       this.#cluster.write(to, file.bytes);
-      return this.#written(to);
     });
+    await this.#life.step('rename, the word to the workers');
+    this.#cluster.tell(to);
+    await this.#life.step('rename, the other name');
+    this.#cluster.tell(from);
+    await this.#life.step('rename, answer');
+    return this.#written(to);
   }
 
   async copyFile(from: ByteString, to: ByteString, context: WriteContext): Promise<WrittenFile> {
@@ -309,9 +346,19 @@ export class MemoryWriter implements ClusterWriter {
       );
       await this.#life.step('copy, half way', context.signal);
     }
-    this.#cluster.write(to, file.bytes);
+    if (this.#isAtomic) {
+      this.#cluster.pastWorkers([to], () => this.#cluster.write(to, file.bytes));
+      await this.#life.step('copy, the word to the workers');
+      this.#cluster.tell(to);
+    } else this.#cluster.write(to, file.bytes);
     await this.#life.step('copy, answer', context.signal);
     return this.#written(to);
+  }
+
+  async reconcile(path: ByteString, context: WriteContext): Promise<FileStatus | undefined> {
+    await this.#life.step('reconcile', context.signal);
+    this.#cluster.tell(path);
+    return this.#cluster.files.has(path) ? this.#cluster.status(path) : undefined;
   }
 
   canRename(): Promise<boolean> {
