@@ -192,6 +192,8 @@ test('print-config prints and does not mount', async () => {
   assert.match(bad.err, /^alluxio-fuse: uid \(--uid\): "x"/m);
   const shown = JSON.parse(bad.out) as { options: Record<string, { where: string }> };
   assert.equal(shown.options['gid']?.where, 'ALLUXIO_FUSE_GID');
+  const refused = await run(['mount', '--print-config', '--page-size', '5', ...enough]);
+  assert.match(refused.out, /^page-size +refused +--page-size$/m);
 });
 
 test('umount passes on what it was told', async () => {
@@ -229,6 +231,12 @@ test('status prints reports for people and as JSON', async () => {
   const missing = await run(['status', '/x'], { daemon: none });
   assert.equal(missing.code, 1);
   assert.match(missing.err, /\/x is not mounted by alluxio-fuse/);
+});
+
+test('status text has no figures of a daemon that does not answer', () => {
+  const text = statusText({ ...report, state: 'not answering', cluster: undefined });
+  assert.match(text, /^ {2}cluster +not known: the daemon does not answer$/m);
+  assert.doesNotMatch(text, /cache|inodes|so far/);
 });
 
 test('status text tells what an administrator looks for, and outside text cannot break its lines', () => {

@@ -14,17 +14,22 @@ export function statusText(report: StatusReport): string {
     ['processes', `supervisor ${report.supervisorPid}, ${daemon}`],
     ['kernel', kernelText(report)],
     ...clusterRows(cluster),
-    [
-      'cache',
-      `${bytesText(cache.slotsUsed * cache.slotBytes)} of ${bytesText(cache.memoryLimitBytes)} used, ${plural(cache.hits, 'hit')}, ${plural(cache.misses, 'miss', 'misses')}${hitShare}`,
-    ],
-    [
-      'read-ahead',
-      `${bytesText(cache.readAheadBytes)} read ahead, ${bytesText(cache.wastedBytes)} of it never used`,
-    ],
-    ...writeRows(report.writes),
-    ['inodes', `${count(inodes.known)} known, ${plural(inodes.openHandles, 'open handle')}`],
   ];
+  // A daemon that does not answer has no figures; zeros would say something else.
+  if (cluster !== undefined) {
+    rows.push(
+      [
+        'cache',
+        `${bytesText(cache.slotsUsed * cache.slotBytes)} of ${bytesText(cache.memoryLimitBytes)} used, ${plural(cache.hits, 'hit')}, ${plural(cache.misses, 'miss', 'misses')}${hitShare}`,
+      ],
+      [
+        'read-ahead',
+        `${bytesText(cache.readAheadBytes)} read ahead, ${bytesText(cache.wastedBytes)} of it never used`,
+      ],
+      ...writeRows(report.writes),
+      ['inodes', `${count(inodes.known)} known, ${plural(inodes.openHandles, 'open handle')}`],
+    );
+  }
   const sections = [
     printable(report.mountpoint),
     indent(alignColumns(rows)),
@@ -35,13 +40,13 @@ export function statusText(report: StatusReport): string {
 }
 
 /** What is not known is left out. */
-function kernelText({ driver, fuse }: StatusReport): string {
+function kernelText({ driver, fuse, cluster }: StatusReport): string {
   return [
     `driver ${driver}`,
     ...(fuse.protocol === '' ? [] : [`protocol ${fuse.protocol}`]),
     ...(fuse.maxWriteBytes === 0 ? [] : [`requests of ${bytesText(fuse.maxWriteBytes)}`]),
     ...(fuse.readAheadKb === 0 ? [] : [`read-ahead ${bytesText(fuse.readAheadKb * 1024)}`]),
-    `${plural(fuse.requestsTotal, 'request')} so far`,
+    ...(cluster === undefined ? [] : [`${plural(fuse.requestsTotal, 'request')} so far`]),
   ].join(', ');
 }
 

@@ -29,6 +29,13 @@ export interface ListingRouterParts {
 
 /** A worker that is quiet for this long within a listing is left for the next one. */
 const BATCH_MS_MAX = 20_000;
+const UNREACHED = new Set([
+  'ECONNREFUSED',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+]);
 
 export class ListingRouter {
   readonly #parts: ListingRouterParts;
@@ -145,8 +152,10 @@ function whyNot(
   // What the user can find out and we cannot: whether it is this directory or the workers.
   const message =
     `No worker could list "${displayByteString(path)}"; the last one asked said: ${last.message}. ` +
-    'If other directories can be listed, then this one holds a name that is not valid UTF-8, ' +
-    'which open-source workers fail for. ' +
+    (isAway(last)
+      ? ''
+      : 'If other directories can be listed, then this one holds a name that is not valid UTF-8, ' +
+        'which open-source workers fail for. ') +
     (hasUnderStore
       ? 'The under store of --ufs, which could list it, does not answer either'
       : 'It would be listed from the under store if --ufs were a file:// directory of this ' +
@@ -154,6 +163,14 @@ function whyNot(
   const code = last.code === 'timeout' ? 'timeout' : 'unavailable';
   const details = { path, worker: last.worker, retryable: true, cause: last };
   return { reason: 'workers-failed', error: new ClusterError(code, message, details) };
+}
+
+/** The worker was not reached at all. */
+function isAway(error: unknown): boolean {
+  for (let each = error; each instanceof Error; each = each.cause) {
+    if (UNREACHED.has((each as NodeJS.ErrnoException).code ?? '')) return true;
+  }
+  return false;
 }
 
 async function withTimeout<T>(step: Promise<T>, waitMs: number, signal: AbortSignal): Promise<T> {

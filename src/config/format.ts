@@ -30,9 +30,7 @@ export function formatConfig(inspection: ConfigInspection, style: 'table' | 'jso
         mountpoint: config?.mountpoint,
         membershipSource: config?.membershipSource,
         mountFlags,
-        options: Object.fromEntries(
-          entries.map(({ key, value, source, where }) => [key, { value, source, where }]),
-        ),
+        options: Object.fromEntries(entries.map(({ key, ...entry }) => [key, entry])),
         warnings,
         problems: problems.map(formatProblem),
       },
@@ -40,7 +38,11 @@ export function formatConfig(inspection: ConfigInspection, style: 'table' | 'jso
       2,
     );
   }
-  const rows = entries.map(({ key, value, where }) => [key, value ?? '-', where]);
+  const rows = entries.map(({ key, value, isRefused, where }) => [
+    key,
+    isRefused === true ? 'refused' : (value ?? '-'),
+    where,
+  ]);
   return alignColumns([
     ['OPTION', 'VALUE', 'FROM'],
     ...rows,

@@ -38,6 +38,8 @@ export interface ConfigEntry extends Provenance {
   readonly key: string;
   /** As it could be given again; undefined where the option has no value; secrets are hidden. */
   readonly value: string | undefined;
+  /** What was given is none of the values allowed: see `problems`. */
+  readonly isRefused?: boolean;
 }
 
 export interface ResolvedConfig {
@@ -78,10 +80,13 @@ export function inspectConfig(inputs: ConfigInputs): ConfigInspection {
   if (site !== undefined) candidates.addSiteProperties(site, inputs.env);
 
   const values: Partial<Record<OptionField, unknown>> = {};
+  const refused = new Set<OptionField>();
   const provenance: Partial<Record<OptionField, Provenance>> = {};
   for (const option of optionList) {
     const { field } = option;
+    const known = problems.length;
     const { value, from } = valueOf(option, candidates.strongest(field), inputs, problems);
+    if (problems.slice(known).some((problem) => problem.value !== undefined)) refused.add(field);
     if (value !== undefined) values[field] = value;
     provenance[field] = from;
   }
@@ -94,11 +99,13 @@ export function inspectConfig(inputs: ConfigInputs): ConfigInspection {
   });
 
   const entries = optionList.map(({ field, row }) => {
-    const value = values[field];
+    const isRefused = refused.has(field);
+    const value = isRefused ? undefined : values[field];
     const text = value === undefined ? undefined : row.kind.format(value);
     return {
       key: row.key,
       value: text !== undefined && row.isSecret === true ? HIDDEN : text,
+      ...(isRefused ? { isRefused } : {}),
       ...(provenance[field] ?? { source: 'default' as const, where: 'default' }),
     };
   });

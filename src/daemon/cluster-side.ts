@@ -88,7 +88,7 @@ async function startMembership(parts: ClusterSideParts): Promise<Membership> {
     if (error instanceof ClusterError && error.code === 'permission') throw error;
     throw new Error(
       `No answer from ${membership.source} within ${FIRST_VIEW_TIMEOUT_MS / 1000} s` +
-        `${last === undefined ? '' : `: ${last}`}; check --etcd-hosts and --cluster-name`,
+        `${last === undefined ? '' : `: ${last.replace(/\.? Resolution note: $/, '')}`}; check --etcd-hosts and --cluster-name`,
       { cause: error },
     );
   }

@@ -58,6 +58,8 @@ export class Supervisor {
   readonly #logger: Logger;
   readonly #startedAtMs = Date.now();
   #driver: Driver;
+  /** Why another driver serves than was asked for. */
+  #fellBackFrom: string | undefined;
   #fuseFd: number | undefined;
   #daemon: ChildProcess | undefined;
   #negotiated: Negotiated | undefined;
@@ -104,7 +106,10 @@ export class Supervisor {
       await probeMount(this.#config.mountpoint, PROBE_TIMEOUT_MS);
     } catch (error) {
       await this.#cleanUp();
-      throw error;
+      if (this.#fellBackFrom === undefined || !(error instanceof Error)) throw error;
+      throw new Error(`${this.#fellBackFrom}. Nor could --driver fuse-native: ${error.message}`, {
+        cause: error,
+      });
     }
     this.#state = 'serving';
     this.#publish();
@@ -169,6 +174,7 @@ export class Supervisor {
         'The device driver cannot mount here; falling back to --driver fuse-native',
       );
       this.#driver = 'fuse-native';
+      this.#fellBackFrom = error instanceof Error ? error.message : String(error);
     }
   }
 

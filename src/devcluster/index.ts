@@ -161,7 +161,11 @@ class RunningDevcluster implements Devcluster {
     if (dataDir === undefined) {
       this.#temporaryDir = await mkdtemp(join(tmpdir(), 'devcluster-data-'));
     }
-    this.#dataDir = await realpath(dataDir ?? this.#temporaryDir ?? '');
+    this.#dataDir = await realpath(dataDir ?? this.#temporaryDir ?? '').catch((error: unknown) => {
+      throw new Error(`--data "${dataDir ?? ''}" cannot be used: ${String(error)}`, {
+        cause: error,
+      });
+    });
     if (etcdHosts === undefined) {
       this.#etcd = await EtcdProcess.start();
       if (this.#options.onLoss !== undefined) this.#etcd.watch(this.#options.onLoss);

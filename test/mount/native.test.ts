@@ -3,7 +3,7 @@
  * `--driver fuse-native` over dev workers; programs judge the mount and the source alike.
  */
 import assert from 'node:assert/strict';
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, suite, test } from 'node:test';
 import type { Devcluster } from '../../src/devcluster/index.ts';
@@ -242,6 +242,28 @@ test('the fuse-native driver is mounted anew when its daemon dies', { skip }, as
   assert.notEqual((await mount.status()).daemonPid, daemonPid);
   await mount.unmount();
 });
+
+test(
+  'where the device driver cannot mount, fuse-native does, and the log says why',
+  { skip },
+  async (t) => {
+    const cleanup = lastFirst((undo) => t.after(undo));
+    const cluster = await startTestDevcluster(cleanup, { workers: 1 });
+    await makeTree(cluster.dataDir, { entries: { 'dir/file': 1000 } });
+    // A machine without mount(8), on which libfuse does it by itself.
+    const programs = await makeTempDir(cleanup, 'programs');
+    for (const name of ['stat', 'umount']) {
+      const path = await output('sh', ['-c', `command -v ${name}`]);
+      await symlink(path.trim(), join(programs, name));
+    }
+    const mount = await mountForTest(cleanup, cluster.info, { env: { PATH: programs } });
+    assert.equal((await mount.status()).driver, 'fuse-native');
+    assert.match(await mount.logText(), /spawn mount ENOENT.*falling back to --driver fuse-native/);
+    const [seen, source] = [mount.path('dir', 'file'), join(cluster.dataDir, 'dir', 'file')];
+    await output('cmp', [seen, source]);
+    await mount.unmount();
+  },
+);
 
 suite('a writable mount of the fuse-native driver', { skip }, () => {
   const cleanup = lastFirst((undo) => after(undo));

@@ -42,6 +42,8 @@ export interface MountForTest {
   readonly deadlineMs?: number;
   /** Static workers instead of the cluster's etcd. */
   readonly isStatic?: boolean;
+  /** Of `mount` and what it starts, besides that of the test. */
+  readonly env?: Readonly<Record<string, string>>;
   /** For a mount point and logs that one mount after the other uses; stays. */
   readonly directory?: string;
 }
@@ -148,7 +150,7 @@ class RunningMount implements TestMount {
       ...(options.flags ?? []),
     ];
     standing.add(this);
-    const { code, err } = await alluxioFuse(args);
+    const { code, err } = await alluxioFuse(args, { env: options.env ?? {} });
     assert.equal(code, 0, `The mount was not made: ${err}\n${await this.#logTail()}`);
     this.#supervisorPid = (await this.status()).supervisorPid;
     this.#timer = setTimeout(() => {

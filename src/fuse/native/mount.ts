@@ -99,7 +99,7 @@ export class NativeMount {
       if (left !== undefined && left.device !== before?.device) await detach(mountpoint);
       const reason = error instanceof Error ? error.message : String(error);
       throw new MountError(
-        `Mount "${mountpoint}" with libfuse failed: ${reason}; its own words are on standard error`,
+        `Mount "${mountpoint}" with libfuse failed: ${reason}; what it says itself is in the log`,
         { cause: error },
       );
     }
