@@ -5,14 +5,19 @@
 import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
-import { mkdir, readdir, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, rename, writeFile } from 'node:fs/promises';
 import { after, before, describe, test } from 'node:test';
 import { byteStringOfBytes, byteStringOfText } from '../../src/base/byte-string.ts';
 import type { ByteString } from '../../src/base/byte-string.ts';
 import { systemClock } from '../../src/base/clock.ts';
 import { silentLogger } from '../../src/base/logger.ts';
 import { ignoredEvents } from '../../src/cluster/cluster-events.ts';
-import type { ClusterErrorCode, ClusterWriter, UploadStrategy } from '../../src/cluster/index.ts';
+import type {
+  ClusterErrorCode,
+  ClusterWriter,
+  FileStatus,
+  UploadStrategy,
+} from '../../src/cluster/index.ts';
 import {
   ClusterError,
   createWorkerClient,
@@ -178,6 +183,28 @@ for (const personality of ['oss', 'enterprise'] as const) {
         assert.equal(readFileSync(`${dir}/${label}-to`, 'utf8'), 'source');
         await writer.deleteFile(to, live());
         assert.equal(existsSync(`${dir}/${label}-to`), false);
+      });
+    }
+
+    if (personality === 'oss') {
+      test('what changed past the workers they tell once it is reconciled', async (t) => {
+        const client = clientFor({ strategy: 'auto', hasStore: true }, (work) => t.after(work));
+        const { writer } = client;
+        const stat = (at: ByteString): Promise<FileStatus> =>
+          client.stat(at, { ...live(), deadlineMs: performance.now() + 20_000 });
+        const [from, to] = [path('/b/past from'), path('/b/past to')];
+        await writer.putFile(from, bytesOf(Buffer.from('source')), live());
+        await writer.putFile(to, bytesOf(Buffer.from('target, longer')), live());
+        assert.deepEqual([(await stat(from)).lengthBytes, (await stat(to)).lengthBytes], [6, 14]);
+        // As a rename whose process was killed before it told anybody.
+        await rename(`${dir}/past from`, `${dir}/past to`);
+        assert.deepEqual([(await stat(from)).lengthBytes, (await stat(to)).lengthBytes], [6, 14]);
+        assert.equal(await writer.reconcile(from, live()), undefined);
+        assert.equal((await writer.reconcile(to, live()))?.lengthBytes, 6);
+        await rejectsWith(stat(from), 'not-found');
+        assert.equal((await stat(to)).lengthBytes, 6);
+        assert.equal((await writer.reconcile(path('/b'), live()))?.type, 'directory');
+        assert.equal((await stat(path('/b'))).type, 'directory');
       });
     }
 
