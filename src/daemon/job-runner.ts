@@ -21,6 +21,8 @@ const FETCHES_MAX = 24;
 const CHANGES_MAX = 32;
 /** Single questions and listings are small and must not wait behind fetches. */
 const QUESTIONS_MAX = 64;
+/** More than programs that wait in fsync at a time; each is a few hundred bytes. */
+const WAITS_MAX = 1024;
 /** Entries of one message to the core: some milliseconds of its time. */
 const BATCH_ENTRIES_MAX = 1000;
 
@@ -74,6 +76,7 @@ export class JobRunner {
   readonly #fetches = new Lane(FETCHES_MAX);
   readonly #questions = new Lane(QUESTIONS_MAX);
   readonly #changes = new Lane(CHANGES_MAX);
+  readonly #waits = new Lane(WAITS_MAX);
   readonly #controllers = new Map<JobId, AbortController>();
   #isClosed = false;
 
@@ -100,7 +103,8 @@ export class JobRunner {
     const deadlineMs = performance.now() + timeoutMs;
     const isFetch = job.kind === 'fetch';
     const lane = isFetch ? this.#fetches : isChange ? this.#changes : this.#questions;
-    lane.add(
+    // It only waits for what others do, and so takes nobody's place.
+    (job.kind === 'sync-directory' ? this.#waits : lane).add(
       async () => await this.#runToEnd(job, { signal: controller.signal, deadlineMs }),
       isFetch && job.isAhead,
     );

@@ -73,13 +73,16 @@ export async function unmountDaemon(given: string, options: UnmountOptions): Pro
         ? undefined
         : await untilSaved(target);
     if (problem !== undefined) return { ok: false, reason: problem };
-    if (options.force) await ask(target, 'POST /forsake');
   }
   try {
     if (mount !== undefined) await unmount(mountpoint, options.lazy || options.force);
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     return { ok: false, reason: `${reason} (--lazy takes it away once its users are done)` };
+  }
+  // Not before: what stays mounted goes on saving what programs write.
+  if (target?.state.isWritable === true && options.force && !options.lazy) {
+    await ask(target, 'POST /forsake');
   }
   // After a lazy unmount the daemon serves on until the last file is closed.
   if (target === undefined || options.lazy) return { ok: true };

@@ -87,7 +87,7 @@ export async function runWriteJob(
       };
     }
     case 'sync-directory':
-      await store.sync(job.path, context);
+      await store.sync(job.path, context, job.file);
       return { kind: 'done', id };
     default: {
       const unknown: never = job;

@@ -9,7 +9,10 @@ import { ClusterStore } from './store.ts';
 import type { AttributeSource } from './view.ts';
 import { NameSpaceView, noOverlay } from './view.ts';
 
-/** Takes up what the last life of the mount left; does not wait for the cluster. */
+/**
+ * Takes up what the last life of the mount left. Waits for the cluster no longer than some seconds, and
+ * only where something was cut short.
+ */
 export async function openStore(options: StoreOptions): Promise<ClusterStore> {
   const parts = await openParts(options);
   return new ClusterStore(parts, options.reader, options.writeMode);

@@ -272,10 +272,11 @@ export class ClusterStore implements WritableStore {
     return { statuses, kept };
   }
 
-  async sync(directory: ByteString, context: CallContext): Promise<void> {
+  async sync(directory: ByteString, context: CallContext, file?: ByteString): Promise<void> {
     const { writeBack, attributes } = this.#parts;
     // An upload that comes to its end may leave attributes to write.
-    await writeBack.drain(directory, false, context);
+    if (file === undefined) await writeBack.drain(directory, context);
+    else await writeBack.drainFile(file, context);
     await Promise.all([
       attributes.sync(directory, context),
       attributes.sync(parentOf(directory), context),
@@ -327,7 +328,7 @@ export class ClusterStore implements WritableStore {
     try {
       background.hurry();
       await Promise.all([
-        writeBack.drain(ROOT, true, context),
+        writeBack.drainAll(context),
         waitWithin(renames.drain(), context, 'finishing renames'),
         waitWithin(removals.drain(), context, 'finishing removals'),
       ]);
@@ -364,6 +365,17 @@ export class ClusterStore implements WritableStore {
     if ((await this.#parts.view.exists(path, context)) !== undefined) {
       throw storeError('exists', 'The name is taken', path);
     }
+    this.#mustBeWhole(path);
+  }
+
+  /** Only another file can take the place of what is being repaired: its upload settles it. */
+  #mustBeWhole(path: ByteString): void {
+    if (!this.#parts.temporaries.isUnfinished(path)) return;
+    throw storeError(
+      'unavailable',
+      'A file of this name is being repaired after a failed upload',
+      path,
+    );
   }
 
   async #withoutRecord(path: ByteString, context: CallContext): Promise<AttributeUpdate[]> {
@@ -432,6 +444,7 @@ export class ClusterStore implements WritableStore {
       const source = await view.stat(from, context);
       const target = await view.exists(to, context);
       await this.#mayReplace(source, target, to, options, context);
+      if (source.kind !== 'file') this.#mustBeWhole(to);
       for (const unfinished of temporaries.unfinishedWithin(from)) {
         // Of a file that is still to come, the beginning does not matter.
         if (writeBack.newest(unfinished) !== undefined) continue;

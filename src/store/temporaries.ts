@@ -43,6 +43,8 @@ export function newToken(): string {
 interface Unfinished {
   readonly temporary: ByteString;
   readonly entry: TemporaryEntry;
+  /** Of the last life: an upload of the same path that failed before this one began. */
+  readonly older: Unfinished | undefined;
 }
 
 export class Temporaries {
@@ -93,7 +95,7 @@ export class Temporaries {
   #planSettled(isSettled: (path: ByteString) => boolean): Planned {
     const settled = [...this.#unfinished].filter(([path]) => isSettled(path));
     return {
-      changes: settled.map(([, unfinished]) => abandoned(unfinished)),
+      changes: settled.flatMap(([, newest]) => [...chainOf(newest)].map(abandoned)),
       commit: () => {
         for (const [path, unfinished] of settled) {
           if (this.#unfinished.get(path) === unfinished) this.#unfinished.delete(path);
@@ -129,8 +131,9 @@ export class Temporaries {
         void this.#sweep(temporary);
         continue;
       }
-      repairs.push(this.#finish(this.#note(temporary, entry)));
+      this.#note(temporary, entry, this.#unfinished.get(entry.path));
     }
+    for (const unfinished of this.#unfinished.values()) repairs.push(this.#finish(unfinished));
     return Promise.all(repairs);
   }
 
@@ -139,25 +142,30 @@ export class Temporaries {
     await this.#parts.journal.apply([{ kind: 'temporary', id: temporary, value: entry }]);
   }
 
-  #note(temporary: ByteString, entry: TemporaryEntry): Unfinished {
-    const unfinished = { temporary, entry };
+  #note(temporary: ByteString, entry: TemporaryEntry, older?: Unfinished): Unfinished {
+    const unfinished = { temporary, entry, older };
     this.#unfinished.set(entry.path, unfinished);
     return unfinished;
   }
 
   async #finish(unfinished: Unfinished): Promise<void> {
     const { locks, background, journal } = this.#parts;
-    const { temporary, entry } = unfinished;
-    const { path, token } = entry;
+    const { path } = unfinished.entry;
     await background.untilDone('Finishing an upload', async () => {
       const context = contextFor(FINISH_TIMEOUT_MS, background.stop);
       const release: Release = await locks.acquire('change', [{ path }], context);
       try {
         if (this.#unfinished.get(path) !== unfinished) return;
-        const content = await this.#contentToCopy(temporary, entry, context);
-        if (content !== undefined) await this.#copy(path, content, token, context);
+        let isCopied = false;
+        for (const { temporary, entry } of chainOf(unfinished)) {
+          const content = await this.#contentToCopy(temporary, entry, context);
+          if (content === undefined) continue;
+          await this.#copy(path, content, entry.token, context);
+          isCopied = true;
+          break;
+        }
         // It may be there in full, and the workers have not heard of it.
-        else await this.#parts.writer.reconcile(path, context);
+        if (!isCopied) await this.#parts.writer.reconcile(path, context);
         const settled = this.planSettled(path);
         await journal.apply(settled.changes);
         settled.commit();
@@ -165,7 +173,7 @@ export class Temporaries {
         release();
       }
     });
-    await this.#sweep(temporary);
+    await Promise.all([...chainOf(unfinished)].map(({ temporary }) => this.#sweep(temporary)));
   }
 
   async #copy(
@@ -258,11 +266,15 @@ export class Temporaries {
   }
 }
 
+function* chainOf(newest: Unfinished): Generator<Unfinished> {
+  for (let each: Unfinished | undefined = newest; each !== undefined; each = each.older) yield each;
+}
+
 function forgotten(temporary: ByteString): JournalChange {
   return { kind: 'temporary', id: temporary };
 }
 
 /** Only to be removed. */
-function abandoned({ temporary, entry }: Unfinished): JournalChange {
+function abandoned({ temporary, entry }: Pick<Unfinished, 'temporary' | 'entry'>): JournalChange {
   return { kind: 'temporary', id: temporary, value: { ...entry, isAbandoned: true } };
 }

@@ -156,7 +156,7 @@ export interface WritableStore {
     context: CallContext,
   ): Promise<Renamed>;
   /** Everything acknowledged about this directory's entries is in the cluster. */
-  sync(directory: ByteString, context: CallContext): Promise<void>;
+  sync(directory: ByteString, context: CallContext, file?: ByteString): Promise<void>;
 
   backlog(): StoreBacklog;
   /** What has failed and waits is tried again at once. */

@@ -251,12 +251,20 @@ export class WriteBack {
     }
   }
 
-  /** Until nothing within the directory (of it alone, or of everything below) is left. */
-  async drain(directory: ByteString, isDeep: boolean, context: CallContext): Promise<void> {
-    const isDone = (): boolean =>
-      isDeep
-        ? ![...this.#byPath.keys()].some((path) => isWithin(path, directory))
-        : (this.#byDirectory.get(directory)?.size ?? 0) === 0;
+  /** Until nothing is left of the directory's own entries. */
+  drain(directory: ByteString, context: CallContext): Promise<void> {
+    return this.#untilDone(() => !this.#byDirectory.has(directory), context);
+  }
+
+  drainFile(path: ByteString, context: CallContext): Promise<void> {
+    return this.#untilDone(() => !this.#byPath.has(path), context);
+  }
+
+  drainAll(context: CallContext): Promise<void> {
+    return this.#untilDone(() => this.#byPath.size === 0, context);
+  }
+
+  async #untilDone(isDone: () => boolean, context: CallContext): Promise<void> {
     // Once: a failure wakes this loop, too, and its pause is there to be kept.
     this.hurry();
     while (!isDone()) {

@@ -216,7 +216,13 @@ export type Job =
       /** The file at the target is open: as `mustKeep` of its removal. */
       readonly keepsTarget: boolean;
     }
-  | { readonly kind: 'sync-directory'; readonly id: JobId; readonly path: ByteString }
+  /** Of the uploads in the directory, only that of `file` where there is one. */
+  | {
+      readonly kind: 'sync-directory';
+      readonly id: JobId;
+      readonly path: ByteString;
+      readonly file: ByteString | undefined;
+    }
   /** The job's result is not wanted any more; its final result still comes. */
   | { readonly kind: 'cancel'; readonly id: JobId };
 

@@ -219,17 +219,19 @@ export class Writer {
           const { parent } = inode;
           const isEnough = error !== undefined || !options.isWriteBack || parent === undefined;
           if (isEnough) settle(error);
-          else this.drain(parent, settle);
+          else this.drain(parent, settle, inode);
         }),
       () => replies.ok(request),
     );
   }
 
-  /** Calls back when the cluster has what was acknowledged of the directory's entries. */
-  drain(directory: Inode, settle: (error: FsErrorCode | undefined) => void): void {
-    const path = this.#context.inodes.path(directory);
+  /** Calls back when the cluster has what was acknowledged of the directory's entries, or of one. */
+  drain(directory: Inode, settle: (error: FsErrorCode | undefined) => void, entry?: Inode): void {
+    const { inodes } = this.#context;
+    const path = inodes.path(directory);
+    const file = entry === undefined ? undefined : inodes.path(entry);
     this.#context.jobs.submit(
-      (id) => ({ kind: 'sync-directory', id, path }),
+      (id) => ({ kind: 'sync-directory', id, path, file }),
       (result) => {
         if (result.kind === 'failed') {
           this.#context.effects.report({ code: result.code, path, reason: result.reason });

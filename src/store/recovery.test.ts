@@ -1,0 +1,66 @@
+/** What a store makes of what its last life left in the journal. */
+import assert from 'node:assert/strict';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { byteStringOfText as text } from '../base/byte-string.ts';
+import { systemClock } from '../base/clock.ts';
+import { silentLogger } from '../base/logger.ts';
+import { Random } from '../base/random.ts';
+import { temporaryPathFor } from '../cluster/write/temporary-names.ts';
+import { Journal } from './journal.ts';
+import { openStore } from './open.ts';
+import {
+  Life,
+  MemoryCluster,
+  MemoryJournalDisk,
+  MemoryReader,
+  MemoryWriter,
+} from './testing/memory-cluster.ts';
+
+test('a beginning is replaced by the last upload that came in full', async (t) => {
+  const alive = setInterval(() => undefined, 1000);
+  const directory = await mkdtemp(join(tmpdir(), 'alluxio-fuse-recovery-'));
+  t.after(async () => {
+    clearInterval(alive);
+    await rm(directory, { recursive: true, force: true });
+  });
+  const cluster = new MemoryCluster();
+  const life = new Life(new Random(1));
+  const disk = { bytes: Buffer.alloc(0) };
+  const path = text('/d/file');
+  const journal = await Journal.open(new MemoryJournalDisk(disk, life), silentLogger);
+  const uploads = [
+    { token: 'oldest', lengthBytes: 6, held: 'oldest' },
+    { token: 'older', lengthBytes: 10, held: 'older, all' },
+    { token: 'newest', lengthBytes: 100, held: 'newest, a part' },
+  ];
+  for (const { token, lengthBytes, held } of uploads) {
+    const temporary = temporaryPathFor(path, token);
+    cluster.write(temporary, Buffer.from(held));
+    const value = { path, token, lengthBytes };
+    await journal.apply([{ kind: 'temporary', id: temporary, value }]);
+  }
+  await journal.close();
+  // What the copy of the second one left, which failed.
+  cluster.write(path, Buffer.from('older'));
+
+  const store = await openStore({
+    reader: new MemoryReader(cluster, life),
+    writer: new MemoryWriter(cluster, life),
+    stateDirectory: directory,
+    stagingDirectory: directory,
+    journalDisk: new MemoryJournalDisk(disk, life),
+    writeMode: 'through',
+    attributesTtlMs: 60_000,
+    clock: systemClock,
+    logger: silentLogger,
+    tuning: { retryFirstMs: 1, retryMaxMs: 5 },
+  });
+  const context = { signal: new AbortController().signal, deadlineMs: performance.now() + 10_000 };
+  assert.equal((await store.stat(path, context)).lengthBytes, 10);
+  assert.equal(cluster.files.get(path)?.bytes.toString(), 'older, all');
+  await store.close(context);
+  assert.deepEqual([...cluster.files.keys()], [path]);
+});
