@@ -1,6 +1,7 @@
 /**
- * One large file, and many small ones by `cp -r`, one and eight at a time, each until it is closed and,
- * where the subject can, on the disk. Left out where a mount is read-only: `--ours=--no-read-only`.
+ * One large file, many small ones by `cp -r`, one and eight at a time, each until it is closed and,
+ * where the subject can, on the disk; and changes of names. Left out where a mount is read-only:
+ * `--ours=--no-read-only`.
  */
 import { access, constants, mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -9,13 +10,15 @@ import type { Figures } from '../support/figures.ts';
 import { megabytesPerSecond } from '../support/scenario.ts';
 import type { Scenario } from '../support/scenario.ts';
 
-/** Large enough for the rate to count; a gigabyte keeps the disk of a test machine busy for a minute. */
-const LARGE_MB = 256;
+const LARGE_MB = 1024;
 const SMALL_FILES = 400;
 const SMALL_BYTES = 4096;
 const WRITERS = 8;
+/** Of curl: a connection for each upload, as the S3 port wants it. */
+const CURL_AT_ONCE = 16;
+const NAMES = 200;
 
-const row = (id: string, title: string, unit: 'MB/s' | 'files/s', meaning: string) =>
+const row = (id: string, title: string, unit: 'MB/s' | 'files/s' | 'changes/s', meaning: string) =>
   ({ id, title, unit, better: 'higher', meaning }) as const;
 
 const COPIED = `cp -r of ${SMALL_FILES} files of ${SMALL_BYTES} bytes into a new directory.`;
@@ -45,7 +48,15 @@ export const writing: Scenario = {
   rows: [
     row('write-large', 'one large file written', 'MB/s', `${LARGE_MB} MB, fsync and close.`),
     row('write-small', 'small files written, 1 writer', 'files/s', COPIED),
-    row('write-small-8', 'small files written, 8 writers', 'files/s', COPIED),
+    row(
+      'write-small-8',
+      'small files written, 8 writers',
+      'files/s',
+      `${COPIED} curl: 16 at a time.`,
+    ),
+    row('mkdir', 'directories made', 'changes/s', `${NAMES} of them, one after the other.`),
+    row('rename', 'files renamed', 'changes/s', `${NAMES} empty ones, within a directory.`),
+    row('unlink', 'files removed', 'changes/s', `${NAMES} empty ones.`),
   ],
 
   async mount(subject: MountSubject, { data, workload }: Bench): Promise<Figures> {
@@ -60,8 +71,26 @@ export const writing: Scenario = {
     await mkdir(join(target, 'eight'));
     const script = 'for i in "$1"/*; do cp -r "$i" "$2" & done; wait';
     const eight = await workload.command('sh', '-c', script, 'sh', source, join(target, 'eight'));
+    const changed = async (what: string): Promise<number> => {
+      const loop = `import os, sys\nfor i in range(${NAMES}): ${what.replaceAll('AT', `sys.argv[1] + "/" + str(i)`)}`;
+      const { seconds: took } = await workload.command(
+        'python3',
+        '-c',
+        loop,
+        join(target, 'names'),
+      );
+      return NAMES / took;
+    };
+    await mkdir(join(target, 'names'));
+    const made = await changed('os.mkdir(AT + "d")');
+    await changed('open(AT, "w").close()');
+    const renamed = await changed('os.rename(AT, AT + "r")');
+    const removed = await changed('os.unlink(AT + "r")');
     await rm(target, { recursive: true });
     return {
+      mkdir: made,
+      rename: renamed,
+      unlink: removed,
       'write-large': megabytesPerSecond(LARGE_MB * 1024 * 1024, seconds),
       'write-small': SMALL_FILES / one.seconds,
       'write-small-8': SMALL_FILES / eight.seconds,
@@ -77,6 +106,23 @@ export const writing: Scenario = {
     const { seconds } = await workload.command('curl', '-qsS', '--fail', '-T', file, url);
     await workload.command('curl', '-qsS', '--fail', '-X', 'DELETE', url);
     await rm(file);
-    return { 'write-large': megabytesPerSecond(LARGE_MB * 1024 * 1024, seconds) };
+    const small = join(data.root, 'to-send-small');
+    await writeFile(small, Buffer.alloc(SMALL_BYTES, 1));
+    const config = join(data.root, 'to-send.curl');
+    const objects = Array.from({ length: SMALL_FILES }, (_, i) =>
+      subject.urls.object(`written-small-${i}`),
+    );
+    const each = (options: (object: string) => string): Promise<void> =>
+      writeFile(config, objects.map(options).join('next\n'));
+    const parallel = ['-q', '-Z', '--parallel-max', String(CURL_AT_ONCE), '-K', config];
+    await each((object) => `upload-file = "${small}"\nurl = "${object}"\nfail\nsilent\n`);
+    const sent = await workload.command('curl', ...parallel);
+    await each((object) => `request = "DELETE"\nurl = "${object}"\nfail\nsilent\n`);
+    await workload.command('curl', ...parallel);
+    await Promise.all([rm(small), rm(config)]);
+    return {
+      'write-small-8': SMALL_FILES / sent.seconds,
+      'write-large': megabytesPerSecond(LARGE_MB * 1024 * 1024, seconds),
+    };
   },
 };
