@@ -1,7 +1,8 @@
 /**
  * Goal: the mount behaves as a local directory. Method: several processes do random operations on
  * the mount and on a local directory at once and compare results, bytes and errno after each one.
- * ALLUXIO_FUSE_TEST_DIFFERENTIAL_OPS: how many in all; ALLUXIO_FUSE_TEST_SEED: the first seed.
+ * ALLUXIO_FUSE_TEST_DIFFERENTIAL_OPS: how many in all; ALLUXIO_FUSE_TEST_SEED: the first seed;
+ * ALLUXIO_FUSE_TEST_WRITE_MODE: through or back.
  */
 import assert from 'node:assert/strict';
 import { mkdir } from 'node:fs/promises';
@@ -22,6 +23,7 @@ const skip = skipReason('root', 'fuse', 'etcd') || missingPrograms('python3');
 
 const OPERATIONS = amount('ALLUXIO_FUSE_TEST_DIFFERENTIAL_OPS', 8_000);
 const SEED = amount('ALLUXIO_FUSE_TEST_SEED', 1);
+const WRITE_MODE = process.env['ALLUXIO_FUSE_TEST_WRITE_MODE'] === 'back' ? 'back' : 'through';
 const PROCESSES = 4;
 /** 1,000 operations in a minute for each process are the least that is worth the name. */
 const LIMIT_MS = 240_000 + (OPERATIONS / PROCESSES) * 60;
@@ -39,7 +41,7 @@ suite('random operations, on the mount and on a local directory', { skip }, () =
       pageSizeBytes: TEST_PAGE_SIZE_BYTES,
     });
     work = await makeTempDir(cleanup, 'differential');
-    const flags = writableFlags(join(work, 'staging'), 'through');
+    const flags = writableFlags(join(work, 'staging'), WRITE_MODE);
     mount = await mountForTest(cleanup, cluster.info, { flags, deadlineMs: 2 * LIMIT_MS });
     mounted = mount.path(cluster.name);
   });
