@@ -54,12 +54,16 @@ interface Search {
   /** Named by redirects but not answering: address, and how many workers named one. */
   deadOwner: string | undefined;
   deadRedirects: number;
+  /** Asked although its breaker is open. */
+  trial: string | undefined;
 }
 
 export class RangeRouter {
   readonly #parts: RangeRouterParts;
   /** Enterprise workers without a range endpoint, by id; bounded by the workers of the view. */
   readonly #withoutRange = new Set<string>();
+  /** Ids of workers whose breaker is open and that one reader is asking all the same. */
+  readonly #onTrial = new Set<string>();
 
   constructor(parts: RangeRouterParts) {
     this.#parts = parts;
@@ -80,17 +84,22 @@ export class RangeRouter {
       last: undefined,
       deadOwner: undefined,
       deadRedirects: 0,
+      trial: undefined,
     };
-    for (let tries = 0; tries < TRIES_MAX && !this.#isHopeless(search); tries += 1) {
-      const worker = search.queue.shift();
-      if (worker === undefined) break;
-      if (search.tried.has(worker.id)) continue;
-      const outcome = await this.#try(worker, search, sink, context);
-      if (outcome?.kind === 'data') {
-        events.bytesRead(outcome.source, job.lengthBytes);
-        return { source: outcome.source, worker: worker.id };
+    try {
+      for (let tries = 0; tries < TRIES_MAX && !this.#isHopeless(search); tries += 1) {
+        const worker = search.queue.shift();
+        if (worker === undefined) break;
+        if (search.tried.has(worker.id)) continue;
+        const outcome = await this.#try(worker, search, sink, context);
+        if (outcome?.kind === 'data') {
+          events.bytesRead(outcome.source, job.lengthBytes);
+          return { source: outcome.source, worker: worker.id };
+        }
+        if (outcome?.kind === 'redirect') this.#follow(worker, outcome, search);
       }
-      if (outcome?.kind === 'redirect') this.#follow(worker, outcome, search);
+    } finally {
+      if (search.trial !== undefined) this.#onTrial.delete(search.trial);
     }
     return this.#fallBack(search, sink, context);
   }
@@ -228,15 +237,12 @@ export class RangeRouter {
     redirect: { readonly host: string; readonly port: number },
     search: Search,
   ): void {
-    const { placement, breakers, events, fallback } = this.#parts;
+    const { placement, events } = this.#parts;
     const { host, port } = redirect;
     const owner = placement.workerAt(host, port);
     placement.virtualNodes.noteRedirect(search.job.ufsPath, host);
     const isTried = owner !== undefined && search.tried.has(owner.id);
-    // Where nothing else could answer, an open breaker may be wrong: an error is certain otherwise.
-    const mayAnswer =
-      owner !== undefined && (breakers.isAvailable(owner) || !fallback.isConfigured);
-    if (owner !== undefined && !isTried && mayAnswer) {
+    if (owner !== undefined && !isTried && this.#mayAnswer(owner, search)) {
       events.redirect('followed', from.id, host);
       search.named.add(owner.id);
       search.queue.unshift(owner);
@@ -250,6 +256,19 @@ export class RangeRouter {
     events.redirect(owner === undefined ? 'owner-unknown' : 'owner-failing', from.id, host);
     search.deadOwner = owner === undefined ? `${host}:${port}` : `${owner.id} (${host}:${port})`;
     search.deadRedirects += 1;
+  }
+
+  /**
+   * Where nothing else could answer, an open breaker may be wrong: an error is certain otherwise. One
+   * reader at a time finds out, so that a worker that hangs does not take all readers' places.
+   */
+  #mayAnswer(owner: Worker, search: Search): boolean {
+    const { breakers, fallback } = this.#parts;
+    if (breakers.isAvailable(owner)) return true;
+    if (fallback.isConfigured || this.#onTrial.has(owner.id)) return false;
+    this.#onTrial.add(owner.id);
+    search.trial = owner.id;
+    return true;
   }
 
   async #fallBack(search: Search, sink: ByteSink, context: CallContext): Promise<ReadResult> {

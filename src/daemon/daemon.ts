@@ -70,7 +70,8 @@ export class Daemon {
   #telemetry: TelemetryServer | undefined;
   #runner: JobRunner | undefined;
   #isEnding = false;
-  #isForsaken = false;
+  /** Aborted: what is not saved is to be left alone. */
+  readonly #forsaken = new AbortController();
 
   constructor(start: StartDaemon, send: (message: FromDaemon) => void) {
     this.#start = start;
@@ -233,7 +234,7 @@ export class Daemon {
           return this.#status();
         },
         'POST /forsake': () => {
-          this.#isForsaken = true;
+          this.#forsaken.abort();
           this.#kernel?.forsake();
           return this.#status();
         },
@@ -310,10 +311,9 @@ export class Daemon {
   async #closeStore(): Promise<void> {
     const store = this.#store;
     if (store === undefined) return;
-    const { signal } = new AbortController();
     try {
-      const timeoutMs = this.#isForsaken ? 0 : STORE_CLOSE_TIMEOUT_MS;
-      await store.close({ signal, deadlineMs: performance.now() + timeoutMs });
+      const deadlineMs = performance.now() + STORE_CLOSE_TIMEOUT_MS;
+      await store.close({ signal: this.#forsaken.signal, deadlineMs });
     } catch (error) {
       this.#logger.error({ error }, 'The journal could not be closed');
     }
@@ -334,7 +334,11 @@ export class Daemon {
     else this.#logger.error({ error: reason }, 'The kernel thread crashed');
     if (unsavedFiles > 0) {
       this.#logger.error(
-        { unsavedFiles, lastError: this.#errors.lastUnsaved(), isForsaken: this.#isForsaken },
+        {
+          unsavedFiles,
+          lastError: this.#errors.lastUnsaved(),
+          isForsaken: this.#forsaken.signal.aborted,
+        },
         'What programs wrote to some files could not be saved, and is lost',
       );
     }

@@ -110,13 +110,17 @@ export class ObservedWriter implements ClusterWriter {
     return this.#writer.copyFile(...args);
   }
 
-  reconcile(
-    ...args: Parameters<ClusterWriter['reconcile']>
-  ): ReturnType<ClusterWriter['reconcile']> {
-    return this.#writer.reconcile(...args);
+  statStored(
+    ...args: Parameters<ClusterWriter['statStored']>
+  ): ReturnType<ClusterWriter['statStored']> {
+    return this.#writer.statStored(...args);
   }
 
-  canRename(): Promise<boolean> {
-    return this.#writer.canRename();
+  tellWorkers(...args: Parameters<ClusterWriter['tellWorkers']>): Promise<void> {
+    return this.#writer.tellWorkers(...args);
+  }
+
+  canRename(...args: Parameters<ClusterWriter['canRename']>): Promise<boolean> {
+    return this.#writer.canRename(...args);
   }
 }

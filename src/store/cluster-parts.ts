@@ -1,7 +1,7 @@
 /** What the store needs of the cluster, and no more, so that tests can stand in for it. */
 import type { ByteString } from '../base/byte-string.ts';
 import { ClusterError } from '../cluster/index.ts';
-import type { CallContext, ClusterClient, FileStatus } from '../cluster/index.ts';
+import type { CallContext, ClusterClient, FileStatus, FileVersion } from '../cluster/index.ts';
 import type { ClusterWriter, UploadedContent } from '../cluster/write/cluster-writer.ts';
 import { whenOver } from './contexts.ts';
 
@@ -28,8 +28,8 @@ export class BoundedWriter {
     return this.#writer.temporaryPathFor(path, token);
   }
 
-  canRename(): Promise<boolean> {
-    return this.#writer.canRename();
+  canRename(path: ByteString): Promise<boolean> {
+    return this.#writer.canRename(path);
   }
 
   putFile(
@@ -66,12 +66,23 @@ export class BoundedWriter {
     return within(context, (signal) => this.#writer.removeDirectory(path, { signal }));
   }
 
+  /** In one step, or not at all. */
   renameFile(from: ByteString, to: ByteString, context: CallContext): Promise<FileStatus> {
-    return within(context, (signal) => this.#writer.renameFile(from, to, { signal }));
+    return within(context, (signal) =>
+      this.#writer.renameFile(from, to, { signal, isAtomic: true }),
+    );
   }
 
-  reconcile(path: ByteString, context: CallContext): Promise<FileStatus | undefined> {
-    return within(context, (signal) => this.#writer.reconcile(path, { signal }));
+  statStored(path: ByteString, context: CallContext): Promise<FileStatus | undefined> {
+    return within(context, (signal) => this.#writer.statStored(path, { signal }));
+  }
+
+  tellWorkers(
+    path: ByteString,
+    moved: FileVersion | undefined,
+    context: CallContext,
+  ): Promise<void> {
+    return within(context, (signal) => this.#writer.tellWorkers(path, { signal, moved }));
   }
 
   copyFile(from: ByteString, to: ByteString, context: CallContext): Promise<FileStatus> {

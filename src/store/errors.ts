@@ -22,6 +22,14 @@ export function isCode(error: unknown, ...codes: readonly ClusterErrorCode[]): b
   return error instanceof ClusterError && codes.includes(error.code);
 }
 
+const HOPELESS: readonly ClusterErrorCode[] = [
+  'not-found',
+  'permission',
+  'inexpressible',
+  'unsupported',
+  'is-a-directory',
+  'not-a-directory',
+];
 const DISK_FULL = new Set(['ENOSPC', 'EDQUOT', 'EFBIG']);
 
 /** What a local file (journal, staging) failed with. */
@@ -47,5 +55,14 @@ export async function unlessMissing<T>(work: Promise<T>): Promise<T | undefined>
   } catch (error) {
     if (isCode(error, 'not-found')) return undefined;
     throw error;
+  }
+}
+
+/** Over, too, where no further try would end otherwise. */
+export async function untilHopeless(work: Promise<void>): Promise<void> {
+  try {
+    await work;
+  } catch (error) {
+    if (!isCode(error, ...HOPELESS)) throw error;
   }
 }

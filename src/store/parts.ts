@@ -8,7 +8,7 @@ import { AttributeCache } from './attribute-cache.ts';
 import { AttributeStore } from './attribute-store.ts';
 import { Background } from './background.ts';
 import { BoundedWriter } from './cluster-parts.ts';
-import { contextFor, pause } from './contexts.ts';
+import { contextFor } from './contexts.ts';
 import { lengthOf } from './content.ts';
 import { unlessMissing } from './errors.ts';
 import { FileJournalDisk } from './journal-disk.ts';
@@ -132,12 +132,19 @@ export type StoreParts = ReturnType<typeof assemble> & { readonly unlock: () => 
 
 /** Kept for those who had it open: they are gone. */
 function removeKept(parts: ReturnType<typeof assemble>): void {
-  const { journal, background, writer, staging } = parts;
+  const { journal, background, writer, staging, locks } = parts;
   for (const [path, { stagingName }] of journal.entries('kept')) {
     void background.untilDone('Removing a file that was kept', async () => {
       if (stagingName === undefined) {
         const context = contextFor(DELETE_TIMEOUT_MS, background.stop);
-        await unlessMissing(writer.deleteFile(path as ByteString, context));
+        // Not while the rename that brought it there is being taken up again.
+        const wishes = [{ path: path as ByteString }];
+        const release = await locks.acquire('change', wishes, context);
+        try {
+          await unlessMissing(writer.deleteFile(path as ByteString, context));
+        } finally {
+          release();
+        }
       } else {
         await staging.remove(stagingName);
       }
@@ -181,10 +188,12 @@ export async function openParts(options: StoreOptions): Promise<StoreParts> {
     removeKept(parts);
     parts.writeBack.start();
     // What nobody knows yet is better not asked for; in the end it is hidden, or shown as it was.
-    await Promise.race([
-      Promise.all([renames, uploads]),
-      pause(RECOVERY_MS, parts.stopping.signal),
-    ]);
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise((resolve) => {
+      timer = setTimeout(resolve, RECOVERY_MS);
+    });
+    await Promise.race([Promise.all([renames, uploads]), late]);
+    clearTimeout(timer);
     return { ...parts, unlock };
   } catch (error) {
     await unlock();

@@ -18,13 +18,13 @@ import type { AttributeStore, AttributeUpdate } from './attribute-store.ts';
 import type { Background } from './background.ts';
 import type { BoundedWriter, StoreReader } from './cluster-parts.ts';
 import { contextFor, waitWithin } from './contexts.ts';
-import { unlessMissing } from './errors.ts';
+import { storeError, unlessMissing, untilHopeless } from './errors.ts';
 import type { RenameEntry } from './journal-entries.ts';
 import { together } from './journal.ts';
 import type { Journal, JournalChange, Planned } from './journal.ts';
 import type { Listings } from './listings.ts';
 import type { PathLocks, Release } from './path-locks.ts';
-import { isBelow, isWithin, recordPlaceOf } from './paths.ts';
+import { isBelow, isWithin, parentOf, recordPlaceOf, ROOT } from './paths.ts';
 import { newToken } from './temporaries.ts';
 import type { TreeCopy } from './tree-copy.ts';
 import type { NodeStatus } from './types.ts';
@@ -62,6 +62,8 @@ interface Job {
   /** A file moved out of sight: its record is for nobody. */
   readonly dropsRecord: boolean;
   filesCopied: number;
+  /** Done in this life and in full: nobody need be told of it any more. */
+  isTold: boolean;
 }
 
 /** A step of recovery: within it a tree of a million files can be copied; then it begins again. */
@@ -127,7 +129,7 @@ export class Renames {
     const { from, to, isDirectory, replaces } = plan;
     let job: Job;
     try {
-      const isAtomic = !isDirectory && (await this.#parts.writer.canRename());
+      const isAtomic = !isDirectory && (await this.#parts.writer.canRename(from));
       const { lengthBytes, mtimeMs } = await this.#parts.reader.stat(from, context);
       const source = { lengthBytes, mtimeMs, shownMtimeMs: plan.shownMtimeMs };
       const replaced =
@@ -139,6 +141,7 @@ export class Renames {
         atSwitch: plan.atSwitch ?? nothingElse,
         dropsRecord: plan.dropsRecord === true,
         filesCopied: 0,
+        isTold: false,
       };
       // Seen before the first byte is copied, also when the journal takes its time.
       this.#jobs.set(job.id, job);
@@ -184,6 +187,7 @@ export class Renames {
         atSwitch: () => atSwitch(entry),
         dropsRecord: journal.entries('kept').has(entry.to),
         filesCopied: 0,
+        isTold: false,
       };
       this.#jobs.set(id, job);
       const wishes = [
@@ -231,11 +235,10 @@ export class Renames {
     if (job.entry.phase === 'copying') {
       if (isAtomic) {
         // Past the workers, who may not have heard of it.
-        const source = await writer.reconcile(from, context);
-        if (source !== undefined) return this.#end(job);
-        const target = await writer.reconcile(to, context);
-        if (target === undefined) return this.#end(job);
-        await this.#switch(job, target, context);
+        if ((await writer.statStored(from, context)) !== undefined) return this.#end(job);
+        const target = await writer.statStored(to, context);
+        if (target !== undefined) await this.#switch(job, target, context);
+        else return this.#endWithoutTarget(job, context);
       } else if (isDirectory) {
         await trees.undoCopy(from, to, replaced === 'directory', context);
         // What a put of this rename left unfinished below its target must not come back, nor what it
@@ -264,6 +267,7 @@ export class Renames {
       await trees.copyTree(from, to, context, () => job.filesCopied++);
     } else if (isAtomic) {
       is = await writer.renameFile(from, to, context);
+      job.isTold = true;
     } else {
       is = await trees.copyFile(from, to, context);
     }
@@ -303,9 +307,29 @@ export class Renames {
 
   async #clean(job: Job, context: CallContext): Promise<void> {
     const { writer, trees } = this.#parts;
-    const { from, to, isDirectory, isAtomic } = job.entry;
+    const { from, to, isDirectory, isAtomic, source } = job.entry;
     if (isDirectory) await trees.deleteCopied(from, to, context);
     else if (!isAtomic) await unlessMissing(writer.deleteFile(from, context));
+    else if (!job.isTold) {
+      await untilHopeless(writer.tellWorkers(to, undefined, context));
+      await untilHopeless(writer.tellWorkers(from, source, context));
+    }
+    await this.#end(job);
+  }
+
+  /** Somebody has removed both names; or what looks like an empty store is not mounted. */
+  async #endWithoutTarget(job: Job, context: CallContext): Promise<void> {
+    const directory = parentOf(job.entry.to);
+    if (
+      directory !== ROOT &&
+      (await this.#parts.writer.statStored(directory, context)) === undefined
+    ) {
+      throw storeError(
+        'unavailable',
+        'The under store lacks the directory of a renamed file',
+        directory,
+      );
+    }
     await this.#end(job);
   }
 

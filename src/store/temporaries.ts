@@ -14,7 +14,7 @@ import { UploadUnfinished } from '../cluster/write/cluster-writer.ts';
 import type { Background } from './background.ts';
 import type { BoundedWriter, FileContent, StoreReader } from './cluster-parts.ts';
 import { contextFor, pause } from './contexts.ts';
-import { isCode, unlessMissing } from './errors.ts';
+import { isCode, unlessMissing, untilHopeless } from './errors.ts';
 import type { TemporaryEntry } from './journal-entries.ts';
 import type { Journal, JournalChange, Planned } from './journal.ts';
 import type { PathLocks, Release } from './path-locks.ts';
@@ -51,6 +51,8 @@ export class Temporaries {
   readonly #parts: TemporariesParts;
   /** Final paths that may hold a beginning, with the hidden name that repairs them. */
   readonly #unfinished = new Map<ByteString, Unfinished>();
+  /** Final paths that workers are being told of. */
+  readonly #telling = new Map<ByteString, { isAgain: boolean; done: Promise<void> }>();
 
   constructor(parts: TemporariesParts) {
     this.#parts = parts;
@@ -127,8 +129,8 @@ export class Temporaries {
     for (const [id, entry] of this.#parts.journal.entries('temporary')) {
       const temporary = id as ByteString;
       if (entry.isAbandoned === true) {
-        repairs.push(this.#reconcile(entry.path));
-        void this.#sweep(temporary);
+        // The journal forgets it last: nobody else would tell the workers in the next life.
+        repairs.push(this.#tell(entry.path).then(() => void this.#sweep(temporary)));
         continue;
       }
       this.#note(temporary, entry, this.#unfinished.get(entry.path));
@@ -156,16 +158,15 @@ export class Temporaries {
       const release: Release = await locks.acquire('change', [{ path }], context);
       try {
         if (this.#unfinished.get(path) !== unfinished) return;
-        let isCopied = false;
-        for (const { temporary, entry } of chainOf(unfinished)) {
+        for (const each of chainOf(unfinished)) {
+          const { temporary, entry } = each;
           const content = await this.#contentToCopy(temporary, entry, context);
-          if (content === undefined) continue;
-          await this.#copy(path, content, entry.token, context);
-          isCopied = true;
-          break;
+          if (content !== undefined) {
+            await this.#copy(path, content, entry.token, context);
+            break;
+          }
+          if (await this.#isDone(each, context)) break;
         }
-        // It may be there in full, and the workers have not heard of it.
-        if (!isCopied) await this.#parts.writer.reconcile(path, context);
         const settled = this.planSettled(path);
         await journal.apply(settled.changes);
         settled.commit();
@@ -173,7 +174,17 @@ export class Temporaries {
         release();
       }
     });
+    // It may be there in full, and the workers have not heard of it.
+    await this.#tell(path);
     await Promise.all([...chainOf(unfinished)].map(({ temporary }) => this.#sweep(temporary)));
+  }
+
+  /** It came to its name, and its hidden file is gone: nothing older may come over it. */
+  async #isDone({ temporary, entry }: Unfinished, context: CallContext): Promise<boolean> {
+    const { reader } = this.#parts;
+    if ((await unlessMissing(reader.stat(temporary, context))) !== undefined) return false;
+    const final = await unlessMissing(reader.stat(entry.path, context));
+    return final?.lengthBytes === entry.lengthBytes;
   }
 
   async #copy(
@@ -237,24 +248,42 @@ export class Temporaries {
       await journal.apply([abandoned({ temporary, entry })]);
       await writer.removeTemporary(temporary, contextFor(SWEEP_TIMEOUT_MS, background.stop));
     });
-    await this.#reconcile(entry.path);
+    const isFirst = !this.#telling.has(entry.path);
+    const telling = this.#tell(entry.path);
     if (removed) await pause(LATE_MS, background.stop);
+    // One journal entry of the path stays until the workers have been told.
+    if (isFirst) await telling;
     // Cut short, it is the next start's: the journal has the name until then.
     await this.#sweep(temporary);
   }
 
-  /** It may have come to its name all the same, and the workers have not heard of it. */
-  async #reconcile(path: ByteString): Promise<void> {
+  /** It may have come to its name all the same, and the workers have not heard of it. One at a time. */
+  #tell(path: ByteString): Promise<void> {
+    const known = this.#telling.get(path);
+    if (known !== undefined) {
+      known.isAgain = true;
+      return known.done;
+    }
+    const telling = { isAgain: false, done: Promise.resolve() };
+    this.#telling.set(path, telling);
+    telling.done = this.#tellUntilDone(path, telling).finally(() => this.#telling.delete(path));
+    return telling.done;
+  }
+
+  async #tellUntilDone(path: ByteString, telling: { isAgain: boolean }): Promise<void> {
     const { background, locks, writer } = this.#parts;
-    await background.untilDone('Looking for what a failed upload left', async () => {
-      const context = contextFor(SWEEP_TIMEOUT_MS, background.stop);
-      const release = await locks.acquire('change', [{ path }], context);
-      try {
-        await writer.reconcile(path, context);
-      } finally {
-        release();
-      }
-    });
+    do {
+      await background.untilDone('Telling the workers of an upload', async () => {
+        const context = contextFor(SWEEP_TIMEOUT_MS, background.stop);
+        const release = await locks.acquire('change', [{ path }], context);
+        try {
+          telling.isAgain = false;
+          await untilHopeless(writer.tellWorkers(path, undefined, context));
+        } finally {
+          release();
+        }
+      });
+    } while (telling.isAgain && !background.stop.aborted);
   }
 
   async #sweep(temporary: ByteString): Promise<void> {

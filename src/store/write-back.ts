@@ -98,6 +98,8 @@ export class WriteBack {
   /** Oldest first. */
   readonly #byPath = new Map<ByteString, Item[]>();
   readonly #byDirectory = new Map<ByteString, Set<ByteString>>();
+  /** Ids of all items. */
+  readonly #travelling = new Set<string>();
   /** Everything that can be read by its version: on its way, or kept for those who have it open. */
   readonly #staged = new Map<string, Staged>();
   readonly #kept = new Map<ByteString, string>();
@@ -256,8 +258,10 @@ export class WriteBack {
     return this.#untilDone(() => !this.#byDirectory.has(directory), context);
   }
 
+  /** Until what is on its way there now is through, whatever name it has by then. */
   drainFile(path: ByteString, context: CallContext): Promise<void> {
-    return this.#untilDone(() => !this.#byPath.has(path), context);
+    const ids = (this.#byPath.get(path) ?? []).map(({ pending }) => pending.id);
+    return this.#untilDone(() => !ids.some((id) => this.#travelling.has(id)), context);
   }
 
   drainAll(context: CallContext): Promise<void> {
@@ -318,6 +322,7 @@ export class WriteBack {
     const directory = parentOf(path);
     const names = this.#byDirectory.get(directory) ?? new Set();
     this.#byDirectory.set(directory, names.add(path));
+    this.#travelling.add(pending.id);
     this.#staged.set(pending.id, pending);
   }
 
@@ -328,6 +333,7 @@ export class WriteBack {
     const index = items?.indexOf(item) ?? -1;
     if (items === undefined || index < 0) return;
     items.splice(index, 1);
+    this.#travelling.delete(id);
     if (items.length === 0) {
       this.#byPath.delete(path);
       this.#ready.delete(path);

@@ -4,7 +4,7 @@
  * here every call either did what it says, or throws.
  */
 import type { ByteString } from '../../base/byte-string.ts';
-import type { ClusterErrorCode, ClusterErrorDetails, FileStatus } from '../types.ts';
+import type { ClusterErrorCode, ClusterErrorDetails, FileStatus, FileVersion } from '../types.ts';
 import { ClusterError } from '../types.ts';
 
 /** Bytes to upload, read anew from the start for each attempt. */
@@ -100,15 +100,30 @@ export interface ClusterWriter {
    * Of a file, over an existing file if there is one. Atomic only where `canRename` says so; else
    * the target is whole before the source goes.
    */
-  renameFile(from: ByteString, to: ByteString, context: WriteContext): Promise<WrittenFile>;
+  renameFile(
+    from: ByteString,
+    to: ByteString,
+    context: WriteContext & {
+      /** Where it cannot be atomic any more it fails, instead of copying. */
+      readonly isAtomic?: boolean;
+    },
+  ): Promise<WrittenFile>;
   /** Of a file, over an existing file if there is one. */
   copyFile(from: ByteString, to: ByteString, context: WriteContext): Promise<WrittenFile>;
   /**
-   * After a write or rename that was cut short, perhaps between the under store and the workers: makes
-   * the workers tell of the path what the under store holds, and resolves with it; undefined where
-   * nothing is. Throws `unavailable` while the store that it may lie in cannot be reached.
+   * As the under store holds it, where changes are made there past the workers; elsewhere as they tell.
+   * Undefined where nothing is. Throws `unavailable` while that store cannot be reached.
    */
-  reconcile(path: ByteString, context: WriteContext): Promise<FileStatus | undefined>;
-  /** Whether writes and renames are atomic right now (`rename`). */
-  canRename(): Promise<boolean>;
+  statStored(path: ByteString, context: WriteContext): Promise<FileStatus | undefined>;
+  /**
+   * After a change that was cut short, perhaps between the under store and the workers: makes them tell
+   * of the path the file that the store holds. Where it holds none, nothing is done, but for `moved`:
+   * the version that a rename took away from here, if that is the one they tell of.
+   */
+  tellWorkers(
+    path: ByteString,
+    context: WriteContext & { readonly moved?: FileVersion | undefined },
+  ): Promise<void>;
+  /** Whether writes, and renames of this path, are atomic right now (`rename`). */
+  canRename(path?: ByteString): Promise<boolean>;
 }

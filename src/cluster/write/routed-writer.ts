@@ -9,7 +9,7 @@ import { displayByteString, type ByteString } from '../../base/byte-string.ts';
 import type { Logger } from '../../base/logger.ts';
 import type { ClusterEvents } from '../cluster-events.ts';
 import { isSameVersion } from '../path-choice.ts';
-import type { CallContext, FileStatus } from '../types.ts';
+import type { CallContext, FileStatus, FileVersion } from '../types.ts';
 import { ClusterError } from '../types.ts';
 import { normaliseAlluxioPath } from '../ufs-path.ts';
 import type { UnderStoreFallback } from '../under-store-fallback.ts';
@@ -28,7 +28,14 @@ import type {
 } from './cluster-writer.ts';
 import { UploadUnfinished } from './cluster-writer.ts';
 import { ListingRenewals, parentOf } from './listing-renewals.ts';
-import { ignoring, step, StoreWriter, untellable, type WritableStore } from './store-writer.ts';
+import {
+  findInStore,
+  ignoring,
+  step,
+  StoreWriter,
+  untellable,
+  type WritableStore,
+} from './store-writer.ts';
 import {
   assertTemporary,
   temporaryDirectoryFor,
@@ -63,6 +70,8 @@ export class RoutedWriter implements ClusterWriter {
   readonly #attempts: WriteAttempts;
   readonly #store: StoreWriter;
   readonly #listings: ListingRenewals;
+  /** A store that nobody ever reached from here holds nothing that workers do not know. */
+  #hasReachedStore = false;
 
   constructor(parts: RoutedWriterParts) {
     this.#parts = parts;
@@ -82,8 +91,10 @@ export class RoutedWriter implements ClusterWriter {
     return temporaryPathFor(normaliseAlluxioPath(path), token);
   }
 
-  async canRename(): Promise<boolean> {
-    return this.#mayRename && (await this.#reachableStore()) !== undefined;
+  async canRename(path?: ByteString): Promise<boolean> {
+    if (!this.#mayRename || (await this.#reachableStore()) === undefined) return false;
+    if (path === undefined || untellable(path) !== undefined) return true;
+    return (await this.#personality(this.#fileAt(path), new AbortController().signal)) === 'oss';
   }
 
   async putFile(
@@ -180,7 +191,7 @@ export class RoutedWriter implements ClusterWriter {
   async renameFile(
     from: ByteString,
     to: ByteString,
-    { signal }: WriteContext,
+    { signal, isAtomic }: Parameters<ClusterWriter['renameFile']>[2],
   ): Promise<WrittenFile> {
     const source = this.#fileAt(from);
     const target = this.#fileAt(to);
@@ -188,6 +199,11 @@ export class RoutedWriter implements ClusterWriter {
       const store =
         (await this.#storeFor(source, signal)) ?? (await this.#storeFor(target, signal));
       if (store !== undefined) return this.#store.rename(store, source, target, signal);
+      if (isAtomic === true) {
+        const message =
+          'The under store, which could rename it in one step, does not answer any more';
+        throw new ClusterError('unavailable', message, { path: from, retryable: true });
+      }
       const before = await this.#fileStatus(source, signal);
       if (source.path === target.path) return written(before, undefined, 'temporary-and-copy');
       if ((await this.#personality(source, signal)) === 'enterprise') {
@@ -210,19 +226,31 @@ export class RoutedWriter implements ClusterWriter {
     });
   }
 
-  async reconcile(path: ByteString, { signal }: WriteContext): Promise<FileStatus | undefined> {
+  async statStored(path: ByteString, { signal }: WriteContext): Promise<FileStatus | undefined> {
     const at = this.#fileAt(path);
-    const isPastWorkers =
-      untellable(at.path) !== undefined ||
-      (this.#mayRename && (await this.#personality(at, signal)) === 'oss');
-    // What went through the workers they know.
-    if (!isPastWorkers || !this.#parts.fallback.hasWrites) return this.#attempts.lookUp(at, signal);
+    if (!this.#parts.fallback.hasWrites) return this.#attempts.lookUp(at, signal);
+    const store = await this.#reachableStore();
+    if (store !== undefined) return findInStore(store, at, signal);
+    const message = 'Whether a change was made only the under store knows, and it does not answer';
+    throw new ClusterError('unavailable', message, { path: at.path, retryable: true });
+  }
+
+  async tellWorkers(
+    path: ByteString,
+    { signal, moved }: WriteContext & { readonly moved?: FileVersion | undefined },
+  ): Promise<void> {
+    const at = this.#fileAt(path);
+    if (untellable(at.path) !== undefined || !this.#mayRename) return;
     const store = await this.#reachableStore();
     if (store !== undefined) {
-      return this.#changing([at], () => this.#store.reconcile(store, at, signal));
+      // Through Enterprise workers all changes go that they can be told of.
+      if ((await this.#personality(at, signal)) !== 'oss') return;
+      await this.#changing([at], () => this.#store.tell(store, at, moved, signal));
+    } else if (this.#hasReachedStore) {
+      const message =
+        'What the workers are to be told the under store knows, which does not answer';
+      throw new ClusterError('unavailable', message, { path: at.path, retryable: true });
     }
-    const message = 'Whether a write was done only the under store knows, and it does not answer';
-    throw new ClusterError('unavailable', message, { path: at.path, retryable: true });
   }
 
   async #copy(
@@ -411,7 +439,9 @@ export class RoutedWriter implements ClusterWriter {
     const { fallback } = this.#parts;
     if (!fallback.hasWrites) return undefined;
     const store = await fallback.reachable();
-    return store?.writes === undefined ? undefined : (store as WritableStore);
+    if (store?.writes === undefined) return undefined;
+    this.#hasReachedStore = true;
+    return store as WritableStore;
   }
 
   #personality({ ufsPath }: WritePath, signal: AbortSignal): Promise<Personality> {

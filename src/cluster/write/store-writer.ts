@@ -6,7 +6,7 @@ import type { ByteString } from '../../base/byte-string.ts';
 import type { InexpressibleReason } from '../cluster-events.ts';
 import { isUnderRoot, lostName } from '../inexpressible.ts';
 import { isSameVersion } from '../path-choice.ts';
-import type { CallContext, ClusterErrorCode, FileStatus } from '../types.ts';
+import type { CallContext, ClusterErrorCode, FileStatus, FileVersion } from '../types.ts';
 import { ClusterError } from '../types.ts';
 import type { UnderStore, UnderStoreWrites } from '../under-store.ts';
 import { isPlain } from '../worker/names.ts';
@@ -62,25 +62,36 @@ export class StoreWriter {
     await store.writes.renameFile(from.path, to.path, step(signal));
     const status = await store.stat(to.path, step(signal));
     const shown = await this.#shown(store, to, status, false);
-    // The workers still believe in the old name.
-    if (from.path !== to.path) await this.reconcile(store, from, signal);
+    // The workers still believe in the old name; a DELETE of what is gone makes them look. Somebody
+    // who made a new file of that name meanwhile must not lose it.
+    if (untellable(from.path) === undefined && from.path !== to.path) {
+      const again = await findInStore(store, from, signal);
+      if (again === undefined) await ignoring('not-found', this.#attempts.remove(from, signal));
+      else await this.#attempts.refresh(from, signal);
+    }
     return shown;
   }
 
-  /** Until the workers tell of the path what the store holds; resolves with that. */
-  async reconcile(
+  /**
+   * Until the workers tell of the path the file that the store holds. Of a file that is gone they are
+   * told by a DELETE, and only if they tell of the very version that was `moved` away: a store that
+   * seems empty may not be mounted, and somebody may have made a new file of that name.
+   */
+  async tell(
     store: UnderStore,
     at: WritePath,
+    moved: FileVersion | undefined,
     signal: AbortSignal,
-  ): Promise<FileStatus | undefined> {
-    const held = await findInStore(store, at.path, signal);
-    if (held?.type === 'file') return this.#shown(store, at, held, true);
-    if (untellable(at.path) !== undefined) return held;
-    // A DELETE of what is gone makes them look. Somebody who made a new file of that name meanwhile
-    // must not lose it: what the store holds was asked just now.
-    if (held === undefined) await ignoring('not-found', this.#attempts.remove(at, signal));
-    else await this.#attempts.refresh(at, signal);
-    return held;
+  ): Promise<void> {
+    if (untellable(at.path) !== undefined) return;
+    const held = await findInStore(store, at, signal);
+    if (held?.type === 'file') await this.#shown(store, at, held, true, signal);
+    if (held !== undefined || moved === undefined) return;
+    const told = await this.#attempts.look(at, signal);
+    if (told?.type !== 'file' || !isSameVersion(told, moved)) return;
+    if ((await findInStore(store, at, signal)) === undefined) {
+      await ignoring('not-found', this.#attempts.remove(at, signal));
+    }
   }
 
   /**
@@ -92,8 +103,10 @@ export class StoreWriter {
     at: WritePath,
     writtenNow: FileStatus,
     isNew: boolean,
+    caller?: AbortSignal,
   ): Promise<WrittenFile> {
-    const signal = AbortSignal.timeout(TELL_MS);
+    const limit = AbortSignal.timeout(TELL_MS);
+    const signal = caller === undefined ? limit : AbortSignal.any([caller, limit]);
     const result = (status: FileStatus): WrittenFile => {
       return { ...status, md5: undefined, strategy: 'rename' };
     };
@@ -139,15 +152,17 @@ function isSameFile(a: FileStatus | undefined, b: FileStatus): a is FileStatus {
   return a?.type === 'file' && b.type === 'file' && isSameVersion(a, b);
 }
 
-async function findInStore(
+/** Undefined where nothing is, or can be. */
+export async function findInStore(
   store: UnderStore,
-  path: ByteString,
+  { path }: WritePath,
   signal: AbortSignal,
 ): Promise<FileStatus | undefined> {
   try {
     return await store.stat(path, step(signal));
   } catch (error) {
-    if (error instanceof ClusterError && error.code === 'not-found') return undefined;
+    const code = error instanceof ClusterError ? error.code : undefined;
+    if (code === 'not-found' || code === 'not-a-directory') return undefined;
     throw error;
   }
 }

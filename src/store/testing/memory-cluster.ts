@@ -9,6 +9,7 @@ import type {
   ByteSink,
   CallContext,
   FileStatus,
+  FileVersion,
   ReadRequest,
   ReadResult,
 } from '../../cluster/index.ts';
@@ -355,10 +356,18 @@ export class MemoryWriter implements ClusterWriter {
     return this.#written(to);
   }
 
-  async reconcile(path: ByteString, context: WriteContext): Promise<FileStatus | undefined> {
-    await this.#life.step('reconcile', context.signal);
-    this.#cluster.tell(path);
-    return this.#cluster.files.has(path) ? this.#cluster.status(path) : undefined;
+  async statStored(path: ByteString, context: WriteContext): Promise<FileStatus | undefined> {
+    await this.#life.step('stat of the store', context.signal);
+    const { files, directories } = this.#cluster;
+    return files.has(path) || directories.has(path) ? this.#cluster.status(path) : undefined;
+  }
+
+  async tellWorkers(
+    path: ByteString,
+    context: WriteContext & { readonly moved?: FileVersion | undefined },
+  ): Promise<void> {
+    await this.#life.step('the word to the workers', context.signal);
+    if (this.#cluster.files.has(path) || context.moved !== undefined) this.#cluster.tell(path);
   }
 
   canRename(): Promise<boolean> {
