@@ -27,7 +27,8 @@ export function writeStatusOf(parts: WriteStatusParts) {
     unsavedFiles,
     unsavedBytes: counters.get('unsavedBytes'),
     ...backlog,
-    lastError: backlog.lastError ?? (unsavedFiles > 0 ? errors.lastUnsaved() : undefined),
+    // What nobody has but this mount comes first.
+    lastError: (unsavedFiles > 0 ? errors.lastUnsaved() : undefined) ?? backlog.lastError,
     renames: store.renamesInProgress().map(({ from, to, phase, filesCopied }) => ({
       from: displayByteString(from),
       to: displayByteString(to),
