@@ -24,7 +24,9 @@ export async function runBounded<T>(
   });
   const onAbort = (): void => end(cancelled());
   const timer = setTimeout(() => end(timedOut()), timeoutMs);
+  ended.catch(() => undefined);
   signal.addEventListener('abort', onAbort, { once: true });
+  if (signal.aborted) onAbort();
   try {
     const running = work(controller.signal);
     // Its late failure, after the race is lost, is nobody's business any more.

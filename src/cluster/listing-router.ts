@@ -2,6 +2,7 @@
  * Lists a directory at whichever worker answers, and adds what workers lose: open source leaves
  * names with `?` out, garbles `\`, and fails for a directory that holds a name of invalid UTF-8.
  */
+import { runBounded } from '../base/bounded-run.ts';
 import type { ByteString } from '../base/byte-string.ts';
 import { displayByteString } from '../base/byte-string.ts';
 import type { Clock } from '../base/clock.ts';
@@ -173,23 +174,11 @@ function isAway(error: unknown): boolean {
   return false;
 }
 
-async function withTimeout<T>(step: Promise<T>, waitMs: number, signal: AbortSignal): Promise<T> {
-  step.catch(() => undefined);
-  let onAbort: () => void = () => undefined;
-  let timer: NodeJS.Timeout | undefined;
-  const ended = new Promise<never>((_resolve, reject) => {
-    onAbort = () => reject(new ClusterError('cancelled', 'The call was cancelled'));
-    timer = setTimeout(() => {
-      const message = `No entries came within ${Math.round(waitMs)} ms`;
-      reject(new ClusterError('timeout', message, { retryable: true }));
-    }, waitMs);
-    signal.addEventListener('abort', onAbort, { once: true });
-    if (signal.aborted) onAbort();
-  });
-  try {
-    return await Promise.race([step, ended]);
-  } finally {
-    clearTimeout(timer);
-    signal.removeEventListener('abort', onAbort);
-  }
+function withTimeout<T>(step: Promise<T>, timeoutMs: number, signal: AbortSignal): Promise<T> {
+  const cancelled = (): ClusterError => new ClusterError('cancelled', 'The call was cancelled');
+  const timedOut = (): ClusterError => {
+    const message = `No entries came within ${Math.round(timeoutMs)} ms`;
+    return new ClusterError('timeout', message, { retryable: true });
+  };
+  return runBounded({ signal, timeoutMs, cancelled, timedOut }, () => step);
 }

@@ -10,14 +10,7 @@ import { silentLogger } from '../base/logger.ts';
 import { Random } from '../base/random.ts';
 import { temporaryPathFor } from '../cluster/write/temporary-names.ts';
 import { Journal } from './journal.ts';
-import { openStore } from './open.ts';
-import {
-  Life,
-  MemoryCluster,
-  MemoryJournalDisk,
-  MemoryReader,
-  MemoryWriter,
-} from './testing/memory-cluster.ts';
+import { Life, MemoryCluster, MemoryJournalDisk, openInMemory } from './testing/memory-cluster.ts';
 
 test('a beginning is replaced by the last upload that came in full', async (t) => {
   const alive = setInterval(() => undefined, 1000);
@@ -46,16 +39,15 @@ test('a beginning is replaced by the last upload that came in full', async (t) =
   // What the copy of the second one left, which failed.
   cluster.write(path, Buffer.from('older'));
 
-  const store = await openStore({
-    reader: new MemoryReader(cluster, life),
-    writer: new MemoryWriter(cluster, life),
-    stateDirectory: directory,
-    stagingDirectory: directory,
-    journalDisk: new MemoryJournalDisk(disk, life),
+  const store = await openInMemory({
+    cluster,
+    life,
+    directory,
+    journal: disk,
+    isAtomic: false,
     writeMode: 'through',
     attributesTtlMs: 60_000,
     clock: systemClock,
-    logger: silentLogger,
     tuning: { retryFirstMs: 1, retryMaxMs: 5 },
   });
   const context = { signal: new AbortController().signal, deadlineMs: performance.now() + 10_000 };

@@ -7,18 +7,10 @@ import { afterEach, beforeEach, describe, it } from 'node:test';
 import type { ByteString } from '../base/byte-string.ts';
 import { byteStringOfText as text } from '../base/byte-string.ts';
 import { systemClock } from '../base/clock.ts';
-import { silentLogger } from '../base/logger.ts';
 import { Random } from '../base/random.ts';
 import type { CallContext, FileVersion } from '../cluster/index.ts';
-import { openStore } from './open.ts';
 import type { ClusterStore } from './store.ts';
-import {
-  Life,
-  MemoryCluster,
-  MemoryJournalDisk,
-  MemoryReader,
-  MemoryWriter,
-} from './testing/memory-cluster.ts';
+import { Life, MemoryCluster, openInMemory } from './testing/memory-cluster.ts';
 import type { NodeStatus } from './types.ts';
 
 const DIRECTORY_RENAME = { isExclusive: false, watched: [], keepsTarget: false };
@@ -33,17 +25,15 @@ async function openIn(
   writeMode: 'through' | 'back',
   isAtomic: boolean,
 ): Promise<ClusterStore> {
-  const life = new Life(new Random(1));
-  return await openStore({
-    reader: new MemoryReader(cluster, life),
-    writer: new MemoryWriter(cluster, life, isAtomic),
-    stateDirectory: directory,
-    stagingDirectory: directory,
-    journalDisk: new MemoryJournalDisk({ bytes: Buffer.alloc(0) }, life),
+  return await openInMemory({
+    cluster,
+    life: new Life(new Random(1)),
+    directory,
+    journal: { bytes: Buffer.alloc(0) },
+    isAtomic,
     writeMode,
     attributesTtlMs: 60_000,
     clock: systemClock,
-    logger: silentLogger,
     // Nothing reaches the cluster before a test says so.
     tuning: { attributesDelayMs: 60_000, retryFirstMs: 1, retryMaxMs: 5 },
   });

@@ -11,19 +11,11 @@ import { after, before, describe, it } from 'node:test';
 import type { ByteString } from '../base/byte-string.ts';
 import { byteStringOfText, joinPath } from '../base/byte-string.ts';
 import { ManualClock } from '../base/clock.ts';
-import { silentLogger } from '../base/logger.ts';
 import { Random } from '../base/random.ts';
 import type { CallContext } from '../cluster/index.ts';
 import { ClusterError } from '../cluster/index.ts';
-import { openStore } from './open.ts';
 import type { ClusterStore } from './store.ts';
-import {
-  Life,
-  MemoryCluster,
-  MemoryJournalDisk,
-  MemoryReader,
-  MemoryWriter,
-} from './testing/memory-cluster.ts';
+import { Life, MemoryCluster, openInMemory } from './testing/memory-cluster.ts';
 import { drawOperation, expected } from './testing/model.ts';
 import type { Model, ModelNode, Operation } from './testing/model.ts';
 import type { KeptFile, NodeStatus, UploadSegment } from './types.ts';
@@ -62,16 +54,15 @@ class World {
   async begin(): Promise<void> {
     this.life = new Life(new Random(this.#random.below(2 ** 31)));
     this.kept = [];
-    this.store = await openStore({
-      reader: new MemoryReader(this.cluster, this.life),
-      writer: new MemoryWriter(this.cluster, this.life, this.#isAtomic),
-      stateDirectory: this.#directory,
-      stagingDirectory: this.#directory,
-      journalDisk: new MemoryJournalDisk(this.journal, this.life),
+    this.store = await openInMemory({
+      cluster: this.cluster,
+      life: this.life,
+      directory: this.#directory,
+      journal: this.journal,
+      isAtomic: this.#isAtomic,
       writeMode: this.#writeMode,
       attributesTtlMs: ATTRIBUTES_TTL_MS,
       clock: this.clock,
-      logger: silentLogger,
       tuning: {
         attributesDelayMs: this.#random.pick([0, 1, 1000]),
         retryFirstMs: 1,

@@ -165,7 +165,7 @@ export class Temporaries {
             await this.#copy(path, content, entry.token, context);
             break;
           }
-          if (await this.#isDone(each, context)) break;
+          if (each.older !== undefined && (await this.#isDone(each, context))) break;
         }
         const settled = this.planSettled(path);
         await journal.apply(settled.changes);

@@ -33,6 +33,16 @@ export interface WriteContext {
   readonly signal: AbortSignal;
 }
 
+export interface RenameContext extends WriteContext {
+  /** Where it cannot be atomic any more it fails, instead of copying. */
+  readonly isAtomic?: boolean;
+}
+
+export interface TellContext extends WriteContext {
+  /** The version that a rename took away from the path. */
+  readonly moved?: FileVersion | undefined;
+}
+
 export interface UploadContext extends WriteContext {
   /** Names the temporary file; letters, digits, `-` and `_`. One that was journaled before, or a new one. */
   readonly token?: string;
@@ -100,14 +110,7 @@ export interface ClusterWriter {
    * Of a file, over an existing file if there is one. Atomic only where `canRename` says so; else
    * the target is whole before the source goes.
    */
-  renameFile(
-    from: ByteString,
-    to: ByteString,
-    context: WriteContext & {
-      /** Where it cannot be atomic any more it fails, instead of copying. */
-      readonly isAtomic?: boolean;
-    },
-  ): Promise<WrittenFile>;
+  renameFile(from: ByteString, to: ByteString, context: RenameContext): Promise<WrittenFile>;
   /** Of a file, over an existing file if there is one. */
   copyFile(from: ByteString, to: ByteString, context: WriteContext): Promise<WrittenFile>;
   /**
@@ -120,10 +123,7 @@ export interface ClusterWriter {
    * of the path the file that the store holds. Where it holds none, nothing is done, but for `moved`:
    * the version that a rename took away from here, if that is the one they tell of.
    */
-  tellWorkers(
-    path: ByteString,
-    context: WriteContext & { readonly moved?: FileVersion | undefined },
-  ): Promise<void>;
+  tellWorkers(path: ByteString, context: TellContext): Promise<void>;
   /** Whether writes, and renames of this path, are atomic right now (`rename`). */
   canRename(path?: ByteString): Promise<boolean>;
 }

@@ -9,7 +9,7 @@ import { displayByteString, type ByteString } from '../../base/byte-string.ts';
 import type { Logger } from '../../base/logger.ts';
 import type { ClusterEvents } from '../cluster-events.ts';
 import { isSameVersion } from '../path-choice.ts';
-import type { CallContext, FileStatus, FileVersion } from '../types.ts';
+import type { CallContext, FileStatus } from '../types.ts';
 import { ClusterError } from '../types.ts';
 import { normaliseAlluxioPath } from '../ufs-path.ts';
 import type { UnderStoreFallback } from '../under-store-fallback.ts';
@@ -19,6 +19,8 @@ import type { Personality } from '../worker-client.ts';
 import type { WritePath } from '../worker-writes.ts';
 import type {
   ClusterWriter,
+  RenameContext,
+  TellContext,
   UploadContext,
   UploadedContent,
   UploadSource,
@@ -92,9 +94,11 @@ export class RoutedWriter implements ClusterWriter {
   }
 
   async canRename(path?: ByteString): Promise<boolean> {
-    if (!this.#mayRename || (await this.#reachableStore()) === undefined) return false;
-    if (path === undefined || untellable(path) !== undefined) return true;
-    return (await this.#personality(this.#fileAt(path), new AbortController().signal)) === 'oss';
+    if (path === undefined || untellable(path) !== undefined) {
+      return this.#mayRename && (await this.#reachableStore()) !== undefined;
+    }
+    const { signal } = new AbortController();
+    return (await this.#storeToRenameIn(this.#fileAt(path), signal)) !== undefined;
   }
 
   async putFile(
@@ -191,7 +195,7 @@ export class RoutedWriter implements ClusterWriter {
   async renameFile(
     from: ByteString,
     to: ByteString,
-    { signal, isAtomic }: Parameters<ClusterWriter['renameFile']>[2],
+    { signal, isAtomic }: RenameContext,
   ): Promise<WrittenFile> {
     const source = this.#fileAt(from);
     const target = this.#fileAt(to);
@@ -235,10 +239,7 @@ export class RoutedWriter implements ClusterWriter {
     throw new ClusterError('unavailable', message, { path: at.path, retryable: true });
   }
 
-  async tellWorkers(
-    path: ByteString,
-    { signal, moved }: WriteContext & { readonly moved?: FileVersion | undefined },
-  ): Promise<void> {
+  async tellWorkers(path: ByteString, { signal, moved }: TellContext): Promise<void> {
     const at = this.#fileAt(path);
     if (untellable(at.path) !== undefined || !this.#mayRename) return;
     const store = await this.#reachableStore();
@@ -404,11 +405,8 @@ export class RoutedWriter implements ClusterWriter {
   async #storeFor(at: WritePath, signal: AbortSignal): Promise<WritableStore | undefined> {
     const lost = await this.#storeForLost(at);
     if (lost !== undefined) return lost;
-    if (!this.#mayRename) return undefined;
-    const store = await this.#reachableStore();
-    const isOss = store !== undefined && (await this.#personality(at, signal)) === 'oss';
-    if (isOss) return store;
-    if (this.#parts.strategy === 'auto') return undefined;
+    const store = await this.#storeToRenameIn(at, signal);
+    if (store !== undefined || this.#parts.strategy !== 'rename') return store;
     throw new ClusterError(
       'unavailable',
       'Uploads by rename need an under store that this machine reaches (--ufs file://…), and ' +
@@ -429,6 +427,13 @@ export class RoutedWriter implements ClusterWriter {
     }
     const message = `No worker can be told this name (${reason}); a reachable under store could`;
     throw new ClusterError('inexpressible', message, { path: at.path });
+  }
+
+  /** Where the workers can be told afterwards of what was done past them. */
+  async #storeToRenameIn(at: WritePath, signal: AbortSignal): Promise<WritableStore | undefined> {
+    const store = this.#mayRename ? await this.#reachableStore() : undefined;
+    const isOss = store !== undefined && (await this.#personality(at, signal)) === 'oss';
+    return isOss ? store : undefined;
   }
 
   get #mayRename(): boolean {

@@ -73,9 +73,10 @@ export class StoreWriter {
   }
 
   /**
-   * Until the workers tell of the path the file that the store holds. Of a file that is gone they are
-   * told by a DELETE, and only if they tell of the very version that was `moved` away: a store that
-   * seems empty may not be mounted, and somebody may have made a new file of that name.
+   * Until the workers tell of the path the file that the store holds; of a path that they can be told
+   * about. Of a file that is gone they are told by a DELETE, and only if they tell of the very version
+   * that was `moved` away: a store that seems empty may not be mounted, and somebody may have made a
+   * new file of that name.
    */
   async tell(
     store: UnderStore,
@@ -83,7 +84,6 @@ export class StoreWriter {
     moved: FileVersion | undefined,
     signal: AbortSignal,
   ): Promise<void> {
-    if (untellable(at.path) !== undefined) return;
     const held = await findInStore(store, at, signal);
     if (held?.type === 'file') await this.#shown(store, at, held, true, signal);
     if (held !== undefined || moved === undefined) return;

@@ -4,18 +4,19 @@
  */
 import { createHash } from 'node:crypto';
 import type { ByteString } from '../../base/byte-string.ts';
+import { silentLogger } from '../../base/logger.ts';
 import type { Random } from '../../base/random.ts';
 import type {
   ByteSink,
   CallContext,
   FileStatus,
-  FileVersion,
   ReadRequest,
   ReadResult,
 } from '../../cluster/index.ts';
 import { ClusterError } from '../../cluster/index.ts';
 import type {
   ClusterWriter,
+  TellContext,
   UploadContext,
   UploadedContent,
   UploadSource,
@@ -26,7 +27,10 @@ import { UploadUnfinished } from '../../cluster/write/cluster-writer.ts';
 import { temporaryPathFor } from '../../cluster/write/temporary-names.ts';
 import type { StoreReader } from '../cluster-parts.ts';
 import type { JournalDisk } from '../journal-disk.ts';
+import { openStore } from '../open.ts';
+import type { StoreOptions } from '../options.ts';
 import { nameOf, parentOf } from '../paths.ts';
+import type { ClusterStore } from '../store.ts';
 
 interface MemoryFile {
   readonly bytes: Buffer;
@@ -171,7 +175,7 @@ export class Life {
   }
 }
 
-export class MemoryReader implements StoreReader {
+class MemoryReader implements StoreReader {
   readonly #cluster: MemoryCluster;
   readonly #life: Life;
 
@@ -210,7 +214,7 @@ export class MemoryReader implements StoreReader {
   }
 }
 
-export class MemoryWriter implements ClusterWriter {
+class MemoryWriter implements ClusterWriter {
   readonly #cluster: MemoryCluster;
   readonly #life: Life;
   readonly #isAtomic: boolean;
@@ -362,10 +366,7 @@ export class MemoryWriter implements ClusterWriter {
     return files.has(path) || directories.has(path) ? this.#cluster.status(path) : undefined;
   }
 
-  async tellWorkers(
-    path: ByteString,
-    context: WriteContext & { readonly moved?: FileVersion | undefined },
-  ): Promise<void> {
+  async tellWorkers(path: ByteString, context: TellContext): Promise<void> {
     await this.#life.step('the word to the workers', context.signal);
     if (this.#cluster.files.has(path) || context.moved !== undefined) this.#cluster.tell(path);
   }
@@ -425,4 +426,26 @@ export class MemoryJournalDisk implements JournalDisk {
   close(): Promise<void> {
     return Promise.resolve();
   }
+}
+
+/** A store over these, with its journal in `journal`. */
+export function openInMemory(
+  parts: {
+    readonly cluster: MemoryCluster;
+    readonly life: Life;
+    readonly directory: string;
+    readonly journal: { bytes: Buffer };
+    readonly isAtomic: boolean;
+  } & Pick<StoreOptions, 'writeMode' | 'attributesTtlMs' | 'clock' | 'tuning'>,
+): Promise<ClusterStore> {
+  const { cluster, life, directory, journal, isAtomic, ...options } = parts;
+  return openStore({
+    ...options,
+    reader: new MemoryReader(cluster, life),
+    writer: new MemoryWriter(cluster, life, isAtomic),
+    stateDirectory: directory,
+    stagingDirectory: directory,
+    journalDisk: new MemoryJournalDisk(journal, life),
+    logger: silentLogger,
+  });
 }
