@@ -113,6 +113,8 @@ export class Writer {
     const error = this.#change(inode, contentOfHandle(handle), (staged) => {
       if (end > FILE_BYTES_MAX) return 'too-large';
       const nowMs = this.#context.wallNowMs();
+      // A change of the file, also where it changes no byte: programs see the time of local ones.
+      staged.touch(nowMs);
       if (how === 'extend' && end > staged.lengthBytes) return staged.truncate(end, nowMs);
       if (how === 'zero' || how === 'punch') {
         const to = Math.min(end, staged.lengthBytes);
