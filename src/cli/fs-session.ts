@@ -65,7 +65,7 @@ export function addClusterFlags(command: Command): () => Partial<Record<OptionFi
     const value = isBooleanOption(row) ? '' : ` <${row.kind.placeholder}>`;
     const description = `${row.doc} (default: ${defaultText(option)})`;
     const flag = new Option(`--${row.key}${value}`, description).helpGroup('Cluster:');
-    if (row.kind.placeholder === 'LIST') flag.argParser(joinLists);
+    if (row.isRepeatable === true) flag.argParser(joinLists);
     command.addOption(flag);
     attributes.set(flag.attributeName(), field);
   }

@@ -2,7 +2,7 @@
 import { setTimeout } from 'node:timers/promises';
 import type { Command } from 'commander';
 import type { ClientLoadProgress, LoadOptions } from '../client/index.ts';
-import { formatSize, parseSize } from '../config/index.ts';
+import { describeMounts, formatSize, parseSize } from '../config/index.ts';
 import { EXIT_CODES, UsageError } from './context.ts';
 import type { CliContext, ExitCode } from './context.ts';
 import { onCluster, type Finish, type Session } from './fs-session.ts';
@@ -113,7 +113,7 @@ async function byClient(session: Session, flags: LoadFlags): Promise<ExitCode> {
   const { config, fs, signal } = session;
   const { path } = fs.client.location(flags.path);
   const records = new LoadRecords(config.stagingDir);
-  const cluster = `${config.ufs} ${config.clusterName}`;
+  const cluster = `${describeMounts(config.mounts)} ${config.clusterName}`;
   const record = records.read(cluster, path);
   if (flags.progress === true || flags.stop === true) {
     if (record === undefined) throw new Error(`No load of ${path} was begun by this machine`);

@@ -31,7 +31,7 @@ export abstract class BaseClient {
   ): Promise<T> {
     let path: ByteString | undefined;
     try {
-      path = alluxioPathOf(given, this.connection.root);
+      path = alluxioPathOf(given, this.connection.mounts);
       const scope = this.connection.scope(options);
       scope.signal.throwIfAborted();
       return await work(path, scope);
@@ -49,7 +49,7 @@ export abstract class BaseClient {
   ): AsyncGenerator<T, void, undefined> {
     let path: ByteString | undefined;
     try {
-      path = alluxioPathOf(given, this.connection.root);
+      path = alluxioPathOf(given, this.connection.mounts);
       const scope = this.connection.scope(options);
       scope.signal.throwIfAborted();
       yield* work(path, scope);

@@ -110,6 +110,10 @@ export async function remove(
     return;
   }
   if (path === ROOT) throw new AlluxioError('invalid', 'The root is not removed');
+  if (connection.mounts.isMountedDirectory(path)) {
+    const reason = 'An under store is mounted there, or below it: remove what is in it instead';
+    throw new AlluxioError('invalid', reason);
+  }
   const node = await statOf(connection, path, scope);
   if (node.kind === 'directory' && !recursive) {
     await (await connection.store()).removeDirectory(path, scope.step());

@@ -140,13 +140,13 @@ export class AlluxioClient extends BaseClient {
 
   mv(from: PathLike, to: PathLike, options?: CallOptions): Promise<void> {
     return this.call('mv', from, options, (at, scope) =>
-      changes.move(this.connection, at, alluxioPathOf(to, this.connection.root), scope),
+      changes.move(this.connection, at, alluxioPathOf(to, this.connection.mounts), scope),
     );
   }
 
   copy(from: PathLike, to: PathLike, options: CopyOptions = {}): Promise<void> {
     return this.call('copy', from, options, async (at, scope) => {
-      const target = alluxioPathOf(to, this.connection.root);
+      const target = alluxioPathOf(to, this.connection.mounts);
       if (options.recursive === true) {
         const { kind } = await changes.statOf(this.connection, at, scope);
         if (kind === 'directory') {
@@ -288,7 +288,7 @@ export class AlluxioClient extends BaseClient {
   /** Where the pages of a path belong. Asks nobody. */
   location(path: PathLike, count = LOCATIONS): PathLocations {
     try {
-      const at = alluxioPathOf(path, this.connection.root);
+      const at = alluxioPathOf(path, this.connection.mounts);
       const { ufsPath } = this.connection.routed.locate(at, count);
       const workers = this.connection.ownersOf(at, count);
       return { path: shownPath(at), ufsPath: shownPath(ufsPath), workers };

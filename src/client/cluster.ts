@@ -4,7 +4,7 @@ import { ignoredEvents } from '../cluster/cluster-events.ts';
 import { EtcdMembership } from '../cluster/index.ts';
 import type { CallContext } from '../cluster/index.ts';
 import type { MountConfig } from '../config/index.ts';
-import { clusterOf, membershipOf } from './configured-cluster.ts';
+import { clusterOf, membershipOf, withMounts } from './configured-cluster.ts';
 import type { ClusterParts } from './configured-cluster.ts';
 import { AlluxioError, hasCode } from './errors.ts';
 
@@ -17,7 +17,15 @@ export async function openCluster(
   const setting = { config, logger, events: ignoredEvents };
   const membership = membershipOf(setting);
   if (membership instanceof EtcdMembership) await isKnown(membership, context);
-  return clusterOf(setting, membership);
+  try {
+    return clusterOf(
+      { ...setting, config: await withMounts(setting, membership, context) },
+      membership,
+    );
+  } catch (error) {
+    await membership.close();
+    throw error;
+  }
 }
 
 async function isKnown(membership: EtcdMembership, context: CallContext): Promise<void> {

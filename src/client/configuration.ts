@@ -25,6 +25,11 @@ const TARGET_PROTOCOLS: readonly TargetProtocol[] = [
 const joined = (value: string | readonly string[]): string =>
   typeof value === 'string' ? value : value.join(',');
 
+function mapOf(mounts: ClientOptions['mounts']): string | undefined {
+  if (mounts === undefined || mounts === 'cluster') return mounts;
+  return joined(Object.entries(mounts).map(([path, uri]) => `${path}=${uri}`));
+}
+
 /** The texts of flags that say the same. */
 function flagsOf(options: ClientOptions): Partial<Record<OptionField, string>> {
   const flags: Partial<Record<OptionField, string>> = {};
@@ -40,6 +45,7 @@ function flagsOf(options: ClientOptions): Partial<Record<OptionField, string>> {
   set('workerS3Port', options.workerS3Port);
   set('clusterName', options.clusterName);
   set('ufs', options.ufs);
+  set('map', mapOf(options.mounts));
   set('pageSizeBytes', options.pageSize);
   set('virtualNodes', options.virtualNodes);
   set('stagingDir', options.stagingDir);

@@ -1,20 +1,25 @@
 /** The cluster layer that a configuration describes: for the library, and for the daemon of a mount. */
 import { readFileSync } from 'node:fs';
+import { byteStringOfText, textOfByteString } from '../base/byte-string.ts';
 import { systemClock } from '../base/clock.ts';
 import type { Logger } from '../base/logger.ts';
 import {
+  ClusterError,
   createWorkerClient,
   DEFAULT_FALLBACK_LIMITS,
   EtcdMembership,
+  MountTable,
   parseUfsRoot,
   RoutedClient,
   StaticMembership,
   UfsRootCheck,
 } from '../cluster/index.ts';
-import type { ClusterEvents, Membership, UfsRoot, Worker } from '../cluster/index.ts';
+import { normaliseAlluxioPath } from '../cluster/ufs-path.ts';
+import type { CallContext, ClusterEvents, Membership, Worker } from '../cluster/index.ts';
 import type { RoutedClientOptions } from '../cluster/routed-client.ts';
 import type { WorkerClient } from '../cluster/worker-client.ts';
-import type { MountConfig } from '../config/index.ts';
+import type { ToldMount } from '../cluster/worker-extras.ts';
+import type { ConfiguredMount, MountConfig } from '../config/index.ts';
 import { underStoreOf } from './under-store.ts';
 
 export interface ClusterSetting {
@@ -61,12 +66,68 @@ function tlsOf({ etcdCaFile, etcdCertFile, etcdKeyFile }: MountConfig) {
   };
 }
 
+function mountTableOf(config: MountConfig): MountTable {
+  return new MountTable(
+    config.mounts.map(({ path, ufs }) => ({
+      path: byteStringOfText(path),
+      root: parseUfsRoot(ufs),
+    })),
+  );
+}
+
+/**
+ * The configuration with its mounts: where it leaves them to the cluster, the first worker that tells
+ * them. Throws with the reason where none does.
+ */
+export async function withMounts(
+  { config, logger, events }: ClusterSetting,
+  membership: Membership,
+  context: CallContext,
+): Promise<MountConfig> {
+  if (config.mounts.length > 0) return config;
+  const client = createWorkerClient({
+    pageSizeBytes: config.pageSizeBytes,
+    timeouts: { connectMs: config.connectTimeoutMs },
+    logger,
+    events,
+  });
+  try {
+    let last: unknown;
+    for (const worker of membership.view().workers) {
+      try {
+        const told = (await client.extras?.mounts(worker, context)) ?? [];
+        return { ...config, mounts: told.map(normalisedMount) };
+      } catch (error) {
+        last = error;
+        // What one worker is, all are.
+        if (error instanceof ClusterError && error.code === 'unsupported') break;
+      }
+    }
+    const reason = last instanceof Error ? last.message : 'no worker is known';
+    throw new ClusterError(
+      'unavailable',
+      `The cluster does not tell its mounts (--map cluster): ${reason}. Give --ufs, or --map for each`,
+      { cause: last },
+    );
+  } finally {
+    await client.close();
+  }
+}
+
+function normalisedMount({ path, ufs }: ToldMount): ConfiguredMount {
+  const mount = { path: byteStringOfText(path), root: parseUfsRoot(ufs) };
+  return {
+    path: textOfByteString(normaliseAlluxioPath(mount.path)) ?? path,
+    ufs: textOfByteString(mount.root.uri) ?? ufs,
+  };
+}
+
 export interface ClusterParts {
   readonly routed: RoutedClient;
   /** Owned by `routed`, which closes them. */
   readonly worker: WorkerClient;
   readonly membership: Membership;
-  readonly root: UfsRoot;
+  readonly mounts: MountTable;
 }
 
 export function clusterOf(
@@ -74,8 +135,8 @@ export function clusterOf(
   membership: Membership,
   more: Pick<RoutedClientOptions, 'uploadStrategy' | 'learnedVirtualNodes'> = {},
 ): ClusterParts {
-  const root = parseUfsRoot(config.ufs);
-  const ufsRootCheck = new UfsRootCheck({ root, logger, events });
+  const mounts = mountTableOf(config);
+  const ufsRootCheck = new UfsRootCheck({ mounts, logger, events });
   const worker = createWorkerClient({
     onUfsPath: (from, path, ufsPath) => ufsRootCheck.note(from, path, ufsPath),
     pageSizeBytes: config.pageSizeBytes,
@@ -87,12 +148,12 @@ export function clusterOf(
     ...more,
     client: worker,
     membership,
-    underStore: underStoreOf(config, root, logger),
+    underStore: underStoreOf(config, mounts, logger),
     fallbackLimits: {
       ...DEFAULT_FALLBACK_LIMITS,
       operationsPerSecond: config.underStoreFallbackRate,
     },
-    ufsRoot: root,
+    mounts,
     ufsRootCheck,
     pageSizeBytes: config.pageSizeBytes,
     virtualNodes: config.virtualNodes,
@@ -100,5 +161,5 @@ export function clusterOf(
     logger,
     events,
   });
-  return { routed, worker, membership, root };
+  return { routed, worker, membership, mounts };
 }

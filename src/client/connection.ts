@@ -5,7 +5,7 @@ import type { ByteString } from '../base/byte-string.ts';
 import { systemClock } from '../base/clock.ts';
 import type { Logger } from '../base/logger.ts';
 import { silentLogger } from '../base/logger.ts';
-import type { CallContext, UfsRoot, Worker } from '../cluster/index.ts';
+import type { CallContext, MountTable, Worker } from '../cluster/index.ts';
 import { ClusterError } from '../cluster/index.ts';
 import type { WorkerExtras } from '../cluster/worker-extras.ts';
 import type { MountConfig } from '../config/index.ts';
@@ -67,8 +67,8 @@ export class Connection {
     return this.#cluster.worker;
   }
 
-  get root(): UfsRoot {
-    return this.#cluster.root;
+  get mounts(): MountTable {
+    return this.#cluster.mounts;
   }
 
   get extras(): WorkerExtras {
@@ -149,6 +149,7 @@ export class Connection {
         stateDirectory: slot,
         stagingDirectory,
         writeMode: 'through',
+        isMountPoint: (path) => this.mounts.isMountedDirectory(path),
       });
       // What a killed process staged was promised to nobody.
       const inUse = store.stagingNamesInUse();

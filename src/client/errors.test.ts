@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { byteStringOfBytes, byteStringOfText } from '../base/byte-string.ts';
 import { ClusterError } from '../cluster/index.ts';
-import { parseUfsRoot } from '../cluster/ufs-path.ts';
+import { MountTable } from '../cluster/index.ts';
 import { AlluxioError, asAlluxioError, hasCode } from './errors.ts';
 import { alluxioPathOf } from './paths.ts';
 
@@ -27,7 +27,7 @@ test('failures of this machine, aborts and mistakes of callers have codes of the
 });
 
 test('paths are Alluxio paths, or URIs below the root', () => {
-  const root = parseUfsRoot('s3://bucket/data');
+  const root = MountTable.ofRoot('s3://bucket/data');
   assert.equal(alluxioPathOf('/a//b/../c', root), '/a/c');
   assert.equal(alluxioPathOf('s3://bucket/data/x/y', root), '/x/y');
   assert.equal(alluxioPathOf('s3://bucket/data', root), '/');
@@ -38,6 +38,6 @@ test('paths are Alluxio paths, or URIs below the root', () => {
   for (const wrong of ['a', '', 's3://bucket/database', 's3://other/x', '/a\0b']) {
     assert.throws(() => alluxioPathOf(wrong, root), AlluxioError);
   }
-  const file = parseUfsRoot('file:///d');
+  const file = MountTable.ofRoot('file:///d');
   assert.equal(alluxioPathOf('file:/d/x', file), '/x');
 });

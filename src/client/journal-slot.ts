@@ -5,6 +5,7 @@
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { describeMounts } from '../config/index.ts';
 import type { MountConfig } from '../config/index.ts';
 import { AlluxioError, hasCode } from './errors.ts';
 
@@ -13,9 +14,9 @@ const SLOTS_MAX = 256;
 
 /** Clusters and roots have journals of their own: a path means something else in each. */
 export function journalsDirectory(config: MountConfig): string {
-  const { membershipSource, etcdHosts, workerHosts, clusterName, ufs } = config;
+  const { membershipSource, etcdHosts, workerHosts, clusterName, mounts } = config;
   const members = membershipSource === 'etcd' ? [...etcdHosts, clusterName] : workerHosts;
-  const identity = JSON.stringify([ufs, members]);
+  const identity = JSON.stringify([describeMounts(mounts), members]);
   const id = createHash('sha256').update(identity).digest('hex').slice(0, 16);
   return join(config.stagingDir, `client-${id}`);
 }

@@ -5,7 +5,6 @@
  */
 import type { ByteString } from '../base/byte-string.ts';
 import { ClusterError, type CallContext, type Worker } from '../cluster/index.ts';
-import { ufsPathOf } from '../cluster/ufs-path.ts';
 import { CONCURRENCY, statOf } from './changes.ts';
 import type { Connection } from './connection.ts';
 import { readPieces } from './content.ts';
@@ -166,11 +165,11 @@ class ClientLoad {
 
   /** Undefined where the worker does not tell: its page endpoint reads through. */
   async #isHeld(path: ByteString, lengthBytes: number): Promise<boolean | undefined> {
-    const { worker: client, config, root } = this.#connection;
+    const { worker: client, config, routed } = this.#connection;
     const owner = this.#connection.ownerOf(path);
     const personality = await client.personality(owner, this.#scope.step());
     if (personality !== 'oss') return undefined;
-    const ufsPath = ufsPathOf(root, path);
+    const { ufsPath } = routed.locate(path, 1);
     const pages = Math.ceil(lengthBytes / config.pageSizeBytes);
     for (let first = 0; first < pages; first += PROBES_AT_ONCE) {
       const count = Math.min(PROBES_AT_ONCE, pages - first);

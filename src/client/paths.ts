@@ -1,7 +1,4 @@
-/**
- * From what callers give to Alluxio paths and back. One root only: where there are several under
- * stores, this is the place that knows them.
- */
+/** From what callers give to Alluxio paths and back. */
 import {
   byteStringOfBytes,
   byteStringOfText,
@@ -9,7 +6,7 @@ import {
   textOfByteString,
   type ByteString,
 } from '../base/byte-string.ts';
-import type { FileStatus, UfsRoot } from '../cluster/index.ts';
+import type { FileStatus, MountTable } from '../cluster/index.ts';
 import { normaliseAlluxioPath } from '../cluster/ufs-path.ts';
 import type { NodeStatus } from '../store/index.ts';
 import { AlluxioError, shownPath } from './errors.ts';
@@ -21,23 +18,18 @@ export function bytesOfPath(path: PathLike): ByteString {
   return typeof path === 'string' ? byteStringOfText(path) : byteStringOfBytes(path);
 }
 
-/** `/a/b`, or the URI of the same under the root; normalised. */
-export function alluxioPathOf(given: PathLike, root: UfsRoot): ByteString {
+/** `/a/b`, or the URI of the same in an under store that is mounted; normalised. */
+export function alluxioPathOf(given: PathLike, mounts: MountTable): ByteString {
   const path = bytesOfPath(given);
   if (path.includes('\0')) throw invalidPath(path, 'a path has no NUL bytes');
   if (path.startsWith('/')) return normaliseAlluxioPath(path);
-  const uri = path.replace(/^file:\/(?!\/)/, 'file:///');
-  for (const prefix of [root.prefix, root.uri]) {
-    if (uri === prefix) return ROOT;
-    const below = prefix.endsWith('/') ? prefix : `${prefix}/`;
-    if (uri.startsWith(below)) {
-      return normaliseAlluxioPath(`/${uri.slice(below.length)}` as ByteString);
-    }
-  }
+  const known = mounts.pathOf(path);
+  if (known !== undefined) return known;
   const isUri = /^[a-z][a-z0-9+.-]*:/i.test(path);
+  const roots = mounts.mounts.map(({ root }) => shownPath(root.uri)).join(', ');
   const why = isUri
-    ? `this client knows one root only, ${shownPath(root.uri)}`
-    : 'it begins with a slash, or is a URI below the root of the under store';
+    ? `it lies in none of the under stores that are mounted: ${roots}`
+    : 'it begins with a slash, or is a URI in an under store';
   throw invalidPath(path, why);
 }
 

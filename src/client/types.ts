@@ -58,6 +58,11 @@ export interface ClientOptions {
   readonly clusterName?: string | undefined;
   /** Root of the name space in the under store, as `alluxio.dora.client.ufs.root`. */
   readonly ufs?: string | undefined;
+  /**
+   * Of a cluster with several under stores: their URIs by path (`{'/s3': 's3://bucket/data'}`), or
+   * `cluster`, as its workers tell it (Enterprise).
+   */
+  readonly mounts?: Readonly<Record<string, string>> | 'cluster' | undefined;
   /** `4MB`, or bytes. */
   readonly pageSize?: string | number | undefined;
   readonly virtualNodes?: number | 'auto' | undefined;

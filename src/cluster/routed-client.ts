@@ -21,6 +21,7 @@ import type { ClusterEvents, InexpressibleReason } from './cluster-events.ts';
 import { firstAnswer } from './failover.ts';
 import { reasonForFile, reasonForListing } from './inexpressible.ts';
 import { ListingRouter } from './listing-router.ts';
+import type { MountTable } from './mapping/mount-table.ts';
 import type { Membership } from './membership/index.ts';
 import { OssReader } from './oss-reader.ts';
 import { PageTrust } from './page-trust.ts';
@@ -28,8 +29,8 @@ import { PathChoice } from './path-choice.ts';
 import { Placement } from './placement.ts';
 import { RangeRouter } from './range-router.ts';
 import type { ByteSink, CallContext, FileStatus, MembershipView, Worker } from './types.ts';
-import type { UfsRoot } from './ufs-path.ts';
-import { normaliseAlluxioPath, ufsPathOf } from './ufs-path.ts';
+import { ClusterError } from './types.ts';
+import { normaliseAlluxioPath } from './ufs-path.ts';
 import type { UfsRootCheck } from './ufs-root-check.ts';
 import type { UnderStore } from './under-store.ts';
 import { UnderStoreFallback } from './under-store-fallback.ts';
@@ -45,7 +46,7 @@ import { WriteAttempts } from './write/write-attempts.ts';
 export interface RoutedClientOptions {
   readonly client: WorkerClient;
   readonly membership: Membership;
-  readonly ufsRoot: UfsRoot;
+  readonly mounts: MountTable;
   /** Fed by the worker client; once it knows better, the under store is left alone. */
   readonly ufsRootCheck?: UfsRootCheck;
   readonly pageSizeBytes: number;
@@ -73,6 +74,8 @@ const LOGGED_PATHS_MAX = 1_000;
 export class RoutedClient implements ClusterClient {
   /** Changes, over the same workers, breakers and notes as the reads. */
   readonly writer: ClusterWriter;
+  /** Which under store lies where. */
+  readonly mounts: MountTable;
   readonly #closeWriter: () => Promise<void>;
   readonly #options: RoutedClientOptions;
   readonly #breakers: Breakers;
@@ -92,6 +95,7 @@ export class RoutedClient implements ClusterClient {
   /** Takes over client, membership and under store: `close` closes them. */
   constructor(options: RoutedClientOptions) {
     this.#options = options;
+    this.mounts = options.mounts;
     const { client, membership, clock, events, logger, pageSizeBytes } = options;
     const personalityOf = this.#personalityOf.bind(this);
     this.#choice = new PathChoice();
@@ -147,8 +151,19 @@ export class RoutedClient implements ClusterClient {
   }
 
   async stat(path: ByteString, context: CallContext): Promise<FileStatus> {
-    const { client, clock, events } = this.#options;
     const normal = normaliseAlluxioPath(path);
+    const { mounts } = this;
+    if (!mounts.isMountedDirectory(normal)) return this.#statBelow(normal, context);
+    // A mount point is there, whether or not the under store above it has the name.
+    if (mounts.resolve(normal) === undefined) return mountedDirectory(normal);
+    return await this.#statBelow(normal, context).catch((error: unknown) => {
+      if (normal !== '/' && isNotFound(error)) return mountedDirectory(normal);
+      throw error;
+    });
+  }
+
+  async #statBelow(normal: ByteString, context: CallContext): Promise<FileStatus> {
+    const { client, clock, events } = this.#options;
     const hasFallback = this.#fallback.isConfigured;
     const ufsPath = this.#ufsPath(normal);
     const workers = this.#placement.candidates(ufsPath, !hasFallback);
@@ -174,7 +189,39 @@ export class RoutedClient implements ClusterClient {
 
   list(path: ByteString, context: CallContext): AsyncIterable<FileStatus[]> {
     const normal = normaliseAlluxioPath(path);
-    return this.#listings.list(normal, this.#ufsPath(normal), context);
+    const { mounts } = this;
+    const mounted = mounts.namesIn(normal);
+    if (mounted.length > 0) return this.#listWithMounts(normal, mounted, context);
+    return this.#listBelow(normal, context);
+  }
+
+  async *#listBelow(normal: ByteString, context: CallContext): AsyncGenerator<FileStatus[]> {
+    yield* this.#listings.list(normal, this.#ufsPath(normal), context);
+  }
+
+  /** What lies below the mount itself, and instead of what has their names the mounts in it. */
+  async *#listWithMounts(
+    normal: ByteString,
+    mounted: readonly ByteString[],
+    context: CallContext,
+  ): AsyncGenerator<FileStatus[]> {
+    const missing = new Set(mounted);
+    if (this.mounts.resolve(normal) !== undefined) {
+      try {
+        for await (const batch of this.#listBelow(normal, context)) {
+          const shown = batch.filter(
+            ({ name, type }) => type === 'directory' || !missing.has(name),
+          );
+          for (const { name, type } of shown) if (type === 'directory') missing.delete(name);
+          yield shown;
+        }
+      } catch (error) {
+        // A mount point on the way to another one, which the under store above need not have.
+        if (normal === '/' || !isNotFound(error)) throw error;
+      }
+    }
+    const parent = normal === '/' ? '' : normal;
+    yield [...missing].map((name) => mountedDirectory(`${parent}/${name}` as ByteString));
   }
 
   /** What lies past the end of the version is not asked for: the sink gets what there is. */
@@ -237,8 +284,9 @@ export class RoutedClient implements ClusterClient {
   }
 
   #buildWriter(): RoutedWriter {
-    const { client, clock, events, logger, uploadStrategy, uploadStallMs, ufsRoot } = this.#options;
-    if (uploadStrategy === 'single-put' && ufsRoot.scheme === 'file') {
+    const { client, clock, events, logger, uploadStrategy, uploadStallMs, mounts } = this.#options;
+    const isLocal = mounts.mounts.some(({ root }) => root.scheme === 'file');
+    if (uploadStrategy === 'single-put' && isLocal) {
       throw new RangeError('A cut PUT stays in a file:// under store: it needs another strategy');
     }
     const calls = this.#calls;
@@ -284,7 +332,7 @@ export class RoutedClient implements ClusterClient {
   }
 
   #ufsPath(normal: ByteString): ByteString {
-    return ufsPathOf(this.#options.ufsRoot, normal);
+    return this.mounts.ufsPathOf(normal);
   }
 
   async #personalityOf(worker: Worker, context: CallContext): Promise<Personality> {
@@ -328,4 +376,14 @@ export class RoutedClient implements ClusterClient {
     const fields = { path: displayByteString(path), reason, message };
     logger.warn(fields, `No worker of this cluster can be asked for this name; ${then}`);
   }
+}
+
+function isNotFound(error: unknown): boolean {
+  return error instanceof ClusterError && error.code === 'not-found';
+}
+
+/** What is there because of the mount table alone: nobody says when it was changed. */
+function mountedDirectory(path: ByteString): FileStatus {
+  const name = path.slice(path.lastIndexOf('/') + 1) as ByteString;
+  return { type: 'directory', name, lengthBytes: 0, mtimeMs: 0 };
 }

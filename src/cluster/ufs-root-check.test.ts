@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { byteStringOfText } from '../base/byte-string.ts';
 import { silentLogger } from '../base/logger.ts';
+import { MountTable } from './mapping/mount-table.ts';
 import type { Worker } from './types.ts';
-import { parseUfsRoot } from './ufs-path.ts';
 import { UfsRootCheck } from './ufs-root-check.ts';
 
 const identity = { id: 'worker-1', identifier: '01', version: 1 };
@@ -13,7 +13,7 @@ function judge(ufs: string, path: string, said: string): { mismatch?: string; to
   const told: string[] = [];
   const lines: string[] = [];
   const check = new UfsRootCheck({
-    root: parseUfsRoot(ufs),
+    mounts: MountTable.ofRoot(ufs),
     logger: { ...silentLogger, error: (_fields, message) => void lines.push(message) },
     events: { ufsRootMismatch: (message) => void told.push(message) },
   });

@@ -7,22 +7,23 @@ import type { ByteString } from '../base/byte-string.ts';
 import { byteStringOfText, displayByteString, textOfByteString } from '../base/byte-string.ts';
 import type { Logger } from '../base/logger.ts';
 import type { ClusterEvents } from './cluster-events.ts';
+import type { MountPoint, MountTable } from './mapping/mount-table.ts';
 import type { Worker } from './types.ts';
 import type { UfsRoot } from './ufs-path.ts';
-import { parseUfsRoot, ufsPathOf } from './ufs-path.ts';
+import { parseUfsRoot } from './ufs-path.ts';
 
 export class UfsRootCheck {
-  readonly #root: UfsRoot;
+  readonly #mounts: MountTable;
   readonly #logger: Logger;
   readonly #events: Pick<ClusterEvents, 'ufsRootMismatch'>;
   #mismatch: string | undefined;
 
   constructor(parts: {
-    readonly root: UfsRoot;
+    readonly mounts: MountTable;
     readonly logger: Logger;
     readonly events: Pick<ClusterEvents, 'ufsRootMismatch'>;
   }) {
-    this.#root = parts.root;
+    this.#mounts = parts.mounts;
     this.#logger = parts.logger;
     this.#events = parts.events;
   }
@@ -36,25 +37,35 @@ export class UfsRootCheck {
   note(worker: Worker, path: ByteString, said: string): void {
     if (this.#mismatch !== undefined || said === '') return;
     const theirs = byteStringOfText(said);
-    if (theirs === ufsPathOf(this.#root, path)) return;
-    const root = rootWithin(theirs, path);
-    if (root === undefined || this.#isOurs(root)) return;
-    const [ours, right] = [this.#root.uri, root.uri].map(displayByteString);
+    const place = this.#mounts.resolve(path);
+    if (place === undefined || theirs === place.ufsPath) return;
+    const root = rootWithin(theirs, place.inner);
+    if (root === undefined || isSame(root, place.mount.root)) return;
+    const [ours, right] = [place.mount.root.uri, root.uri].map(displayByteString);
     this.#mismatch =
-      `The under store root of ${worker.id} (${worker.host}) is ${right}, ours ${ours}; ` +
-      `set --ufs (alluxio.dora.client.ufs.root) to ${right}`;
+      `The under store ${whatOf(place.mount)} of ${worker.id} (${worker.host}) is ${right}, ` +
+      `ours ${ours}; ${adviceFor(place.mount)}${right}`;
     this.#logger.error(
       { worker: worker.id, ours, theirs: right },
       `${this.#mismatch}. Until then files are read more slowly, and never from the under store`,
     );
     this.#events.ufsRootMismatch(this.#mismatch);
   }
+}
 
-  #isOurs(root: UfsRoot): boolean {
-    if (root.uri === this.#root.uri) return true;
-    // Without a scheme it is the same place all the same.
-    return root.localPath !== undefined && root.localPath === this.#root.localPath;
-  }
+function whatOf({ path }: MountPoint): string {
+  return path === '/' ? 'root' : `at ${displayByteString(path)}`;
+}
+
+function adviceFor({ path }: MountPoint): string {
+  if (path === '/') return 'set --ufs (alluxio.dora.client.ufs.root) to ';
+  return `give --map ${displayByteString(path)}=`;
+}
+
+function isSame(one: UfsRoot, other: UfsRoot): boolean {
+  if (one.uri === other.uri) return true;
+  // Without a scheme it is the same place all the same.
+  return one.localPath !== undefined && one.localPath === other.localPath;
 }
 
 /**

@@ -38,7 +38,15 @@ export interface LoadAnswer {
   readonly message: string;
 }
 
+/** A mount of the cluster, in the worker's words. */
+export interface ToldMount {
+  readonly path: string;
+  readonly ufs: string;
+}
+
 export interface WorkerExtras {
+  /** Which under store lies where: Enterprise; `unsupported` on open source, which has one root. */
+  mounts(worker: Worker, context: CallContext): Promise<ToldMount[]>;
   /** Into the worker's cache only, not into the under store. */
   writePage(
     worker: Worker,

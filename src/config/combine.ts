@@ -1,7 +1,13 @@
 /** From single options to the whole: rules that concern more than one option. */
 import { optionList } from './options.ts';
 import type { OptionField, RawValues } from './options.ts';
-import type { ConfigProblem, MountConfig, Provenance, SourceKind } from './types.ts';
+import type {
+  ConfigProblem,
+  ConfiguredMount,
+  MountConfig,
+  Provenance,
+  SourceKind,
+} from './types.ts';
 import { formatDuration, formatSize } from './values.ts';
 
 /** Fewer could not hold the page being read, the next one and one more for a second reader. */
@@ -97,7 +103,8 @@ export function combine(raw: RawValues, context: CombineContext): CombinedValues
       'is not possible with a writable mount: owners, modes and links have to be kept; add --read-only';
     problem('posixAttributes', 'off', reason);
   }
-  const rootScheme = raw.ufs?.split(':', 1)[0];
+  const mounts = mountsOf(raw, problem);
+  const rootScheme = mounts?.find(({ path }) => path === '/')?.ufs.split(':', 1)[0];
   if (raw.uploadStrategy === 'single-put' && rootScheme === 'file') {
     const reason =
       'is not possible with a file:// root, which keeps the beginning of an upload that is cut; use auto';
@@ -115,19 +122,19 @@ export function combine(raw: RawValues, context: CombineContext): CombinedValues
   if (membership === undefined && !isGiven('etcdHosts') && !isGiven('workerHosts')) {
     problem('etcdHosts', undefined, 'must be given (or --worker-hosts): which cluster to mount');
   }
-  if (raw.ufs === undefined && !isGiven('ufs')) {
+  if (mounts === undefined && !isGiven('ufs') && !isGiven('map')) {
     const reason = 'must be given: the root of the name space, as alluxio.dora.client.ufs.root';
     problem('ufs', undefined, reason);
   }
-  if (membership === undefined || raw.ufs === undefined) return undefined;
+  if (membership === undefined || mounts === undefined) return undefined;
 
   const { etcdPasswordFile: _file, config: _config, siteProperties: _site, ...kept } = raw;
-  const { etcdPassword: _password, ...values } = kept;
+  const { etcdPassword: _password, ufs: _ufs, map: _map, ...values } = kept;
   const isTls = raw.etcdCaFile !== undefined;
   return {
     ...values,
     ...(etcdPassword === undefined ? {} : { etcdPassword }),
-    ufs: raw.ufs,
+    mounts,
     membershipSource: membership === 'etcdHosts' ? 'etcd' : 'static',
     etcdHosts: (membership === 'etcdHosts' ? (raw.etcdHosts ?? []) : []).map(
       ({ scheme, host, port }) =>
@@ -144,6 +151,15 @@ export function combine(raw: RawValues, context: CombineContext): CombinedValues
 }
 
 type Report = (field: OptionField, value: string | undefined, reason: string) => void;
+
+function mountsOf(raw: RawValues, problem: Report): readonly ConfiguredMount[] | undefined {
+  const { ufs, map } = raw;
+  if (ufs === undefined) return map;
+  if (map?.length === 0 || map?.some(({ path }) => path === '/') === true) {
+    problem('ufs', ufs, 'is the mount at /, which --map is to tell: give one');
+  }
+  return [{ path: '/', ufs }, ...(map ?? [])];
+}
 
 function checkTls(raw: RawValues, problem: Report): void {
   const { etcdCaFile, etcdCertFile, etcdKeyFile } = raw;

@@ -9,6 +9,7 @@
 export { ConfigError, formatProblem } from './config-error.ts';
 export { alignColumns, formatConfig } from './format.ts';
 export { withoutAddedWords } from './mount-flags.ts';
+export { describeMounts } from './mounts.ts';
 export { defaultText, optionsMarkdown } from './markdown.ts';
 export { isBooleanOption, isFlagOnCommandLine, OPTION_GROUPS, optionList } from './options.ts';
 export type { AnyOption, OptionField, OptionGroup } from './options.ts';
@@ -16,6 +17,7 @@ export { defaultStateDir, inspectConfig, redactConfig, resolveConfig } from './r
 export type { ConfigEntry, ConfigInputs, ConfigInspection, ResolvedConfig } from './resolve.ts';
 export type {
   ConfigProblem,
+  ConfiguredMount,
   Driver,
   LogLevel,
   MountConfig,

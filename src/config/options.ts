@@ -9,7 +9,8 @@
 import { etcdHostsKind, workerHostsKind } from './hosts.ts';
 import type { EtcdHost, HostAndPorts } from './hosts.ts';
 import { s3Options } from './s3-options.ts';
-import type { OptionValues } from './types.ts';
+import { mapKind, ufsKind } from './mounts.ts';
+import type { ConfiguredMount, OptionValues } from './types.ts';
 import {
   booleanKind,
   choiceKind,
@@ -19,7 +20,6 @@ import {
   parseBoolean,
   sizeKind,
   textKind,
-  ValueError,
 } from './values.ts';
 import type { ValueKind } from './values.ts';
 
@@ -59,15 +59,18 @@ export interface OptionRow<T> {
   readonly doc: string;
   /** Never shown, and never taken from a command line, which every user of the machine can read. */
   readonly isSecret?: true;
+  /** Given several times, the values are one list with commas. */
+  readonly isRepeatable?: true;
   /** Relative values are taken from the working directory, or the directory of the file they are in. */
   readonly isPath?: true;
 }
 
 /** Values as parsed, before options are combined into a `MountConfig`. */
-export interface RawValues extends Omit<OptionValues, 'etcdHosts' | 'workerHosts' | 'ufs'> {
+export interface RawValues extends Omit<OptionValues, 'etcdHosts' | 'workerHosts' | 'mounts'> {
   readonly etcdHosts?: readonly EtcdHost[];
   readonly workerHosts?: readonly HostAndPorts[];
   readonly ufs?: string;
+  readonly map?: readonly ConfiguredMount[];
   readonly etcdPasswordFile?: string;
   readonly config?: string;
   readonly siteProperties?: string;
@@ -120,25 +123,6 @@ const fallbackKind: ValueKind<'auto' | 'off'> = {
   format: (value) => value,
 };
 
-const ufsKind: ValueKind<string> = {
-  placeholder: 'URI',
-  allowed: 'a URI with its scheme, such as s3://bucket/data or file:///data',
-  parse(text) {
-    const match = /^([a-z][a-z0-9+.-]*):\/\/(.*?)\/*$/is.exec(text);
-    const [scheme, rest] = [match?.[1]?.toLowerCase(), match?.[2]];
-    if (scheme === undefined || rest === undefined || text !== text.trim()) throw new ValueError();
-    if (scheme === 'file') {
-      if (!/^file:\/\/\//i.test(text)) throw new ValueError('needs three slashes after file:');
-      return rest === '' ? 'file:///' : `file://${rest}`;
-    }
-    if (rest === '') throw new ValueError();
-    // Its value is shown in many places, from the log to an extended attribute.
-    if (/^[^/]*@/.test(rest)) throw new ValueError('takes no user name, password or key');
-    return `${scheme}://${rest}`;
-  },
-  format: (value) => value,
-};
-
 const METRICS_NAME = /^[\w.:%-]+$/;
 
 export const options: OptionTable = {
@@ -165,6 +149,7 @@ export const options: OptionTable = {
     key: 'etcd-hosts',
     group: 'Cluster',
     kind: etcdHostsKind,
+    isRepeatable: true,
     properties: ['alluxio.etcd.endpoints'],
     fallback: () => undefined,
     defaultText: 'none; this or `--worker-hosts` is required',
@@ -244,6 +229,7 @@ export const options: OptionTable = {
     key: 'worker-hosts',
     group: 'Cluster',
     kind: workerHostsKind,
+    isRepeatable: true,
     fallback: () => undefined,
     defaultText: 'none; this or `--etcd-hosts` is required',
     doc: 'A fixed list of workers, in place of etcd. Where both are given, the one from the stronger source counts.',
@@ -289,8 +275,17 @@ export const options: OptionTable = {
     kind: ufsKind,
     properties: ['alluxio.dora.client.ufs.root'],
     fallback: () => undefined,
-    defaultText: 'none; required',
+    defaultText: 'none; required without --map',
     doc: 'Root of the name space in the under store, exactly as the cluster has it: it is part of what is hashed to find the owner of a file.',
+  },
+  map: {
+    key: 'map',
+    group: 'Cluster',
+    kind: mapKind,
+    isRepeatable: true,
+    fallback: () => undefined,
+    defaultText: '/ and --ufs',
+    doc: 'A cluster with several under stores: which lies below which path, exactly as the cluster has it. Given once for each, or as a list with commas; the longest path counts. Without a mount at / (Alluxio Enterprise has none) such a cluster is mounted with --read-only. --ufs is the mount at /. cluster: as its workers tell it (/v1/ufsInfo, Enterprise), asked once, when mounting.',
   },
   membershipRefreshMs: {
     key: 'membership-refresh',

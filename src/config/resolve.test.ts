@@ -56,7 +56,7 @@ test('a configuration with the least that is needed has the documented defaults'
     workerS3Port: 29998,
     pageSizeBytes: 1_048_576,
     virtualNodes: 'auto',
-    ufs: 'file:///data',
+    mounts: [{ path: '/', ufs: 'file:///data' }],
     membershipRefreshMs: 30_000,
     requestTimeoutMs: 60_000,
     s3Anonymous: false,
@@ -147,6 +147,7 @@ test('every option can be given in every source of its row', () => {
       etcdPassword: 'x',
       workerHosts: 'x',
       ufs: 's3://b',
+      map: '/a=s3://b',
       etcdCaFile: '/x',
       etcdCertFile: '/x',
       etcdKeyFile: '/x',
@@ -181,6 +182,46 @@ test('every option can be given in every source of its row', () => {
       const entry = entryOf(changes);
       assert.deepEqual([entry?.value, entry?.source], [expected, source], `${row.key} ${source}`);
     }
+  }
+});
+
+test('several under stores have a mount each', () => {
+  const mountsOf = (changes: Changes) => inspectConfig(inputs(changes)).config?.mounts;
+  const [a, b] = [
+    { path: '/a', ufs: 's3://x/y' },
+    { path: '/a/b', ufs: 'file:///z' },
+  ];
+  const { ufs: _ufs, ...members } = enough;
+  assert.deepEqual(mountsOf({ flags: { ...members, map: '/a/=s3://x/y/,/a/b=file:///z' } }), [
+    a,
+    b,
+  ]);
+  assert.deepEqual(mountsOf({ flags: { ...enough, map: '/a=s3://x/y' } }), [
+    { path: '/', ufs: 'file:///data' },
+    a,
+  ]);
+  const yaml = { '/y': 'map:\n  - /a=s3://x/y\n  - /a/b=file:///z\n' };
+  assert.deepEqual(mountsOf({ flags: { ...members, config: '/y' }, files: yaml }), [a, b]);
+  assert.deepEqual(mountsOf({ flags: { ...members, map: 'cluster' } }), []);
+  const wrong: [string, RegExp][] = [
+    ['a=s3://x', /"a=s3:\/\/x" does not begin with a path/],
+    ['/a/../b=s3://x', /does not begin with a path/],
+    ['/a', /does not begin with a path/],
+    ['/a=b', /is not allowed/],
+    ['/a=s3://key:sesame@x', /takes no user name/],
+    ['/a=s3://x,/a/=s3://y', /has two mounts at \/a/],
+    ['', /is not allowed/],
+  ];
+  for (const [map, pattern] of wrong) {
+    const problems = problemsOf({ flags: { ...members, map } });
+    assert.match(problems[0] ?? 'no problem', pattern, map);
+    assert.ok(!problems.join('').includes('sesame'), map);
+  }
+  for (const map of ['/=s3://x', 'cluster']) {
+    assert.match(
+      problemsOf({ flags: { ...enough, map } })[0] ?? '',
+      /^ufs .*which --map is to tell/,
+    );
   }
 });
 
@@ -269,8 +310,8 @@ test('the stronger of etcd and static workers counts', () => {
     }),
   );
   assert.deepEqual(
-    [config.membershipSource, config.etcdHosts, config.ufs],
-    ['static', [], 's3://b'],
+    [config.membershipSource, config.etcdHosts, config.mounts],
+    ['static', [], [{ path: '/', ufs: 's3://b' }]],
   );
   assert.deepEqual(config.workerHosts, [
     { host: 'w1', httpPort: 28080, s3Port: 3 },
@@ -353,7 +394,7 @@ test('words of fstab are understood', () => {
   assert.deepEqual(config.etcdHosts, ['http://a:2379', 'http://b:1']);
   assert.deepEqual(config.mountFlags, ['nosuid', 'nodev', 'noexec', 'noatime']);
   assert.deepEqual(
-    [config.ufs, config.allowOther, config.readOnly, config.attrTimeoutMs],
+    [config.mounts[0]?.ufs, config.allowOther, config.readOnly, config.attrTimeoutMs],
     ['s3://bucket/data', false, true, 1500],
   );
 });
@@ -385,7 +426,12 @@ test('the file that Alluxio has is read where Alluxio has it', () => {
   const { config } = resolveConfig(inputs({ env: { ALLUXIO_HOME: '/opt' }, files }));
   assert.deepEqual(config.etcdHosts, ['http://e1:1', 'http://e2:2']);
   assert.deepEqual(
-    [config.ufs, config.virtualNodes, config.membershipRefreshMs, config.underStoreFallback],
+    [
+      config.mounts[0]?.ufs,
+      config.virtualNodes,
+      config.membershipRefreshMs,
+      config.underStoreFallback,
+    ],
     ['file:///opt/ufs', 7, 2000, 'off'],
   );
   assert.equal(config.clusterName, 'DefaultAlluxioCluster');

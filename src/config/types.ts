@@ -14,6 +14,14 @@ export interface StaticWorker {
   readonly s3Port: number;
 }
 
+/** A mount of the cluster: a path of the name space, and what lies below it. */
+export interface ConfiguredMount {
+  /** `/` for the root; without a slash at its end else. */
+  readonly path: string;
+  /** Without a trailing slash (but `file:///`). */
+  readonly ufs: string;
+}
+
 /** Every option with its final value. `src/config/options.ts` has one row for each. */
 export interface OptionValues {
   // Cluster.
@@ -34,8 +42,8 @@ export interface OptionValues {
   readonly workerS3Port: number;
   readonly pageSizeBytes: number;
   readonly virtualNodes: number | 'auto';
-  /** Root of the name space in the under store, without a trailing slash (but `file:///`). */
-  readonly ufs: string;
+  /** Which under store lies below which path, no path twice. Empty: as the cluster tells it. */
+  readonly mounts: readonly ConfiguredMount[];
   readonly membershipRefreshMs: number;
   readonly requestTimeoutMs: number;
   readonly connectTimeoutMs: number;

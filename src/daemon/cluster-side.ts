@@ -1,7 +1,7 @@
 /** Builds the cluster layer from the configuration: membership, worker client, routing, fallback. */
 import type { ByteString } from '../base/byte-string.ts';
 import type { Logger } from '../base/logger.ts';
-import { clusterOf, membershipOf } from '../client/configured-cluster.ts';
+import { clusterOf, membershipOf, withMounts } from '../client/configured-cluster.ts';
 import { ClusterError, EtcdMembership } from '../cluster/index.ts';
 import type {
   ClusterClient,
@@ -10,7 +10,7 @@ import type {
   RoutedClient,
   Worker,
 } from '../cluster/index.ts';
-import type { MountConfig } from '../config/index.ts';
+import type { ConfiguredMount, MountConfig } from '../config/index.ts';
 
 /**
  * How long a start waits for the first answer of etcd. A mount that comes up without knowing a
@@ -24,6 +24,9 @@ const FIRST_VIEW_TIMEOUT_MS = 20_000;
  */
 const ROOT_TIMEOUT_MS = 2_000;
 
+/** As long as a worker that is slow to answer; there are others to ask. */
+const MOUNTS_TIMEOUT_MS = 20_000;
+
 export interface ClusterSideParts {
   readonly config: MountConfig;
   readonly logger: Logger;
@@ -32,12 +35,14 @@ export interface ClusterSideParts {
   readonly knownWorkers: readonly Worker[];
   readonly onWorkers: (workers: readonly Worker[]) => void;
   readonly learnedVirtualNodes: number | undefined;
+  /** Told once, where the configuration leaves the mounts to the cluster. */
+  readonly onMounts: (mounts: readonly ConfiguredMount[]) => void;
   readonly onVirtualNodes: (learned: number) => void;
 }
 
 /** The client owns what it was built from: closing it closes all. */
 export async function startClusterSide(parts: ClusterSideParts): Promise<RoutedClient> {
-  const { config, logger } = parts;
+  const { logger } = parts;
   const events: ClusterEvents = {
     ...parts.events,
     virtualNodesSwitched(from, to) {
@@ -53,6 +58,7 @@ export async function startClusterSide(parts: ClusterSideParts): Promise<RoutedC
   };
   tell();
   membership.onChange(tell);
+  const config = await completed(parts, membership);
   const { routed: client } = clusterOf({ config, logger, events }, membership, {
     uploadStrategy: config.uploadStrategy,
     learnedVirtualNodes: parts.learnedVirtualNodes,
@@ -60,6 +66,21 @@ export async function startClusterSide(parts: ClusterSideParts): Promise<RoutedC
   // Later lives are waited for by programs, and the check was made in the first.
   if (parts.knownWorkers.length === 0) await askForRoot(client);
   return client;
+}
+
+async function completed(parts: ClusterSideParts, membership: Membership): Promise<MountConfig> {
+  const { config } = parts;
+  if (config.mounts.length > 0) return config;
+  const deadlineMs = performance.now() + MOUNTS_TIMEOUT_MS;
+  const context = { signal: new AbortController().signal, deadlineMs };
+  try {
+    const complete = await withMounts(parts, membership, context);
+    parts.onMounts(complete.mounts);
+    return complete;
+  } catch (error) {
+    await membership.close();
+    throw error;
+  }
 }
 
 async function askForRoot(client: ClusterClient): Promise<void> {

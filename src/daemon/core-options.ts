@@ -34,7 +34,7 @@ export function coreOptionsOf(config: MountConfig, incarnation: number): CoreOpt
     handlesMax: HANDLES_MAX,
     inodesMax: config.maxInodes,
     listingEntriesMax: LISTING_ENTRIES_MAX,
-    pathBytesMax: pathBytesMax(config.ufs),
+    pathBytesMax: pathBytesMax(config.mounts),
     provesAbsence: config.trustListings ? isListable : () => false,
   };
 }

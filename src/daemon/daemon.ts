@@ -113,6 +113,7 @@ export class Daemon {
       events: clusterEventsFor(this.#metrics),
       knownWorkers: this.#start.workers,
       onWorkers: (workers) => this.#send({ kind: 'workers', workers }),
+      onMounts: (mounts) => this.#send({ kind: 'mounts', mounts }),
       learnedVirtualNodes: this.#start.learnedVirtualNodes,
       onVirtualNodes: (learned) => this.#send({ kind: 'virtual-nodes', learned }),
     });
@@ -150,7 +151,7 @@ export class Daemon {
       slab,
       pageSizeBytes: config.pageSizeBytes,
       requestTimeoutMs: config.requestTimeoutMs,
-      pathBytesMax: pathBytesMax(config.ufs),
+      pathBytesMax: pathBytesMax(config.mounts),
       deliver: (result) => this.#kernel?.deliver(result),
     });
     this.#runner = runner;

@@ -1,6 +1,6 @@
 /** What supervisor and daemon, and launcher and supervisor, tell each other over Node's IPC channel. */
 import type { Worker } from '../cluster/index.ts';
-import type { Driver, MountConfig } from '../config/index.ts';
+import type { ConfiguredMount, Driver, MountConfig } from '../config/index.ts';
 import type { Negotiated } from '../fuse/device/index.ts';
 
 export interface StartDaemon {
@@ -24,6 +24,8 @@ export type FromDaemon =
   | { readonly kind: 'negotiated'; readonly negotiated: Negotiated }
   /** The workers of the cluster changed: what the next life begins with. */
   | { readonly kind: 'workers'; readonly workers: readonly Worker[] }
+  /** The cluster told its mounts, which the configuration left to it. */
+  | { readonly kind: 'mounts'; readonly mounts: readonly ConfiguredMount[] }
   /** Redirects showed this number per worker: what the next life begins with. */
   | { readonly kind: 'virtual-nodes'; readonly learned: number }
   /** The kernel is being answered; the warnings are for whoever mounts. */

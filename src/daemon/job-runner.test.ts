@@ -222,8 +222,8 @@ test('what no path of the under store can name is too long, not missing', async 
   const move = { isExclusive: false, watched: [], keepsTarget: false };
   const rename = { kind: 'rename', id, path: PATH, to: pathOf(101), ...move } as const;
   assert.equal(await codeOf(rename), 'name-too-long');
-  assert.equal(pathBytesMax('file:///data'), 4090);
-  assert.equal(pathBytesMax('s3://bucket/data'), Infinity);
+  assert.equal(pathBytesMax([{ path: '/', ufs: 'file:///data' }]), 4090);
+  assert.equal(pathBytesMax([{ path: '/', ufs: 's3://bucket/data' }]), Infinity);
 });
 
 test('a listing comes in parts, without names that the kernel would refuse', async () => {

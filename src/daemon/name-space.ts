@@ -1,18 +1,21 @@
 /** The name space that a mount shows: over the cluster, what programs set beside it and have written. */
 import { readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import type { ByteString } from '../base/byte-string.ts';
 import { systemClock } from '../base/clock.ts';
 import type { Logger } from '../base/logger.ts';
-import type { ClusterClient, ClusterWriter } from '../cluster/index.ts';
+import type { ClusterClient, ClusterWriter, MountTable } from '../cluster/index.ts';
 import type { MountConfig } from '../config/index.ts';
 import { openReadView, openStore } from '../store/index.ts';
 import type { ClusterStore, WritableStore } from '../store/index.ts';
 import { journalDirectory, stagingDirectory } from './staging-area.ts';
 import { makeDirectory } from './state-dir.ts';
 
+const ROOT = '/' as ByteString;
+
 export interface NameSpaceParts {
   readonly config: MountConfig;
-  readonly client: ClusterClient;
+  readonly client: ClusterClient & { readonly mounts: MountTable };
   readonly writer: ClusterWriter;
   readonly logger: Logger;
   /** A staging file that the store was given is gone. */
@@ -51,6 +54,14 @@ export async function openNameSpace(parts: NameSpaceParts): Promise<NameSpace> {
       writes: undefined,
     };
   }
+  const { mounts } = client;
+  if (mounts.resolve(ROOT) === undefined) {
+    // Files that are removed while they are open, and the owners of what lies there, have no place.
+    throw new Error(
+      'A cluster without an under store mounted at / can only be mounted with --read-only; ' +
+        'the command line and the library change its files',
+    );
+  }
   const [state, staging] = [journalDirectory(config), stagingDirectory(config)];
   try {
     for (const directory of [state, staging]) makeDirectory(directory, 0o700);
@@ -67,6 +78,7 @@ export async function openNameSpace(parts: NameSpaceParts): Promise<NameSpace> {
     stateDirectory: state,
     stagingDirectory: staging,
     writeMode: config.writeMode,
+    isMountPoint: (path) => mounts.isMountedDirectory(path),
     defaults: { uid, gid, fileMode, directoryMode: dirMode },
     onStagingReleased,
   });

@@ -54,7 +54,7 @@ const DAEMON_NODE_FLAGS = ['--max-semi-space-size=4', '--heap-growing-percent=50
 const DAEMON_ENVIRONMENT = { MALLOC_ARENA_MAX: '1' };
 
 export class Supervisor {
-  readonly #config: MountConfig;
+  #config: MountConfig;
   readonly #logger: Logger;
   readonly #startedAtMs = Date.now();
   #driver: Driver;
@@ -215,6 +215,8 @@ export class Supervisor {
       daemon.on('message', (answer: FromDaemon) => {
         if (answer.kind === 'negotiated') this.#negotiated = answer.negotiated;
         else if (answer.kind === 'workers') this.#workers = answer.workers;
+        else if (answer.kind === 'mounts')
+          this.#config = { ...this.#config, mounts: answer.mounts };
         else if (answer.kind === 'virtual-nodes') this.#learnedVirtualNodes = answer.learned;
         else if (answer.kind === 'unmounted') this.#isEnding = true;
         else if (answer.kind === 'failed') reject(new Error(answer.reason));

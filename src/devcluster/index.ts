@@ -17,6 +17,7 @@ import { identifierOfHost, workerIdText } from '../cluster/worker-identity.ts';
 import { EtcdProcess } from './etcd-process.ts';
 import type { DevPersonality, WorkerConfig } from './messages.ts';
 import { freePort } from './ports.ts';
+import type { Root } from './worker/roots.ts';
 import { PortTaken, WorkerProcess } from './worker-process.ts';
 
 export { ETCD_MISSING, EtcdProcess, hasEtcd } from './etcd-process.ts';
@@ -28,6 +29,11 @@ export interface DevclusterOptions {
   readonly workers: number;
   /** The directory served; a temporary one, removed at the end, when left out. */
   readonly dataDir?: string | undefined;
+  /**
+   * Directories by mount point, instead of `dataDir`: a cluster without an under store at `/`, as
+   * Enterprise ones are. Mount points are names behind a slash.
+   */
+  readonly mounts?: Readonly<Record<string, string>> | undefined;
   /** Root of the under store as the workers tell it, where a server offers the same files; no slash at its end. */
   readonly ufsUri?: string | undefined;
   readonly pageSizeBytes: number;
@@ -50,7 +56,10 @@ export interface DevclusterInfo {
   readonly etcdHost: string;
   readonly etcdPort: number;
   readonly clusterName: string;
+  /** '' where there are `mounts` instead. */
   readonly ufs: string;
+  /** URIs by mount point. */
+  readonly mounts?: Readonly<Record<string, string>>;
   /** Bytes. */
   readonly pageSize: number;
   readonly workers: readonly {
@@ -107,6 +116,15 @@ function checkOptions(options: DevclusterOptions): void {
   if (!Number.isInteger(pageSizeBytes) || pageSizeBytes < 1) {
     throw new RangeError(`Page size must be a positive number of bytes: ${pageSizeBytes}`);
   }
+  for (const path of Object.keys(options.mounts ?? {})) {
+    if (!/^\/[^/]+$/.test(path)) throw new RangeError(`Not a name behind a slash: "${path}"`);
+  }
+}
+
+async function usable(option: string, dir: string): Promise<string> {
+  return await realpath(dir).catch((error: unknown) => {
+    throw new Error(`${option} "${dir}" cannot be used: ${String(error)}`, { cause: error });
+  });
 }
 
 class RunningDevcluster implements Devcluster {
@@ -115,6 +133,7 @@ class RunningDevcluster implements Devcluster {
   #etcd: EtcdProcess | undefined;
   #etcdHosts: readonly string[] = [];
   #dataDir = '';
+  #roots: readonly Root[] = [];
   #temporaryDir: string | undefined;
   #s3Port = 0;
 
@@ -141,7 +160,7 @@ class RunningDevcluster implements Devcluster {
       etcdHost: first.slice(0, colon),
       etcdPort: Number(first.slice(colon + 1)),
       clusterName: this.#options.clusterName ?? DEFAULT_CLUSTER_NAME,
-      ufs: this.#ufsUri,
+      ...this.#shownRoots(),
       pageSize: this.#options.pageSizeBytes,
       workers: this.#workers.map(({ config }) => ({
         id: config.id,
@@ -152,20 +171,29 @@ class RunningDevcluster implements Devcluster {
     };
   }
 
-  get #ufsUri(): string {
-    return this.#options.ufsUri ?? `file://${this.#dataDir}`;
+  #shownRoots(): Pick<DevclusterInfo, 'ufs' | 'mounts'> {
+    const [first, ...others] = this.#roots;
+    if (first?.path === '/' && others.length === 0) return { ufs: first.uri };
+    return { ufs: '', mounts: Object.fromEntries(this.#roots.map(({ path, uri }) => [path, uri])) };
   }
 
   async start(): Promise<void> {
-    const { dataDir, etcdHosts } = this.#options;
-    if (dataDir === undefined) {
+    const { dataDir, etcdHosts, mounts } = this.#options;
+    if (dataDir === undefined && mounts === undefined) {
       this.#temporaryDir = await mkdtemp(join(tmpdir(), 'devcluster-data-'));
     }
-    this.#dataDir = await realpath(dataDir ?? this.#temporaryDir ?? '').catch((error: unknown) => {
-      throw new Error(`--data "${dataDir ?? ''}" cannot be used: ${String(error)}`, {
-        cause: error,
-      });
-    });
+    if (mounts === undefined) {
+      this.#dataDir = await usable('--data', dataDir ?? this.#temporaryDir ?? '');
+      const uri = this.#options.ufsUri ?? `file://${this.#dataDir}`;
+      this.#roots = [{ path: '/', dir: this.#dataDir, uri }];
+    } else {
+      this.#roots = await Promise.all(
+        Object.entries(mounts).map(async ([path, given]) => {
+          const dir = await usable(`--map ${path}`, given);
+          return { path, dir, uri: `file://${dir}` };
+        }),
+      );
+    }
     if (etcdHosts === undefined) {
       this.#etcd = await EtcdProcess.start();
       if (this.#options.onLoss !== undefined) this.#etcd.watch(this.#options.onLoss);
@@ -242,8 +270,7 @@ class RunningDevcluster implements Devcluster {
       host: `127.0.0.${1 + index}`,
       httpPort: 0,
       s3Port: this.#s3Port,
-      ufsDir: this.#dataDir,
-      ufsUri: this.#ufsUri,
+      roots: this.#roots,
       etcdHosts: this.#etcdHosts.map((host) => `http://${host}`),
       clusterName: this.#options.clusterName ?? DEFAULT_CLUSTER_NAME,
       virtualNodes: this.#options.virtualNodes ?? (personality === 'oss' ? 5 : 2000),

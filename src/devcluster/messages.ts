@@ -1,5 +1,6 @@
 /** What a devcluster parent and its worker processes say to each other over the IPC channel. */
 import type { FaultRule } from './worker/faults.ts';
+import type { Root } from './worker/roots.ts';
 
 export type DevPersonality = 'oss' | 'enterprise';
 
@@ -12,9 +13,7 @@ export interface WorkerConfig {
   /** 0: any free port. */
   readonly httpPort: number;
   readonly s3Port: number;
-  readonly ufsDir: string;
-  /** What the workers call that directory; `file://` and the directory when left out. */
-  readonly ufsUri: string;
+  readonly roots: readonly Root[];
   readonly etcdHosts: readonly string[];
   readonly clusterName: string;
   readonly virtualNodes: number;

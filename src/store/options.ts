@@ -1,4 +1,5 @@
 /** What a store is made of, and its bounds. */
+import type { ByteString } from '../base/byte-string.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Logger } from '../base/logger.ts';
 import type { ClusterWriter } from '../cluster/write/cluster-writer.ts';
@@ -46,6 +47,8 @@ export interface StoreOptions extends Omit<ReadViewOptions, 'hasAttributes'> {
   /** Where `Upload.stagingName` lies; exists. On a file system that survives a reboot. */
   readonly stagingDirectory: string;
   readonly writeMode: 'through' | 'back';
+  /** Neither removed nor renamed: all of another under store would go with it. */
+  readonly isMountPoint?: (path: ByteString) => boolean;
   /** What is equal to it is not recorded. */
   readonly defaults?: AttributeDefaults;
   /** A staging file that was handed over is gone. */

@@ -125,6 +125,7 @@ function assemble(options: StoreOptions, journal: Journal) {
     removals,
     view,
     defaults,
+    isMountPoint: options.isMountPoint ?? (() => false),
   };
 }
 

@@ -214,6 +214,7 @@ export class ClusterStore implements WritableStore {
   removeDirectory(path: ByteString, context: CallContext): Promise<void> {
     const { view, attributes, trees, writer } = this.#parts;
     return this.#locked('change', [{ path, subtree: true }], context, async () => {
+      this.#mustNotBeMounted(path);
       const { kind } = await view.stat(path, context);
       if (kind !== 'directory') throw storeError('not-a-directory', 'Not a directory', path);
       // A link that another mount made a moment ago counts.
@@ -248,6 +249,8 @@ export class ClusterStore implements WritableStore {
   ): Promise<Renamed> {
     guard(from);
     guard(to);
+    this.#mustNotBeMounted(from);
+    this.#mustNotBeMounted(to);
     const { view, writeBack, locks } = this.#parts;
     if (isBelow(to, from)) throw storeError('invalid', 'A directory cannot move into itself', to);
     let kept: KeptFile | undefined;
@@ -366,6 +369,11 @@ export class ClusterStore implements WritableStore {
       throw storeError('exists', 'The name is taken', path);
     }
     this.#mustBeWhole(path);
+  }
+
+  #mustNotBeMounted(path: ByteString): void {
+    if (!this.#parts.isMountPoint(path)) return;
+    throw storeError('permission', 'An under store is mounted there, or below it', path);
   }
 
   /** Only another file can take the place of what is being repaired: its upload settles it. */

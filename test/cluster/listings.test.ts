@@ -13,7 +13,7 @@ import {
   ClusterError,
   createWorkerClient,
   isTemporaryName,
-  parseUfsRoot,
+  MountTable,
   RoutedClient,
 } from '../../src/cluster/index.ts';
 import { ViewHolder } from '../../src/cluster/membership/membership.ts';
@@ -62,7 +62,7 @@ describe('listings of other clients', { skip: skipReason('etcd') }, () => {
     return new RoutedClient({
       client: createWorkerClient({ pageSizeBytes: TEST_PAGE_SIZE_BYTES }),
       membership: heldMembership(holder),
-      ufsRoot: parseUfsRoot(cluster.info.ufs),
+      mounts: MountTable.ofRoot(cluster.info.ufs),
       pageSizeBytes: TEST_PAGE_SIZE_BYTES,
       virtualNodes: parts.virtualNodes ?? 5,
       underStore: isByRename

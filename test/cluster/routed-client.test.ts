@@ -15,7 +15,7 @@ import { RoutedClient } from '../../src/cluster/routed-client.ts';
 import type { RoutedClientOptions } from '../../src/cluster/routed-client.ts';
 import type { CallContext, ClusterErrorCode, FileVersion } from '../../src/cluster/types.ts';
 import { ClusterError } from '../../src/cluster/types.ts';
-import { parseUfsRoot } from '../../src/cluster/ufs-path.ts';
+import { MountTable } from '../../src/cluster/mapping/mount-table.ts';
 import { UfsRootCheck } from '../../src/cluster/ufs-root-check.ts';
 import { MemoryUnderStore } from '../support/memory-under-store.ts';
 import { ROOT, ScriptedWorkers } from '../support/scripted-workers.ts';
@@ -79,7 +79,7 @@ function build(setting: Setting = {}): World {
   const client = new RoutedClient({
     client: workers,
     membership,
-    ufsRoot: parseUfsRoot(ROOT),
+    mounts: MountTable.ofRoot(ROOT),
     pageSizeBytes: PAGE,
     virtualNodes,
     underStore: hasStore ? store : undefined,
@@ -492,8 +492,8 @@ test('a directory that workers trip over is listed by the under store, else an e
 });
 
 test('once a worker has told another root, the under store is left alone', async () => {
-  const root = parseUfsRoot(ROOT);
-  const check = new UfsRootCheck({ root, logger: silentLogger, events: ignoredEvents });
+  const mounts = MountTable.ofRoot(ROOT);
+  const check = new UfsRootCheck({ mounts, logger: silentLogger, events: ignoredEvents });
   const world = build({ hasStore: true, options: { ufsRootCheck: check } });
   world.workers.directories.set('/d', ['a', 'x?y']);
   world.workers.add('/d/x?y', 3);

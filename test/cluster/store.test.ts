@@ -9,7 +9,7 @@ import type { ByteString } from '../../src/base/byte-string.ts';
 import { systemClock } from '../../src/base/clock.ts';
 import { silentLogger } from '../../src/base/logger.ts';
 import type { CallContext } from '../../src/cluster/index.ts';
-import { createWorkerClient, parseUfsRoot, RoutedClient } from '../../src/cluster/index.ts';
+import { createWorkerClient, MountTable, RoutedClient } from '../../src/cluster/index.ts';
 import { heldMembership } from '../support/held-membership.ts';
 import { ViewHolder } from '../../src/cluster/membership/membership.ts';
 import { ignoredEvents } from '../../src/cluster/cluster-events.ts';
@@ -93,7 +93,7 @@ for (const isAtomic of [false, true]) {
       client = new RoutedClient({
         client: createWorkerClient({ pageSizeBytes: TEST_PAGE_SIZE_BYTES }),
         membership: heldMembership(holder),
-        ufsRoot: parseUfsRoot(cluster.info.ufs),
+        mounts: MountTable.ofRoot(cluster.info.ufs),
         pageSizeBytes: TEST_PAGE_SIZE_BYTES,
         virtualNodes: 5,
         underStore: isAtomic ? new FileUnderStore({ root: path(cluster.dataDir) }) : undefined,

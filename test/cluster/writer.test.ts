@@ -22,7 +22,7 @@ import {
   ClusterError,
   createWorkerClient,
   isTemporaryName,
-  parseUfsRoot,
+  MountTable,
   RoutedClient,
   UploadUnfinished,
 } from '../../src/cluster/index.ts';
@@ -100,7 +100,7 @@ for (const personality of ['oss', 'enterprise'] as const) {
           timeouts: { headersMs: 5_000 },
         }),
         membership: heldMembership(holder),
-        ufsRoot: parseUfsRoot(cluster.info.ufs),
+        mounts: MountTable.ofRoot(cluster.info.ufs),
         pageSizeBytes: TEST_PAGE_SIZE_BYTES,
         virtualNodes: personality === 'oss' ? 5 : 2000,
         underStore:

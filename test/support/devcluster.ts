@@ -11,7 +11,8 @@ export async function startTestDevcluster(
   cleanup: Cleanup,
   options: Partial<DevclusterOptions> = {},
 ): Promise<Devcluster> {
-  const dataDir = options.dataDir ?? (await makeTempDir(cleanup, 'ufs'));
+  const hasMounts = options.mounts !== undefined;
+  const dataDir = hasMounts ? undefined : (options.dataDir ?? (await makeTempDir(cleanup, 'ufs')));
   const cluster = await startDevcluster({
     workers: 3,
     pageSizeBytes: TEST_PAGE_SIZE_BYTES,
@@ -30,10 +31,12 @@ export function commandEnvironment(
 ): Readonly<Record<string, string>> {
   return {
     ALLUXIO_FUSE_ETCD_HOSTS: `${info.etcdHost}:${info.etcdPort}`,
-    ALLUXIO_FUSE_UFS: info.ufs,
+    ...(info.mounts === undefined
+      ? { ALLUXIO_FUSE_UFS: info.ufs }
+      : { ALLUXIO_FUSE_MAP: 'cluster' }),
     ALLUXIO_FUSE_PAGE_SIZE: String(info.pageSize),
     ALLUXIO_FUSE_WORKER_S3_PORT: String(info.workers[0]?.s3Port),
-    ALLUXIO_FUSE_VIRTUAL_NODES: '5',
+    ALLUXIO_FUSE_VIRTUAL_NODES: info.mounts === undefined ? '5' : '2000',
     ALLUXIO_FUSE_STAGING_DIR: stagingDir,
   };
 }

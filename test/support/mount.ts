@@ -44,6 +44,8 @@ export interface MountForTest {
   readonly isStatic?: boolean;
   /** Of `mount` and what it starts, besides that of the test. */
   readonly env?: Readonly<Record<string, string>>;
+  /** Instead of the mounts that the cluster is known to have: `--map`. */
+  readonly map?: string;
   /** For a mount point and logs that one mount after the other uses; stays. */
   readonly directory?: string;
 }
@@ -85,14 +87,19 @@ export function clusterFlags(info: DevclusterInfo, options: MountForTest = {}): 
     ...(options.isStatic === true
       ? ['--worker-hosts', workers]
       : ['--etcd-hosts', `${info.etcdHost}:${info.etcdPort}`, '--cluster-name', info.clusterName]),
-    '--ufs',
-    info.ufs,
+    ...rootFlags(info, options.map),
     '--page-size',
     String(options.pageSizeBytes ?? info.pageSize),
     '--worker-s3-port',
     String(s3Port),
     '--read-only',
   ];
+}
+
+function rootFlags({ ufs, mounts }: DevclusterInfo, map: string | undefined): string[] {
+  if (map !== undefined) return ['--map', map];
+  if (mounts === undefined) return ['--ufs', ufs];
+  return Object.entries(mounts).flatMap(([path, uri]) => ['--map', `${path}=${uri}`]);
 }
 
 export async function mountForTest(

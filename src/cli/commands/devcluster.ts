@@ -15,12 +15,15 @@ const LOSS_GRACE_MS = 200;
 interface DevclusterFlags {
   readonly workers: string;
   readonly data?: string;
+  readonly map?: readonly string[];
   readonly pageSize: string;
   readonly personality: DevclusterOptions['personality'];
   readonly etcdHosts?: string;
   readonly clusterName?: string;
   readonly virtualNodes?: string;
 }
+
+const collect = (value: string, previous: readonly string[] = []): string[] => [...previous, value];
 
 export function addDevclusterCommand(
   program: Command,
@@ -35,6 +38,11 @@ export function addDevclusterCommand(
     )
     .option('--workers <NUMBER>', 'number of workers', '3')
     .option('--data <DIR>', 'directory to serve (default: a new one)')
+    .option(
+      '--map <PATH=DIR>',
+      'directory to serve below PATH, and nothing at /; may be repeated',
+      collect,
+    )
     .option('--page-size <SIZE>', 'page size of the workers', '1MB')
     .addOption(
       new Option('--personality <WHICH>', 'which Alluxio the workers behave as')
@@ -71,18 +79,28 @@ export function addDevclusterCommand(
 }
 
 function devclusterOptions(flags: DevclusterFlags, cwd: string): DevclusterOptions {
-  const { data, etcdHosts, clusterName, virtualNodes } = flags;
+  const { data, map, etcdHosts, clusterName, virtualNodes } = flags;
+  if (map !== undefined && data !== undefined) throw new UsageError('--map excludes --data');
   return {
     workers: integer('--workers', flags.workers, WORKERS_MAX),
     pageSizeBytes: size('--page-size', flags.pageSize),
     personality: flags.personality,
     ...(data === undefined ? {} : { dataDir: resolve(cwd, data) }),
+    ...(map === undefined
+      ? {}
+      : { mounts: Object.fromEntries(map.map((text) => mountOf(text, cwd))) }),
     ...(etcdHosts === undefined ? {} : { etcdHosts }),
     ...(clusterName === undefined ? {} : { clusterName }),
     ...(virtualNodes === undefined
       ? {}
       : { virtualNodes: integer('--virtual-nodes', virtualNodes, VIRTUAL_NODES_MAX) }),
   };
+}
+
+function mountOf(text: string, cwd: string): [string, string] {
+  const [, path = '', dir = ''] = /^(\/[^/=]+)=(.+)$/.exec(text) ?? [];
+  if (path === '') throw new UsageError(`--map: "${text}" is not like /NAME=DIR`);
+  return [path, resolve(cwd, dir)];
 }
 
 function integer(flag: string, text: string, max: number): number {

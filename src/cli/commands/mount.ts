@@ -1,6 +1,7 @@
 import { Option } from 'commander';
 import type { Command } from 'commander';
 import {
+  describeMounts,
   ConfigError,
   defaultText,
   formatConfig,
@@ -72,7 +73,7 @@ export function addMountCommand(
     const isBoolean = isBooleanOption(row);
     const value = isBoolean ? '' : ` <${row.kind.placeholder}>`;
     const flag = new Option(`--${row.key}${value}`, description).helpGroup(`${row.group}:`);
-    if (row.kind.placeholder === 'LIST') flag.argParser(joinLists);
+    if (row.isRepeatable === true) flag.argParser(joinLists);
     command.addOption(flag);
     if (isBoolean) command.addOption(new Option(`--no-${row.key}`).hideHelp());
     attributes.set(flag.attributeName(), field);
@@ -136,7 +137,7 @@ async function mount(
   for (const warning of outcome.warnings) context.err(`alluxio-fuse: warning: ${warning}`);
   if (!foreground) {
     const details = `driver ${outcome.driver}, pid ${outcome.pid}`;
-    context.out(`Mounted ${config.ufs} at ${config.mountpoint} (${details})`);
+    context.out(`Mounted ${describeMounts(config.mounts)} at ${config.mountpoint} (${details})`);
   }
   return EXIT_CODES.ok;
 }

@@ -2,7 +2,6 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { byteStringOfText } from '../../base/byte-string.ts';
-import { parseUfsRoot } from '../ufs-path.ts';
 import { MountTable, parseMount } from './mount-table.ts';
 
 const p = byteStringOfText;
@@ -93,7 +92,7 @@ test('what is no mount is refused with a reason', () => {
 });
 
 test('a single root is what it always was', () => {
-  const table = MountTable.ofRoot(parseUfsRoot('s3://b/pre'));
+  const table = MountTable.ofRoot('s3://b/pre');
   assert.equal(table.resolve(p('/d/f'))?.ufsPath, 's3://b/pre/d/f');
   assert.deepEqual(table.namesIn(p('/')), []);
 });

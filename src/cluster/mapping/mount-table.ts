@@ -4,6 +4,7 @@
  */
 import type { ByteString } from '../../base/byte-string.ts';
 import { byteStringOfText, textOfByteString } from '../../base/byte-string.ts';
+import { ClusterError } from '../types.ts';
 import { normaliseAlluxioPath, parseUfsRoot, ufsPathOf, type UfsRoot } from '../ufs-path.ts';
 
 export interface MountPoint {
@@ -50,8 +51,8 @@ export class MountTable {
   }
 
   /** A cluster with one root, and nothing else. */
-  static ofRoot(root: UfsRoot): MountTable {
-    return new MountTable([{ path: '/' as ByteString, root }]);
+  static ofRoot(uri: string): MountTable {
+    return new MountTable([{ path: '/' as ByteString, root: parseUfsRoot(uri) }]);
   }
 
   /** Undefined for a path below no mount; such a directory can only hold mount points. */
@@ -61,6 +62,15 @@ export class MountTable {
     if (mount === undefined) return undefined;
     const inner = below(normal, mount.path);
     return { mount, inner, ufsPath: ufsPathOf(mount.root, inner) };
+  }
+
+  /** Throws `not-found` for a path below no mount. */
+  ufsPathOf(path: ByteString): ByteString {
+    const found = this.resolve(path);
+    if (found !== undefined) return found.ufsPath;
+    const known = this.mounts.map((mount) => mount.path).join(', ');
+    const message = `No under store is mounted above it; the mounts are ${known}`;
+    throw new ClusterError('not-found', message, { path });
   }
 
   /**

@@ -143,7 +143,9 @@ export function readEntry(value: unknown): Entry | Dropped {
     // The worker takes a backslash for a slash: the name it gives is then that of another file.
     const said = ufsPath === undefined ? name : lastPart(ufsPath);
     if (said.includes('\\')) return { dropped: 'backslash', ufsPath: ufsPath ?? name };
-    if (said !== name || (path !== undefined && lastPart(path) !== name) || !isName(name)) {
+    // A mount point has its own name, whatever the root of its under store is called.
+    const isSaid = said === name || (type === 'directory' && isDirectlyUnderRoot(path));
+    if (!isSaid || (path !== undefined && lastPart(path) !== name) || !isName(name)) {
       return { dropped: 'other', ufsPath: ufsPath ?? name };
     }
     if (hasLoneSurrogate(name)) return { dropped: 'invalid-utf8', ufsPath: ufsPath ?? name };
@@ -166,6 +168,10 @@ export function readEntry(value: unknown): Entry | Dropped {
     path: path === undefined ? undefined : byteStringOfText(path),
     ufsPath,
   };
+}
+
+function isDirectlyUnderRoot(path: string | undefined): boolean {
+  return path?.lastIndexOf('/') === 0;
 }
 
 /** A name that a directory can hold. */

@@ -7,6 +7,7 @@ import type {
   LoadOperation,
   LoadQuery,
   RemoveOptions,
+  ToldMount,
   WorkerExtras,
 } from '../worker-extras.ts';
 import type { WritePath } from '../worker-writes.ts';
@@ -24,6 +25,9 @@ export interface ExtraCallsParts {
 
 /** The limit of open source on a request's body, in every version seen. */
 const OSS_BODY_BYTES_MAX = 10_240;
+/** Some hundred bytes a mount; more mounts than that nobody has. */
+const MOUNTS_BYTES_MAX = 4 * 1024 * 1024;
+const ROOT = '/' as ByteString;
 const octets = { 'content-type': 'application/octet-stream' };
 
 interface Request {
@@ -39,6 +43,21 @@ export class ExtraCalls implements WorkerExtras {
 
   constructor(parts: ExtraCallsParts) {
     this.#parts = parts;
+  }
+
+  async mounts(worker: Worker, context: CallContext): Promise<ToldMount[]> {
+    await this.#mustBeEnterprise(worker, ROOT, 'a table of mounts (/v1/ufsInfo)', context);
+    const request = { method: 'GET', target: '/v1/ufsInfo', path: ROOT } as const;
+    const answer = await this.#done(worker, request, context, MOUNTS_BYTES_MAX);
+    // It tells the keys of the under stores, too: nothing of it may get into a message.
+    const told = Object.entries(fieldsOf(answer.body)).map(([ufs, value]) => {
+      const path = (value as Readonly<Record<string, unknown>> | null)?.['alluxio_path'];
+      return typeof path === 'string' && path.startsWith('/') ? { path, ufs } : undefined;
+    });
+    const mounts = told.filter((mount) => mount !== undefined);
+    if (mounts.length === told.length && mounts.length > 0) return mounts;
+    const message = 'The table of mounts that the worker tells (/v1/ufsInfo) is not understood';
+    throw new ClusterError('protocol', message, { worker: worker.id, retryable: true });
   }
 
   async writePage(
@@ -159,8 +178,13 @@ export class ExtraCalls implements WorkerExtras {
     throw unsupported(worker, path, `Open-source workers do not have ${feature}: Enterprise does`);
   }
 
-  async #done(worker: Worker, request: Request, context: CallContext): Promise<SmallAnswer> {
-    const answer = await this.#ask(worker, request, context);
+  async #done(
+    worker: Worker,
+    request: Request,
+    context: CallContext,
+    bytesMax = maxErrorBytes,
+  ): Promise<SmallAnswer> {
+    const answer = await this.#ask(worker, request, context, bytesMax);
     if (answer === undefined) throw closed(worker, request.path);
     assertDone(answer, worker, request.path);
     return answer;
@@ -171,11 +195,12 @@ export class ExtraCalls implements WorkerExtras {
     worker: Worker,
     request: Request,
     context: CallContext,
+    bytesMax = maxErrorBytes,
   ): Promise<SmallAnswer | undefined> {
     try {
       return await this.#parts
         .http(worker)
-        .exchange({ ...request, workerId: worker.id }, smallAnswer(maxErrorBytes), context, true);
+        .exchange({ ...request, workerId: worker.id }, smallAnswer(bytesMax), context, true);
     } catch (error) {
       if (error instanceof ClosedWithoutAnswer) return undefined;
       throw error;

@@ -5,17 +5,6 @@
  */
 import { createHash } from 'node:crypto';
 
-/** What the root is called where it is not `file://` and its directory. A worker is a process, and has one. */
-let rootUri: string | undefined;
-
-export function nameRoot(uri: string): void {
-  rootUri = uri;
-}
-
-function rootUriOf(ufsDir: string): string {
-  return rootUri ?? `file://${ufsDir}`;
-}
-
 export interface AlluxioPath {
   /** Normalised, begins with '/', no trailing slash; what the under store is asked for. */
   readonly path: string;
@@ -36,28 +25,6 @@ export function parseAlluxioPath(input: string): AlluxioPath | undefined {
   }
   const path = `/${parts.join('/')}`;
   return { path, text: path + query };
-}
-
-/** `path` of HTTP requests: an Alluxio path, or a full UFS path under the root. */
-export function parsePathParameter(value: string, ufsDir: string): AlluxioPath | undefined {
-  const uri = rootUriOf(ufsDir);
-  if (!uri.startsWith('file:') && (value === uri || value.startsWith(`${uri}/`))) {
-    return parseAlluxioPath(value.slice(uri.length) || '/');
-  }
-  if (!value.startsWith('file:')) return parseAlluxioPath(value);
-  const full = parseAlluxioPath(value.slice('file:'.length));
-  if (full === undefined) return undefined;
-  const root = ufsDir === '/' ? '' : ufsDir;
-  if (full.path !== ufsDir && !full.path.startsWith(`${root}/`)) return undefined;
-  const path = full.path.slice(root.length) || '/';
-  return { path, text: path + full.text.slice(full.path.length) };
-}
-
-export function ufsUriOf(text: string, ufsDir: string): string {
-  const uri = rootUriOf(ufsDir);
-  if (text !== '/') return `${uri.replace(/\/$/, '')}${text}`;
-  // As Alluxio prints the root of a bucket.
-  return /^(?!file:)[^/]+:\/\/[^/]+$/.test(uri) ? `${uri}/` : uri;
 }
 
 export function fileIdOf(ufsUri: string): string {

@@ -7,12 +7,12 @@
  */
 import { copyFile, mkdir, open, rename, rm, rmdir } from 'node:fs/promises';
 import type { AlluxioPath } from './alluxio-uri.ts';
-import { parentOf, parsePathParameter, ufsUriOf } from './alluxio-uri.ts';
+import { parentOf } from './alluxio-uri.ts';
 import { entriesJson } from './entry-json.ts';
 import type { Answer, Handler, Request, Response } from './http1.ts';
 import { decodeForm, UrlError } from './java-text.ts';
 import type { Entry } from './metadata.ts';
-import { filePathOf, UnlistableError } from './metadata.ts';
+import { UnlistableError } from './metadata.ts';
 import type { NameSpace } from './name-space.ts';
 import type { PageStore } from './page-store.ts';
 import type { Peers } from './peers.ts';
@@ -156,44 +156,46 @@ const ENDPOINTS: Readonly<Record<string, (call: Call) => Promise<Answer> | Answe
   },
   'GET node': (call) => {
     const path = pathOf(call, 'path');
-    const owner = call.peers.ownerOf(ufsUriOf(path.text, call.names.ufsDir));
+    const owner = call.peers.ownerOf(call.names.roots.uriOf(path.text));
     if (owner === undefined) throw new HttpError('503 Service Unavailable', 'No worker is known');
     const answer = { Host: owner.host, HttpServerPort: owner.httpPort };
     return bytes('application/json', Buffer.from(JSON.stringify(answer)));
   },
   // The secrets are made up, to be searched for in logs: no client may ever print this answer.
   'GET ufsInfo': (call) => {
-    const answer = {
-      [ufsUriOf('/', call.names.ufsDir)]: {
-        alluxio_path: '/',
+    const mounts = call.names.roots.all.map(({ path, uri }) => [
+      uri,
+      {
+        alluxio_path: path,
         access_key: 'devcluster-access-key',
         secret_key: 'devcluster-secret-key',
         endpoint: '',
       },
-    };
+    ]);
+    const answer: unknown = Object.fromEntries(mounts);
     return bytes('application/json', Buffer.from(JSON.stringify(answer)));
   },
   'POST mkdir': async (call) => {
     const path = pathOf(call, 'ufsFullPath');
-    await mkdir(filePathOf(path.path, call.names.ufsDir), { recursive: true });
+    await mkdir(call.names.roots.filePathOf(path.path), { recursive: true });
     return await changed(call, path);
   },
   'POST touch': async (call) => {
     const path = pathOf(call, 'ufsFullPath');
-    const file = await open(filePathOf(path.path, call.names.ufsDir), 'a');
+    const file = await open(call.names.roots.filePathOf(path.path), 'a');
     await file.close();
     return await changed(call, path);
   },
   'POST mv': async (call) => {
     const from = pathOf(call, 'srcPath');
     const to = pathOf(call, 'dstPath');
-    const { ufsDir } = call.names;
-    await rename(filePathOf(from.path, ufsDir), filePathOf(to.path, ufsDir));
+    const { roots } = call.names;
+    await rename(roots.filePathOf(from.path), roots.filePathOf(to.path));
     return await changed(call, from, to);
   },
   'POST rm': async (call) => {
     const { path, entry } = await existing(call, 'ufsFullPath');
-    const filePath = filePathOf(path.path, call.names.ufsDir);
+    const filePath = call.names.roots.filePathOf(path.path);
     const isRecursive = /^true$/i.test(call.query.get('recursive') ?? '');
     // Forgotten, and looked up anew in the under store.
     const isForgotten = /^true$/i.test(call.query.get('removeAlluxioOnly') ?? '');
@@ -206,8 +208,8 @@ const ENDPOINTS: Readonly<Record<string, (call: Call) => Promise<Answer> | Answe
   'POST copy': async (call) => {
     const from = pathOf(call, 'srcPath');
     const to = pathOf(call, 'dstPath');
-    const { ufsDir } = call.names;
-    await copyFile(filePathOf(from.path, ufsDir), filePathOf(to.path, ufsDir));
+    const { roots } = call.names;
+    await copyFile(roots.filePathOf(from.path), roots.filePathOf(to.path));
     return await changed(call, to);
   },
 };
@@ -233,8 +235,8 @@ function range(call: Call, path: AlluxioPath, entry: Entry, offset: number, leng
 }
 
 async function writeWhole(call: Call, path: AlluxioPath, body: Buffer): Promise<void> {
-  const filePath = filePathOf(path.path, call.names.ufsDir);
-  await mkdir(filePathOf(parentOf(path.path), call.names.ufsDir), { recursive: true });
+  const filePath = call.names.roots.filePathOf(path.path);
+  await mkdir(call.names.roots.filePathOf(parentOf(path.path)), { recursive: true });
   const file = await open(filePath, 'w');
   try {
     await file.writeFile(body);
@@ -260,7 +262,7 @@ function missing(call: Call, parameter: string): HttpError {
 
 function pathOf(call: Call, parameter: string): AlluxioPath {
   const value = call.query.get(parameter);
-  const path = value === undefined ? undefined : parsePathParameter(value, call.names.ufsDir);
+  const path = value === undefined ? undefined : call.names.roots.pathOfParameter(value);
   if (path === undefined) throw new HttpError('400 Bad Request', `Parameter ${parameter} is bad`);
   return path;
 }

@@ -5,7 +5,6 @@
  */
 import type { Server } from 'node:net';
 import type { FromWorker, ToWorker, WorkerConfig, WorkerStats } from '../messages.ts';
-import { nameRoot } from './alluxio-uri.ts';
 import { enterpriseHttpHandler } from './enterprise-http.ts';
 import { Faults } from './faults.ts';
 import type { Request } from './http1.ts';
@@ -15,6 +14,7 @@ import { NameSpace } from './name-space.ts';
 import { ossHttpHandler } from './oss-http.ts';
 import { PageStore } from './page-store.ts';
 import { createRpcServer, Peers } from './peers.ts';
+import { Roots } from './roots.ts';
 import { s3Handler } from './s3.ts';
 
 interface Running {
@@ -27,8 +27,7 @@ interface Running {
 async function run(config: WorkerConfig): Promise<Running> {
   const faults = new Faults();
   const counts = new Map<string, number>();
-  nameRoot(config.ufsUri);
-  const metadata = new Metadata(config.ufsDir);
+  const metadata = new Metadata(new Roots(config.roots));
   const pages = new PageStore(config);
   const peers = new Peers(config);
   const names = new NameSpace(metadata, pages, peers);

@@ -8,7 +8,8 @@
 import { opendir, stat } from 'node:fs/promises';
 import { LRUCache } from 'lru-cache';
 import type { AlluxioPath } from './alluxio-uri.ts';
-import { lastPartOf, parentOf, parseAlluxioPath, ufsUriOf } from './alluxio-uri.ts';
+import { lastPartOf, parentOf, parseAlluxioPath } from './alluxio-uri.ts';
+import type { Roots } from './roots.ts';
 
 export interface Entry {
   readonly type: 'file' | 'directory';
@@ -33,7 +34,7 @@ const LISTED_ENTRIES_MAX = 1_000_000;
 const STAT_BATCH = 64;
 
 export class Metadata {
-  readonly ufsDir: string;
+  readonly roots: Roots;
   readonly #statuses = new LRUCache<string, Entry>({ max: STATUSES_MAX });
   readonly #lists = new LRUCache<string, readonly Entry[]>({
     maxSize: LISTED_ENTRIES_MAX,
@@ -42,15 +43,15 @@ export class Metadata {
   /** Paths being written; they count as not found, and a cut upload leaves its path here. */
   readonly #writing = new Set<string>();
 
-  constructor(ufsDir: string) {
-    this.ufsDir = ufsDir;
+  constructor(roots: Roots) {
+    this.roots = roots;
   }
 
   async status(path: AlluxioPath): Promise<Entry | undefined> {
     if (this.#writing.has(path.text)) return undefined;
     const cached = this.#statuses.get(path.text);
     if (cached !== undefined) return cached;
-    const entry = await readEntry(path, this.ufsDir);
+    const entry = await readEntry(path, this.roots);
     if (entry !== undefined) this.#statuses.set(path.text, entry);
     else this.#lists.delete(parentOf(path.text));
     return entry;
@@ -59,7 +60,7 @@ export class Metadata {
   async list(path: AlluxioPath): Promise<readonly Entry[] | undefined> {
     const cached = this.#lists.get(path.text);
     if (cached !== undefined) return cached;
-    const entries = await readList(path, this.ufsDir);
+    const entries = await readList(path, this.roots);
     if (entries !== undefined) this.#lists.set(path.text, entries);
     return entries;
   }
@@ -75,14 +76,29 @@ export class Metadata {
   }
 }
 
-export function filePathOf(path: string, ufsDir: string): string {
-  return path === '/' ? ufsDir : (ufsDir === '/' ? '' : ufsDir) + path;
+/** What holds the mount points lies in no under store. */
+const ROOT_OF_MOUNTS: Entry = {
+  type: 'directory',
+  name: '',
+  path: '/',
+  ufsPath: '/',
+  lengthBytes: 0,
+  mtimeMs: 0,
+  mode: 0o755,
+  uid: 0,
+  gid: 0,
+};
+
+async function mountEntries(roots: Roots): Promise<Entry[]> {
+  const entries = roots.all.map(({ path }) => readEntry({ path, text: path }, roots));
+  return (await Promise.all(entries)).filter((entry) => entry !== undefined);
 }
 
-export async function readEntry(path: AlluxioPath, ufsDir: string): Promise<Entry | undefined> {
+export async function readEntry(path: AlluxioPath, roots: Roots): Promise<Entry | undefined> {
   if (path.path.includes('\0')) return undefined;
+  if (path.path === '/' && roots.isOfMounts) return ROOT_OF_MOUNTS;
   try {
-    return await entryOf(path, filePathOf(path.path, ufsDir), ufsDir);
+    return await entryOf(path, roots.filePathOf(path.path), roots);
   } catch (error) {
     if (isMissing(error)) return undefined;
     throw error;
@@ -91,11 +107,12 @@ export async function readEntry(path: AlluxioPath, ufsDir: string): Promise<Entr
 
 export async function readList(
   path: AlluxioPath,
-  ufsDir: string,
+  roots: Roots,
 ): Promise<readonly Entry[] | undefined> {
-  const own = await readEntry(path, ufsDir);
+  if (path.path === '/' && roots.isOfMounts) return await mountEntries(roots);
+  const own = await readEntry(path, roots);
   if (own === undefined || own.type === 'file') return own && [own];
-  const dirPath = filePathOf(path.path, ufsDir);
+  const dirPath = roots.filePathOf(path.path);
   const names: string[] = [];
   // In the order of the file system, as the real worker gives them. Node's types know `buffer`
   // names for readdir only, and readdir sorts.
@@ -114,8 +131,8 @@ export async function readList(
       const child = parseAlluxioPath(`${path.path}/${name}`);
       if (child === undefined) throw new UnlistableError(filePath);
       try {
-        const ufsPath = `${ufsUriOf(path.path, ufsDir)}/${name}`;
-        return { ...(await entryOf(child, filePath, ufsDir)), ufsPath };
+        const ufsPath = `${roots.uriOf(path.path)}/${name}`;
+        return { ...(await entryOf(child, filePath, roots)), ufsPath };
       } catch {
         // A dangling link makes the whole directory unlistable.
         throw new UnlistableError(filePath);
@@ -126,14 +143,14 @@ export async function readList(
   return entries;
 }
 
-async function entryOf(path: AlluxioPath, filePath: string, ufsDir: string): Promise<Entry> {
+async function entryOf(path: AlluxioPath, filePath: string, roots: Roots): Promise<Entry> {
   const stats = await stat(filePath);
   const isDirectory = stats.isDirectory();
   return {
     type: isDirectory ? 'directory' : 'file',
-    name: path.path === '/' ? lastPartOf(ufsDir) : lastPartOf(path.path),
+    name: path.path === '/' ? lastPartOf(filePath) : lastPartOf(path.path),
     path: path.path,
-    ufsPath: ufsUriOf(path.text, ufsDir),
+    ufsPath: roots.uriOf(path.text),
     lengthBytes: isDirectory ? 0 : stats.size,
     mtimeMs: Math.floor(stats.mtimeMs),
     mode: stats.mode & 0o7777,

@@ -3,12 +3,13 @@
  * owns the path, and read straight from the under store when the owner does not answer.
  */
 import type { AlluxioPath } from './alluxio-uri.ts';
-import { fileIdOf, ufsUriOf } from './alluxio-uri.ts';
+import { fileIdOf } from './alluxio-uri.ts';
 import type { Entry, Metadata } from './metadata.ts';
-import { filePathOf, readEntry, readList, UnlistableError } from './metadata.ts';
+import { readEntry, readList, UnlistableError } from './metadata.ts';
 import type { PagedFile, PageStore } from './page-store.ts';
 import type { Peers, RpcCall } from './peers.ts';
 import { RemoteError } from './peers.ts';
+import type { Roots } from './roots.ts';
 
 export class NameSpace {
   readonly #metadata: Metadata;
@@ -21,16 +22,16 @@ export class NameSpace {
     this.#peers = peers;
   }
 
-  get ufsDir(): string {
-    return this.#metadata.ufsDir;
+  get roots(): Roots {
+    return this.#metadata.roots;
   }
 
   status(path: AlluxioPath): Promise<Entry | undefined> {
-    return this.#ask<Entry>('status', path, () => readEntry(path, this.ufsDir));
+    return this.#ask<Entry>('status', path, () => readEntry(path, this.roots));
   }
 
   list(path: AlluxioPath): Promise<readonly Entry[] | undefined> {
-    return this.#ask<readonly Entry[]>('list', path, () => readList(path, this.ufsDir));
+    return this.#ask<readonly Entry[]>('list', path, () => readList(path, this.roots));
   }
 
   async beginWrite(path: AlluxioPath): Promise<void> {
@@ -44,8 +45,8 @@ export class NameSpace {
 
   pagedFile(path: AlluxioPath, entry: Entry): PagedFile {
     return {
-      fileId: fileIdOf(ufsUriOf(path.text, this.ufsDir)),
-      filePath: filePathOf(path.path, this.ufsDir),
+      fileId: fileIdOf(this.roots.uriOf(path.text)),
+      filePath: this.roots.filePathOf(path.path),
       lengthBytes: entry.lengthBytes,
     };
   }
@@ -63,7 +64,7 @@ export class NameSpace {
         return null;
       case 'changed':
         this.#metadata.changed(path.text);
-        this.#pages.drop(fileIdOf(ufsUriOf(path.text, this.ufsDir)));
+        this.#pages.drop(fileIdOf(this.roots.uriOf(path.text)));
         return null;
       default:
         throw new Error('Unknown call');
@@ -76,7 +77,7 @@ export class NameSpace {
     fallback: () => Promise<T | undefined>,
   ): Promise<T | undefined> {
     const call: RpcCall = { op, path: path.path, text: path.text };
-    const owner = this.#peers.otherOwnerOf(ufsUriOf(path.text, this.ufsDir));
+    const owner = this.#peers.otherOwnerOf(this.roots.uriOf(path.text));
     if (owner === undefined) return (await this.serve(call)) as T | undefined;
     try {
       return ((await this.#peers.ask(owner, call)) as T | null) ?? undefined;

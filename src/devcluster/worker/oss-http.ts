@@ -2,11 +2,11 @@
  * The HTTP port of an open-source worker (28080). It answers 200 or it closes the connection; there
  * is no error status.
  */
-import { parsePathParameter } from './alluxio-uri.ts';
 import { entriesJson } from './entry-json.ts';
 import type { Answer, Handler, Request, Response } from './http1.ts';
 import type { NameSpace } from './name-space.ts';
 import type { PageStore } from './page-store.ts';
+import type { Roots } from './roots.ts';
 
 /** The real worker's limit on a request body. */
 const BODY_BYTES_MAX = 10_240;
@@ -101,19 +101,19 @@ function parameters(query: string | undefined): ReadonlyMap<string, string> | un
   return found;
 }
 
-function pathOf(found: ReadonlyMap<string, string> | undefined, ufsDir: string) {
+function pathOf(found: ReadonlyMap<string, string> | undefined, roots: Roots) {
   const value = found?.get('path');
   if (value === undefined) return undefined;
   // Only these three escapes are decoded; everything else stays as it is.
   const decoded = value.replaceAll('%2F', '/').replaceAll('%3A', ':').replaceAll('%3F', '?');
-  return parsePathParameter(decoded, ufsDir) ?? 'nowhere';
+  return roots.pathOfParameter(decoded) ?? 'nowhere';
 }
 
 async function info(
   found: ReadonlyMap<string, string> | undefined,
   names: NameSpace,
 ): Promise<Answer> {
-  const path = pathOf(found, names.ufsDir);
+  const path = pathOf(found, names.roots);
   if (path === undefined || path === 'nowhere') return 'close';
   const entry = await names.status(path);
   if (entry === undefined) return 'close';
@@ -124,7 +124,7 @@ async function files(
   found: ReadonlyMap<string, string> | undefined,
   names: NameSpace,
 ): Promise<Answer> {
-  const path = pathOf(found, names.ufsDir);
+  const path = pathOf(found, names.roots);
   if (path === undefined) return 'close';
   const entries = path === 'nowhere' ? undefined : await names.list(path);
   return ok('application/json', entriesJson(entries ?? [], 'oss'));

@@ -3,11 +3,11 @@ import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { mkdir, open, rm, rmdir } from 'node:fs/promises';
 import type { AlluxioPath } from './alluxio-uri.ts';
-import { parentOf, parseAlluxioPath, ufsUriOf } from './alluxio-uri.ts';
+import { parentOf, parseAlluxioPath } from './alluxio-uri.ts';
 import type { Answer, Request } from './http1.ts';
 import { decodeForm } from './java-text.ts';
-import { filePathOf } from './metadata.ts';
 import type { NameSpace } from './name-space.ts';
+import type { Roots } from './roots.ts';
 import { element, notImplemented, S3Error, xmlResponse } from './s3-xml.ts';
 
 /** Mode of files that a real worker makes in a local under store. */
@@ -23,7 +23,7 @@ export interface ObjectTarget {
 export async function putBucket(bucket: string, names: NameSpace): Promise<Answer> {
   const path = parseAlluxioPath(`/${bucket}`);
   if (path !== undefined) {
-    await mkdir(filePathOf(path.path, names.ufsDir)).catch(ignored);
+    await mkdir(names.roots.filePathOf(path.path)).catch(ignored);
     await names.changed(path);
   }
   // The directory is there all the same.
@@ -35,7 +35,7 @@ export async function putObject(
   target: ObjectTarget,
   names: NameSpace,
 ): Promise<Answer> {
-  const filePath = filePathOf(target.path.path, names.ufsDir);
+  const filePath = names.roots.filePathOf(target.path.path);
   const source = request.headers.get('x-amz-copy-source');
   if (source !== undefined) return await copyObject(request, source, target, filePath, names);
   if (target.key.endsWith('/')) {
@@ -48,7 +48,7 @@ export async function putObject(
     throw new S3Error(500, 'InternalError', target.resource, 'Cannot parse null string');
   }
   if (request.headers.has('x-amz-decoded-content-length')) throw notImplemented(target.resource);
-  await makeParents(target, names.ufsDir);
+  await makeParents(target, names.roots);
   await names.beginWrite(target.path);
   const digest = createHash('md5');
   const file = await open(filePath, 'w', FILE_MODE).catch((error: NodeJS.ErrnoException) => {
@@ -80,10 +80,10 @@ export async function putObject(
   return { status: '200 OK', headers: [['ETAG', md5.toString('hex')]], after: 'close' };
 }
 
-async function makeParents(target: ObjectTarget, ufsDir: string): Promise<void> {
-  const parent = filePathOf(parentOf(target.path.path), ufsDir);
+async function makeParents(target: ObjectTarget, roots: Roots): Promise<void> {
+  const parent = roots.filePathOf(parentOf(target.path.path));
   await mkdir(parent, { recursive: true }).catch(() => {
-    const path = filePathOf(target.path.path, ufsDir);
+    const path = roots.filePathOf(target.path.path);
     const message = `Unable to create parent directories for path ${path}`;
     throw new S3Error(500, 'InternalError', target.resource, message);
   });
@@ -105,14 +105,14 @@ async function copyObject(
   }
   const entry = await names.status(from);
   if (entry === undefined) {
-    const message = `Path "${ufsUriOf(from.text, names.ufsDir)}" does not exist.`;
+    const message = `Path "${names.roots.uriOf(from.text)}" does not exist.`;
     throw new S3Error(404, 'NoSuchKey', target.resource, message);
   }
   if (entry.type === 'directory') {
     const message = `Cannot read from ${from.text} because it is a directory`;
     throw new S3Error(500, 'InternalError', target.resource, message);
   }
-  await makeParents(target, names.ufsDir);
+  await makeParents(target, names.roots);
   // Straight into the final name, which counts as missing meanwhile. It does not matter to the copy
   // whether its client is still there.
   await names.beginWrite(target.path);
@@ -125,7 +125,7 @@ async function copyObject(
   });
   try {
     let left = request.copyBytesMax ?? Infinity;
-    for await (const chunk of createReadStream(filePathOf(from.path, names.ufsDir), COPY_CHUNKS)) {
+    for await (const chunk of createReadStream(names.roots.filePathOf(from.path), COPY_CHUNKS)) {
       const part = (chunk as Buffer).subarray(0, left);
       digest.update(part);
       await file.writeFile(part);
@@ -178,7 +178,7 @@ export async function deleteObjects(
 }
 
 async function removePath(path: AlluxioPath, names: NameSpace): Promise<void> {
-  const filePath = filePathOf(path.path, names.ufsDir);
+  const filePath = names.roots.filePathOf(path.path);
   await rm(filePath).catch(() => rmdir(filePath).catch(ignored));
   await names.changed(path);
 }

@@ -4,7 +4,7 @@
  * keep-alive, and reads of other workers' files are proxied, here by reading through to the under
  * store (the pages then lie with the worker that was asked).
  */
-import { parseAlluxioPath, ufsUriOf } from './alluxio-uri.ts';
+import { parseAlluxioPath } from './alluxio-uri.ts';
 import type { Answer, Handler, Request, Response } from './http1.ts';
 import { decodeForm, encodeLocationPath, parseUri, UrlError } from './java-text.ts';
 import type { Entry } from './metadata.ts';
@@ -14,6 +14,7 @@ import type { NameSpace } from './name-space.ts';
 import type { PageStore } from './page-store.ts';
 import { UnderStoreMismatch } from './page-store.ts';
 import type { Peers } from './peers.ts';
+import type { Roots } from './roots.ts';
 import { listBuckets, listObjects } from './s3-list.ts';
 import type { ObjectTarget } from './s3-write.ts';
 import { deleteObjects, deletePath, putBucket, putObject } from './s3-write.ts';
@@ -117,7 +118,7 @@ async function answerOf(request: Request, dependencies: S3Dependencies): Promise
   if (key === '') return await bucketAnswer(request, bucket, query, names);
   // The object is looked up by the whole text, so a `?` in a key works as everywhere in Alluxio.
   const parsed = parseAlluxioPath(`/${resource}`);
-  if (parsed === undefined) throw noSuchKey(resource, `/${resource}`, names.ufsDir);
+  if (parsed === undefined) throw noSuchKey(resource, `/${resource}`, names.roots);
   const target: ObjectTarget = { resource, key, path: parsed };
   switch (request.method) {
     case 'GET':
@@ -161,13 +162,13 @@ async function checkBucket(bucket: string, resource: string, names: NameSpace): 
   if (entry?.type === 'directory') return;
   const message =
     entry === undefined
-      ? `Path "${ufsUriOf(path?.text ?? `/${bucket}`, names.ufsDir)}" does not exist.`
+      ? `Path "${names.roots.uriOf(path?.text ?? `/${bucket}`)}" does not exist.`
       : `Bucket "/${bucket}" does not exist.`;
   throw new S3Error(404, 'NoSuchBucket', resource, message);
 }
 
-function noSuchKey(resource: string, text: string, ufsDir: string): S3Error {
-  const message = `Path "${ufsUriOf(text, ufsDir)}" does not exist.`;
+function noSuchKey(resource: string, text: string, roots: Roots): S3Error {
+  const message = `Path "${roots.uriOf(text)}" does not exist.`;
   return new S3Error(404, 'NoSuchKey', resource, message);
 }
 
@@ -197,11 +198,11 @@ async function getObject(
 ): Promise<Answer> {
   const { names, pages, peers } = dependencies;
   const entry = await names.status(target.path);
-  if (entry === undefined) throw noSuchKey(target.resource, target.path.text, names.ufsDir);
+  if (entry === undefined) throw noSuchKey(target.resource, target.path.text, names.roots);
   const range = parseRange(request.headers.get('range'), entry.lengthBytes, target.resource);
   const length = entry.lengthBytes;
   if (length > 0 && dependencies.personality === 'oss') {
-    const owner = peers.otherOwnerOf(ufsUriOf(target.path.text, names.ufsDir));
+    const owner = peers.otherOwnerOf(names.roots.uriOf(target.path.text));
     if (owner !== undefined) {
       const path = encodeLocationPath(`/${target.resource}`);
       return {

@@ -1,0 +1,156 @@
+/**
+ * Goal: a cluster with several under stores, as Enterprise has them, is one name space: each file is
+ * found at its owner, under the id that the workers know, and its under store serves it without them.
+ */
+import assert from 'node:assert/strict';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { after, before, suite, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import type { Devcluster } from '../../src/devcluster/index.ts';
+import { commandEnvironment, startTestDevcluster } from '../support/devcluster.ts';
+import { lastFirst } from '../support/last-first.ts';
+import { alluxioFuse, clusterFlags, missingPrograms, mountForTest } from '../support/mount.ts';
+import type { TestMount } from '../support/mount.ts';
+import { output, run } from '../support/run.ts';
+import { skipReason } from '../support/skip.ts';
+import { makeTempDir } from '../support/temp-dir.ts';
+import { sampleBytes } from '../support/tree.ts';
+import { waitFor } from '../support/wait.ts';
+
+const MAIN = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
+const SECRET = 'devcluster-secret-key';
+const skip = skipReason('root', 'fuse', 'etcd') || missingPrograms('diff', 'getfattr', 'cat', 'ls');
+
+suite('a cluster with two under stores and none at the root', { skip }, () => {
+  const cleanup = lastFirst((undo) => after(undo));
+  let cluster: Devcluster;
+  let mount: TestMount;
+  let work = '';
+  let env: Readonly<Record<string, string>> = {};
+
+  before(async () => {
+    work = await makeTempDir(cleanup, 'mounts');
+    for (const name of ['one', 'two', 'local']) {
+      const dir = join(work, name, 'sub');
+      await mkdir(dir, { recursive: true });
+      await writeFile(join(dir, 'f'), sampleBytes(200_000, name.length));
+      await writeFile(join(work, name, `in ${name}`), name);
+    }
+    cluster = await startTestDevcluster(cleanup, {
+      personality: 'enterprise',
+      mounts: { '/s3': join(work, 'one'), '/data': join(work, 'two') },
+    });
+    env = commandEnvironment(cluster, await makeTempDir(cleanup, 'staging'));
+    mount = await mountForTest(cleanup, cluster.info);
+  });
+
+  const cli = (...args: string[]) => run(process.execPath, [MAIN, ...args], { env });
+  const ok = async (...args: string[]): Promise<string> => {
+    const { code, out, err } = await cli(...args);
+    assert.equal(code, 0, `${args.join(' ')}: ${err}`);
+    assert.ok(!`${out}${err}`.includes(SECRET));
+    return out;
+  };
+
+  test('the root holds the mount points, and each of them its files', async () => {
+    assert.equal(await output('ls', ['-F', mount.mountpoint]), 'data/\ns3/\n');
+    await output('diff', ['-r', join(work, 'one'), mount.path('s3')]);
+    await output('diff', ['-r', join(work, 'two'), mount.path('data')]);
+    for (const missing of [['nowhere'], ['s3', 'nowhere'], ['nowhere', 'at', 'all']]) {
+      const { code, err } = await run('cat', [mount.path(...missing)]);
+      assert.deepEqual([code, /No such file/.test(err)], [1, true]);
+    }
+  });
+
+  test('files are found at their owners under their ids', async () => {
+    const file = mount.path('s3', 'sub', 'f');
+    const attributeOf = async (name: string): Promise<string> =>
+      await output('getfattr', ['--only-values', '-n', `user.alluxio.${name}`, file]);
+    assert.equal(await attributeOf('ufs_path'), `file://${join(work, 'one', 'sub', 'f')}`);
+    const query = new URLSearchParams({ path: `file://${join(work, 'one', 'sub', 'f')}` });
+    const { host, httpPort } = cluster.info.workers[0] ?? { host: '', httpPort: 0 };
+    const node = await fetch(`http://${host}:${httpPort}/v1/node?${query.toString()}`);
+    const { Host: owner } = (await node.json()) as { Host: string };
+    const { id } = cluster.info.workers.find((worker) => worker.host === owner) ?? {};
+    assert.equal(await attributeOf('worker'), id);
+    for (const name of ['under_store_fallbacks', 'inexpressible_names']) {
+      assert.equal(await mount.metric(`alluxio_fuse_${name}_total`), 0, name);
+    }
+    const { cluster: seen } = await mount.status();
+    assert.equal(seen?.ufsRootMismatch, undefined);
+  });
+
+  test('a mount in the wrong place is found out, and its under store left alone', async () => {
+    const map = `/s3=file://${join(work, 'local')},/data=file://${join(work, 'two')}`;
+    const wrong = await mountForTest(cleanup, cluster.info, { map });
+    await output('diff', ['-r', join(work, 'one'), wrong.path('s3')]);
+    const { cluster: seen } = await wrong.status();
+    const right = `--map /s3=file://${join(work, 'one')}`;
+    assert.ok(seen?.ufsRootMismatch?.endsWith(right) === true, seen?.ufsRootMismatch);
+    await wrong.unmount();
+  });
+
+  test('the mounts can be left to the cluster, whose secrets stay with it', async () => {
+    const told = await mountForTest(cleanup, cluster.info, { map: 'cluster' });
+    await output('diff', ['-r', join(work, 'two'), told.path('data')]);
+    const { daemonPid = 0 } = await told.status();
+    // The next daemon knows them from the one before it.
+    process.kill(daemonPid, 'SIGKILL');
+    await waitFor('a new daemon', async () => (await told.status()).daemonPid !== daemonPid);
+    assert.equal(await output('ls', [told.mountpoint]), 'data\ns3\n');
+    assert.ok(!(await told.logText()).includes(SECRET));
+    assert.equal((await told.status()).cluster?.ufsRootMismatch, undefined);
+    await told.unmount();
+  });
+
+  test('without a root there is no place for what only a writable mount needs', async () => {
+    const mountpoint = join(work, 'mnt');
+    await mkdir(mountpoint);
+    const flags = clusterFlags(cluster.info).filter((flag) => flag !== '--read-only');
+    const args = ['mount', mountpoint, ...flags, '--staging-dir', join(work, 'staging')];
+    const { code, err } = await alluxioFuse([...args, '--state-dir', join(work, 'state')]);
+    assert.notEqual(code, 0);
+    assert.match(err, /without an under store mounted at \/ can only be mounted with --read-only/);
+  });
+
+  test('commands see the same name space, and change it', async () => {
+    assert.equal(await ok('fs', 'ls', '/'), 'data\ns3\n');
+    const uri = `file://${join(work, 'two', 'sub', 'f')}`;
+    for (const given of ['/data/sub/f', uri]) {
+      const location = await ok('fs', 'location', given);
+      assert.match(location, new RegExp(`^path: /data/sub/f\nufs: ${uri}\nworker: `));
+    }
+    await ok('fs', 'upload', join(work, 'local', 'sub', 'f'), '/s3/up/f');
+    await output('cmp', [join(work, 'local', 'sub', 'f'), join(work, 'one', 'up', 'f')]);
+    await ok('fs', 'mv', '/s3/up/f', '/data/f');
+    assert.deepEqual(
+      await readFile(join(work, 'two', 'f')),
+      await readFile(join(work, 'local', 'sub', 'f')),
+    );
+    assert.equal((await cli('fs', 'test', '/s3/up/f')).code, 1);
+    for (const args of [
+      ['rm', '-r', '/s3'],
+      ['mv', '/s3', '/data/s3'],
+      ['mkdir', '/new'],
+    ]) {
+      const { code, err } = await cli('fs', ...args);
+      assert.notEqual(code, 0, `${args.join(' ')}\n${err}`);
+    }
+    assert.equal(await readFile(join(work, 'one', 'in one'), 'utf8'), 'one');
+    const elsewhere = await cli('fs', 'cat', `file://${join(work, 'local', 'in local')}`);
+    assert.match(elsewhere.err, /none of the under stores/);
+  });
+
+  test('without any worker, each under store serves what lies below its mount', async () => {
+    await Promise.all(cluster.workers.map((worker) => worker.kill()));
+    const without = await mountForTest(cleanup, cluster.info, {
+      flags: ['--request-timeout', '20s'],
+    });
+    assert.equal(await output('cat', [without.path('s3', 'in one')]), 'one');
+    assert.equal(await output('cat', [without.path('data', 'in two')]), 'two');
+    assert.equal(await output('ls', [without.mountpoint]), 'data\ns3\n');
+    await without.unmount();
+    await mount.unmount();
+  });
+});
