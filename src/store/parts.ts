@@ -81,7 +81,9 @@ function assemble(options: StoreOptions, journal: Journal) {
   const concurrency = tuning.copyConcurrency;
   const shownMtimeMs = (path: ByteString, status: FileStatus): number =>
     aliases.present(path, nodeOf(status, undefined)).mtimeMs;
-  const trees = new TreeCopy({ reader, writer, attributes, defaults, shownMtimeMs, concurrency });
+  const unfinishedWithin = temporaries.unfinishedWithin.bind(temporaries);
+  const copying = { reader, writer, attributes, defaults, shownMtimeMs, concurrency };
+  const trees = new TreeCopy({ ...copying, unfinishedWithin });
   const listings = new Listings();
   const common = { reader, writer, journal, background, locks, listings };
   const renames = new Renames({

@@ -7,7 +7,7 @@ import type { AttributeDefaults, AttributeRecord } from './attribute-record.ts';
 import { isShadowed, movedRecord } from './attribute-record.ts';
 import type { AttributeStore } from './attribute-store.ts';
 import type { BoundedWriter, StoreReader } from './cluster-parts.ts';
-import { isCode, storeError, unlessMissing } from './errors.ts';
+import { isCode, storeError, unlessMissing, untilHopeless } from './errors.ts';
 import { allSettled, Limiter } from './limiter.ts';
 import { isReservedName } from './paths.ts';
 
@@ -16,6 +16,8 @@ export interface TreeCopyParts {
   readonly writer: BoundedWriter;
   readonly attributes: AttributeStore;
   readonly defaults: AttributeDefaults;
+  /** Files that workers may not list yet, though the under store has them. */
+  readonly unfinishedWithin: (path: ByteString) => Iterable<ByteString>;
   /** As programs see it: an acknowledged file keeps the time of its acknowledgement. */
   readonly shownMtimeMs: (path: ByteString, status: FileStatus) => number;
   /** Calls at a time, of all trees together. */
@@ -108,6 +110,7 @@ export class TreeCopy {
 
   /** Deletes a tree that was copied; what came into it since is copied first. */
   async deleteCopied(from: ByteString, to: ByteString, context: CallContext): Promise<void> {
+    await this.#makeListed(from, context);
     for (let round = 1; ; round++) {
       const listing = await this.#listOrNothing(from, context);
       if (listing === undefined) return;
@@ -137,6 +140,7 @@ export class TreeCopy {
     keepsDirectory: boolean,
     context: CallContext,
   ): Promise<void> {
+    await this.#makeListed(to, context);
     const there = await this.#listOrNothing(to, context);
     if (there === undefined) return;
     const listing = await this.#list(from, context);
@@ -161,8 +165,17 @@ export class TreeCopy {
 
   /** Attribute files and what uploads left, so that the directory can be removed. */
   async emptyHidden(directory: ByteString, context: CallContext): Promise<void> {
+    await this.#makeListed(directory, context);
     const listing = await this.#listOrNothing(directory, context);
     if (listing !== undefined) await this.#deleteHidden(directory, listing.hidden, context);
+  }
+
+  /** What is to be deleted must be listed, and not come to light afterwards. */
+  async #makeListed(directory: ByteString, context: CallContext): Promise<void> {
+    const { writer, unfinishedWithin } = this.#parts;
+    for (const path of [...unfinishedWithin(directory)]) {
+      await untilHopeless(writer.tellWorkers(path, undefined, context));
+    }
   }
 
   async #deleteHidden(
