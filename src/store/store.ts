@@ -452,7 +452,8 @@ export class ClusterStore implements WritableStore {
       const source = await view.stat(from, context);
       const target = await view.exists(to, context);
       await this.#mayReplace(source, target, to, options, context);
-      if (source.kind !== 'file') this.#mustBeWhole(to);
+      // An upload of ours that was interrupted just now is settled with what it was of.
+      if (source.kind !== 'file' && writeBack.newest(to) === undefined) this.#mustBeWhole(to);
       for (const unfinished of temporaries.unfinishedWithin(from)) {
         // Of a file that is still to come, the beginning does not matter.
         if (writeBack.newest(unfinished) !== undefined) continue;

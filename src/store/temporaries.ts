@@ -51,6 +51,8 @@ export class Temporaries {
   readonly #parts: TemporariesParts;
   /** Final paths that may hold a beginning, with the hidden name that repairs them. */
   readonly #unfinished = new Map<ByteString, Unfinished>();
+  /** Repairs whose last step is under way: the workers are told. */
+  #closing = 0;
   /** Final paths that workers are being told of. */
   readonly #telling = new Map<ByteString, { isAgain: boolean; done: Promise<void> }>();
 
@@ -111,7 +113,7 @@ export class Temporaries {
   }
 
   get unfinishedCount(): number {
-    return this.#unfinished.size;
+    return this.#unfinished.size + this.#closing;
   }
 
   /** A file that may be a beginning must not be taken for a whole one. */
@@ -130,7 +132,7 @@ export class Temporaries {
       const temporary = id as ByteString;
       if (entry.isAbandoned === true) {
         // The journal forgets it last: nobody else would tell the workers in the next life.
-        repairs.push(this.#tell(entry.path).then(() => void this.#sweep(temporary)));
+        repairs.push(this.#close(entry.path).then(() => void this.#sweep(temporary)));
         continue;
       }
       this.#note(temporary, entry, this.#unfinished.get(entry.path));
@@ -174,9 +176,18 @@ export class Temporaries {
         release();
       }
     });
-    // It may be there in full, and the workers have not heard of it.
-    await this.#tell(path);
+    await this.#close(path);
     await Promise.all([...chainOf(unfinished)].map(({ temporary }) => this.#sweep(temporary)));
+  }
+
+  /** It may be there in full, and the workers have not heard of it. */
+  async #close(path: ByteString): Promise<void> {
+    this.#closing++;
+    try {
+      await this.#tell(path);
+    } finally {
+      this.#closing--;
+    }
   }
 
   /** It came to its name, and its hidden file is gone: nothing older may come over it. */

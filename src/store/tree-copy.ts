@@ -173,7 +173,7 @@ export class TreeCopy {
   /** What is to be deleted must be listed, and not come to light afterwards. */
   async #makeListed(directory: ByteString, context: CallContext): Promise<void> {
     const { writer, unfinishedWithin } = this.#parts;
-    for (const path of [...unfinishedWithin(directory)]) {
+    for (const path of unfinishedWithin(directory)) {
       await untilHopeless(writer.tellWorkers(path, undefined, context));
     }
   }
