@@ -54,6 +54,8 @@ export interface StatusCluster {
   readonly pageSizeMismatch: string | undefined;
   readonly ufsRootMismatch: string | undefined;
   readonly underStoreFallback: string;
+  /** Why it is unreachable, where the store says. */
+  readonly underStoreProblem?: string | undefined;
   readonly workers: readonly StatusWorker[];
 }
 

@@ -25,7 +25,8 @@ const report: StatusReport = {
     pageSizeBytes: 1_048_576,
     pageSizeMismatch: 'worker w1 has pages of 4194304 bytes',
     ufsRootMismatch: 'the root of w1 is s3://b',
-    underStoreFallback: 'available',
+    underStoreFallback: 'unreachable',
+    underStoreProblem: 'no\ncredentials',
     workers: [
       {
         id: 'worker-1',
@@ -248,7 +249,8 @@ test('status text tells what an administrator looks for, and outside text cannot
     /requests of 1 MiB, read-ahead 1 MiB, 99 requests so far/,
     /etcd http:\/\/e1:2379, 2 workers, seen 2.3 s ago, generation 4/,
     /2,000 virtual nodes a worker \(learned\), pages of 1 MiB/,
-    /^ {2}WARNING +wrong --ufs: the root of w1/m,
+    /^ {2}under store +fallback unreachable: no\\ncredentials$/m,
+    /^ {2}WARNING +wrong under store: the root of w1/m,
     /^ {2}WARNING +wrong page size: worker w1 has/m,
     /^ {2}cache +2 MiB of 512 MiB used, 3 hits, 1 miss \(75 % hits\)$/m,
     /1.50 MiB read ahead, 0 B of it never used/,

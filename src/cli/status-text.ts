@@ -66,15 +66,20 @@ function clusterRows(cluster: StatusCluster | undefined): string[][] {
       'ring',
       `${plural(cluster.virtualNodes, 'virtual node')} a worker (${cluster.virtualNodesFrom}), ${page}`,
     ],
-    ['under store', `fallback ${cluster.underStoreFallback}`],
+    ['under store', underStoreText(cluster)],
   ];
   if (cluster.ufsRootMismatch !== undefined) {
-    rows.push(['WARNING', `wrong --ufs: ${printable(cluster.ufsRootMismatch)}`]);
+    rows.push(['WARNING', `wrong under store: ${printable(cluster.ufsRootMismatch)}`]);
   }
   if (cluster.pageSizeMismatch !== undefined) {
     rows.push(['WARNING', `wrong page size: ${printable(cluster.pageSizeMismatch)}`]);
   }
   return rows;
+}
+
+function underStoreText({ underStoreFallback, underStoreProblem }: StatusCluster): string {
+  const why = underStoreProblem === undefined ? '' : `: ${printable(underStoreProblem)}`;
+  return `fallback ${underStoreFallback}${why}`;
 }
 
 function workerSection(cluster: StatusCluster | undefined): string[] {

@@ -97,6 +97,8 @@ export async function remove(
 ): Promise<void> {
   const recursive = options.recursive === true || options.recursiveAlias === true;
   const { removeAlluxioOnly, deleteMountPoint, syncParentNextTime } = options;
+  // Neither of these words removes what an under store holds.
+  if (removeAlluxioOnly !== true && deleteMountPoint !== true) mustBeRemovable(connection, path);
   if (removeAlluxioOnly === true || deleteMountPoint === true || syncParentNextTime === true) {
     const words: RemoveOptions = {
       recursive,
@@ -109,16 +111,19 @@ export async function remove(
     await connection.extras.removeWith(connection.ownerOf(path), at, words, scope.step());
     return;
   }
-  if (path === ROOT) throw new AlluxioError('invalid', 'The root is not removed');
-  if (connection.mounts.isMountedDirectory(path)) {
-    const reason = 'An under store is mounted there, or below it: remove what is in it instead';
-    throw new AlluxioError('invalid', reason);
-  }
   const node = await statOf(connection, path, scope);
   if (node.kind === 'directory' && !recursive) {
     await (await connection.store()).removeDirectory(path, scope.step());
   } else {
     await removeTree(connection, path, node, scope);
+  }
+}
+
+function mustBeRemovable(connection: Connection, path: ByteString): void {
+  if (path === ROOT) throw new AlluxioError('invalid', 'The root is not removed');
+  if (connection.mounts.isMountedDirectory(path)) {
+    const reason = 'An under store is mounted there, or below it: remove what is in it instead';
+    throw new AlluxioError('invalid', reason);
   }
 }
 

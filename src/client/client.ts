@@ -8,7 +8,7 @@ import { BaseClient, closedOnFailure } from './base-client.ts';
 import * as changes from './changes.ts';
 import type { CopyOptions, MkdirOptions, RmOptions } from './changes.ts';
 import { configurationOf } from './configuration.ts';
-import { Connection } from './connection.ts';
+import { Connection, type ConnectionOptions } from './connection.ts';
 import { readPieces } from './content.ts';
 import { AlluxioError, asAlluxioError, shownPath } from './errors.ts';
 import { webStream } from './file.ts';
@@ -57,11 +57,11 @@ export class AlluxioClient extends BaseClient {
   /** From a configuration that is complete, as the command line has it. */
   static async openWith(
     config: MountConfig,
-    options: Pick<ClientOptions, 'logger'> = {},
+    options: ConnectionOptions = {},
     call?: CallOptions,
   ): Promise<AlluxioClient> {
     try {
-      return AlluxioClient.over(await Connection.open(config, options.logger, call));
+      return AlluxioClient.over(await Connection.open(config, options, call));
     } catch (error) {
       throw asAlluxioError(error, 'open');
     }

@@ -18,10 +18,9 @@ export async function openCluster(
   const membership = membershipOf(setting);
   if (membership instanceof EtcdMembership) await isKnown(membership, context);
   try {
-    return clusterOf(
-      { ...setting, config: await withMounts(setting, membership, context) },
-      membership,
-    );
+    const complete = await withMounts(setting, membership, context);
+    const { uploadStrategy } = config;
+    return clusterOf({ ...setting, config: complete }, membership, { uploadStrategy });
   } catch (error) {
     await membership.close();
     throw error;

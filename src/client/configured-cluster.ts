@@ -75,6 +75,9 @@ function mountTableOf(config: MountConfig): MountTable {
   );
 }
 
+/** A well worker answers at once; there are others to ask. */
+const MOUNTS_OF_ONE_MS = 5_000;
+
 /**
  * The configuration with its mounts: where it leaves them to the cluster, the first worker that tells
  * them. Throws with the reason where none does.
@@ -95,7 +98,8 @@ export async function withMounts(
     let last: unknown;
     for (const worker of membership.view().workers) {
       try {
-        const told = (await client.extras?.mounts(worker, context)) ?? [];
+        const deadlineMs = Math.min(context.deadlineMs, performance.now() + MOUNTS_OF_ONE_MS);
+        const told = (await client.extras?.mounts(worker, { ...context, deadlineMs })) ?? [];
         return { ...config, mounts: told.map(normalisedMount) };
       } catch (error) {
         last = error;
@@ -114,12 +118,26 @@ export async function withMounts(
   }
 }
 
+/** Told URIs may be odd, or hold a key: no message repeats one. */
 function normalisedMount({ path, ufs }: ToldMount): ConfiguredMount {
+  if (/^[^/]*\/\/[^/]*:[^/]*@/.test(ufs) || !isUfsRoot(ufs)) {
+    const message = 'The worker tells a mount whose URI cannot be used';
+    throw new ClusterError('protocol', message, { path });
+  }
   const mount = { path: byteStringOfText(path), root: parseUfsRoot(ufs) };
   return {
     path: textOfByteString(normaliseAlluxioPath(mount.path)) ?? path,
     ufs: textOfByteString(mount.root.uri) ?? ufs,
   };
+}
+
+function isUfsRoot(uri: string): boolean {
+  try {
+    parseUfsRoot(uri);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 export interface ClusterParts {
@@ -128,6 +146,8 @@ export interface ClusterParts {
   readonly worker: WorkerClient;
   readonly membership: Membership;
   readonly mounts: MountTable;
+  /** With its mounts. */
+  readonly config: MountConfig;
 }
 
 export function clusterOf(
@@ -161,5 +181,5 @@ export function clusterOf(
     logger,
     events,
   });
-  return { routed, worker, membership, mounts };
+  return { routed, worker, membership, mounts, config };
 }

@@ -15,14 +15,18 @@ import { openCluster } from './cluster.ts';
 import type { ClusterParts } from './configured-cluster.ts';
 import { inFreeSlot, journalsDirectory, releaseSlot } from './journal-slot.ts';
 import { Scope } from './scope.ts';
-import type { CallOptions } from './types.ts';
+import type { CallOptions, ClientOptions } from './types.ts';
 
 /** What was journaled is brought to the cluster at the end; what takes longer, the next process does. */
 const CLOSE_MS = 30_000;
 
+export type ConnectionOptions = Pick<ClientOptions, 'logger' | 'concurrency'>;
+
 export class Connection {
   readonly config: MountConfig;
   readonly logger: Logger;
+  /** Of calls that move many files, where they do not say it themselves. */
+  readonly concurrency: number | undefined;
   readonly #cluster: ClusterParts;
   readonly #view: NameSpaceView;
   readonly #closing = new AbortController();
@@ -31,9 +35,14 @@ export class Connection {
   #slot: string | undefined;
   #stagedFiles = 0;
 
-  private constructor(config: MountConfig, logger: Logger, cluster: ClusterParts) {
+  private constructor(
+    config: MountConfig,
+    { logger, concurrency }: ConnectionOptions & { readonly logger: Logger },
+    cluster: ClusterParts,
+  ) {
     this.config = config;
     this.logger = logger;
+    this.concurrency = concurrency;
     this.#cluster = cluster;
     this.#view = openReadView({
       reader: cluster.routed,
@@ -46,13 +55,13 @@ export class Connection {
 
   static async open(
     config: MountConfig,
-    logger: Logger = silentLogger,
+    { logger = silentLogger, concurrency }: ConnectionOptions,
     options?: CallOptions,
   ): Promise<Connection> {
     const never = new AbortController().signal;
     const scope = new Scope(options, config.requestTimeoutMs, never);
     const cluster = await openCluster(config, logger, scope.step());
-    return new Connection(config, logger, cluster);
+    return new Connection(cluster.config, { logger, concurrency }, cluster);
   }
 
   get routed(): ClusterParts['routed'] {
@@ -149,7 +158,7 @@ export class Connection {
         stateDirectory: slot,
         stagingDirectory,
         writeMode: 'through',
-        isMountPoint: (path) => this.mounts.isMountedDirectory(path),
+        mounts: this.mounts,
       });
       // What a killed process staged was promised to nobody.
       const inUse = store.stagingNamesInUse();

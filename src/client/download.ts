@@ -148,7 +148,7 @@ export async function downloadTree(
 ): Promise<void> {
   await mkdir(to, { recursive: true });
   const directories: ByteString[] = [];
-  const atOnce = options.concurrency ?? CONCURRENCY;
+  const atOnce = options.concurrency ?? connection.concurrency ?? CONCURRENCY;
   await forEachOf(entriesOf(connection, from, scope), atOnce, async (node) => {
     if (node.kind === 'directory') {
       directories.push(node.name);

@@ -3,6 +3,7 @@
  * camelCase. Shows what a mount shows: names that this project keeps for itself are hidden, and
  * times, modes and links that mounts keep beside the files are there.
  */
+import { stat } from 'node:fs/promises';
 import { joinPath, type ByteString } from '../base/byte-string.ts';
 import type { MountConfig } from '../config/index.ts';
 import type { NodeStatus } from '../store/index.ts';
@@ -11,7 +12,7 @@ import * as changes from './changes.ts';
 import type { CopyOptions, MkdirOptions, RmOptions } from './changes.ts';
 import { AlluxioClient } from './client.ts';
 import { configurationOf } from './configuration.ts';
-import { Connection } from './connection.ts';
+import { Connection, type ConnectionOptions } from './connection.ts';
 import { downloadFile, downloadTree, localPath, type TransferOptions } from './download.ts';
 import { AlluxioError, asAlluxioError, hasCode, shownPath } from './errors.ts';
 import { AlluxioReadFile, AlluxioWriteFile } from './file.ts';
@@ -74,11 +75,11 @@ export class AlluxioFileSystem extends BaseClient {
   /** From a configuration that is complete, as the command line has it. */
   static async openWith(
     config: MountConfig,
-    options: Pick<ClientOptions, 'logger'> = {},
+    options: ConnectionOptions = {},
     call?: CallOptions,
   ): Promise<AlluxioFileSystem> {
     try {
-      return new AlluxioFileSystem(await Connection.open(config, options.logger, call));
+      return new AlluxioFileSystem(await Connection.open(config, options, call));
     } catch (error) {
       throw asAlluxioError(error, 'open');
     }
@@ -280,17 +281,21 @@ export class AlluxioFileSystem extends BaseClient {
 
   /** From this machine; a directory with `recursive`. */
   upload(local: string | Buffer, path: PathLike, options: TransferOptions = {}): Promise<void> {
-    return this.call('upload', path, options, (at, scope) => {
-      const transfer = options.recursive === true ? uploadTree : uploadFile;
-      return transfer(this.connection, localPath(local), at, options, scope);
+    return this.call('upload', path, options, async (at, scope) => {
+      const from = localPath(local);
+      // As `cp -r` does: what is a file comes over as one.
+      const isTree = options.recursive === true && (await stat(from)).isDirectory();
+      return await (isTree ? uploadTree : uploadFile)(this.connection, from, at, options, scope);
     });
   }
 
   /** To this machine; a directory with `recursive`. */
   download(path: PathLike, local: string | Buffer, options: TransferOptions = {}): Promise<void> {
-    return this.call('download', path, options, (at, scope) => {
-      const transfer = options.recursive === true ? downloadTree : downloadFile;
-      return transfer(this.connection, at, localPath(local), options, scope);
+    return this.call('download', path, options, async (at, scope) => {
+      const { kind } = await (await this.connection.names()).stat(at, scope.step());
+      const isTree = options.recursive === true && kind === 'directory';
+      const to = localPath(local);
+      return await (isTree ? downloadTree : downloadFile)(this.connection, at, to, options, scope);
     });
   }
 

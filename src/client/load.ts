@@ -96,7 +96,7 @@ class ClientLoad {
 
   async run(path: ByteString): Promise<ClientLoadProgress> {
     const { signal } = this.#scope;
-    const atOnce = this.#options.concurrency ?? CONCURRENCY;
+    const atOnce = this.#options.concurrency ?? this.#connection.concurrency ?? CONCURRENCY;
     try {
       await forEachOf(
         this.#files(path),

@@ -53,7 +53,7 @@ export async function uploadTree(
 ): Promise<void> {
   await makeDirectory(connection, to, true, scope);
   const directories: ByteString[] = [];
-  const atOnce = options.concurrency ?? CONCURRENCY;
+  const atOnce = options.concurrency ?? connection.concurrency ?? CONCURRENCY;
   await forEachOf(namesIn(from), atOnce, async (name) => {
     const local = joinLocal(from, name);
     // Its own times tell whether a cluster's copy is the same, so a link's target counts.

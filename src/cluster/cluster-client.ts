@@ -26,6 +26,7 @@ export interface ReadResult {
 }
 
 export interface PathLocation {
+  /** '' for a directory that holds mount points and nothing else: nobody owns it. */
   readonly ufsPath: ByteString;
   /** Ring order, the owner first; at most as many as were asked for. */
   readonly workers: readonly string[];

@@ -54,7 +54,7 @@ export class ListingRouter {
     // After a failure half way the next worker begins again: names already given are left out.
     const listed = new Set<ByteString>();
     let last: ClusterError | undefined;
-    for (const worker of placement.candidates(ufsPath, !fallback.isConfigured)) {
+    for (const worker of placement.candidates(ufsPath, !fallback.isConfigured(path))) {
       remainingMs(context, clock);
       try {
         yield* fresh(this.#listAt(worker, path, context), listed);
@@ -111,7 +111,7 @@ export class ListingRouter {
   ): AsyncGenerator<FileStatus[], void, undefined> {
     const { fallback } = this.#parts;
     if (!fallback.hasCheapNames) return;
-    const store = await fallback.reachable();
+    const store = await fallback.reachable(path);
     if (store === undefined) return;
     const added = await fallback.supplement(store, path, listed, context);
     if (added.length > 0) yield added;
@@ -126,7 +126,7 @@ export class ListingRouter {
     const { fallback, noteInexpressible, clock } = this.#parts;
     if (reason === 'inexpressible') noteInexpressible(error, path);
     remainingMs(context, clock);
-    const store = await fallback.reachable();
+    const store = await fallback.reachable(path);
     if (store === undefined) throw error;
     yield* fallback.list(store, path, reason, context);
   }

@@ -80,7 +80,7 @@ export class RangeRouter {
       tried: new Set(),
       failed: new Set(),
       named: new Set(),
-      queue: placement.candidates(job.ufsPath, !fallback.isConfigured),
+      queue: placement.candidates(job.ufsPath, !fallback.isConfigured(job.path)),
       last: undefined,
       deadOwner: undefined,
       deadRedirects: 0,
@@ -119,7 +119,7 @@ export class RangeRouter {
     // Pages lie with the owner: by our ring, or by what a redirect said.
     const isOwner = search.tried.size === 0 || search.named.has(worker.id);
     search.tried.add(worker.id);
-    const hasOthers = search.queue.length > 0 || fallback.isConfigured;
+    const hasOthers = search.queue.length > 0 || fallback.isConfigured(search.job.path);
     const timeoutMs = shareMs(remainingMs(context, clock), hasOthers);
     const guarded = new AttemptSink(sink, search.job.lengthBytes);
     try {
@@ -265,7 +265,7 @@ export class RangeRouter {
   #mayAnswer(owner: Worker, search: Search): boolean {
     const { breakers, fallback } = this.#parts;
     if (breakers.isAvailable(owner)) return true;
-    if (fallback.isConfigured || this.#onTrial.has(owner.id)) return false;
+    if (fallback.isConfigured(search.job.path) || this.#onTrial.has(owner.id)) return false;
     this.#onTrial.add(owner.id);
     search.trial = owner.id;
     return true;
@@ -277,7 +277,7 @@ export class RangeRouter {
     const { job } = search;
     const { reason, error } = whyNot(search);
     if (reason === 'inexpressible') noteInexpressible(error, job);
-    const store = await fallback.reachable();
+    const store = await fallback.reachable(job.path);
     if (store === undefined) throw error;
     await fallback.read(store, job, reason, sink, context);
     return { source: 'under-store', worker: undefined };

@@ -71,6 +71,9 @@ const PROBE_MS = 2_000;
 /** Paths whose refusal was logged; past this many, the log has made its point. */
 const LOGGED_PATHS_MAX = 1_000;
 
+/** Of a directory that holds mount points and nothing else. */
+const NOWHERE: PathLocation = { ufsPath: '' as ByteString, workers: [] };
+
 export class RoutedClient implements ClusterClient {
   /** Changes, over the same workers, breakers and notes as the reads. */
   readonly writer: ClusterWriter;
@@ -164,7 +167,7 @@ export class RoutedClient implements ClusterClient {
 
   async #statBelow(normal: ByteString, context: CallContext): Promise<FileStatus> {
     const { client, clock, events } = this.#options;
-    const hasFallback = this.#fallback.isConfigured;
+    const hasFallback = this.#fallback.isConfigured(normal);
     const ufsPath = this.#ufsPath(normal);
     const workers = this.#placement.candidates(ufsPath, !hasFallback);
     const result = await firstAnswer(
@@ -182,7 +185,7 @@ export class RoutedClient implements ClusterClient {
       this.#noteInexpressible(normal, reasonForFile(normal), result.error.message);
     }
     remainingMs(context, clock);
-    const store = await this.#fallback.reachable();
+    const store = await this.#fallback.reachable(normal);
     if (store === undefined) throw result.error;
     return this.#fallback.stat(store, normal, result.reason, context);
   }
@@ -239,7 +242,10 @@ export class RoutedClient implements ClusterClient {
   }
 
   locate(path: ByteString, count: number): PathLocation {
-    const ufsPath = this.#ufsPath(normaliseAlluxioPath(path));
+    const normal = normaliseAlluxioPath(path);
+    const isOfTable = this.mounts.resolve(normal) === undefined;
+    if (isOfTable && this.mounts.isMountedDirectory(normal)) return NOWHERE;
+    const ufsPath = this.#ufsPath(normal);
     const workers = this.#placement.owners(ufsPath, count).map((worker) => worker.id);
     return { ufsPath, workers };
   }
@@ -372,7 +378,7 @@ export class RoutedClient implements ClusterClient {
     events.inexpressible(reason);
     if (this.#loggedPaths.has(path)) return;
     this.#loggedPaths.set(path, true);
-    const then = this.#fallback.isConfigured ? 'asking the under store' : 'failing with EIO';
+    const then = this.#fallback.isConfigured(path) ? 'asking the under store' : 'failing with EIO';
     const fields = { path: displayByteString(path), reason, message };
     logger.warn(fields, `No worker of this cluster can be asked for this name; ${then}`);
   }

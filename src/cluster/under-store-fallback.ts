@@ -50,9 +50,13 @@ export class UnderStoreFallback {
   }
 
   /** Whether it can be counted on: one that was found away does not spare the workers anything. */
-  get isConfigured(): boolean {
+  isConfigured(path: ByteString): boolean {
     const wasFoundAway = this.#checkedAtMs !== -Infinity && !this.#isReachable;
-    return this.#isOurs && !wasFoundAway;
+    return this.#isOurs && !wasFoundAway && this.#covers(path);
+  }
+
+  #covers(path: ByteString): boolean {
+    return this.#parts.store?.covers?.(path) !== false;
   }
 
   get #isOurs(): boolean {
@@ -82,10 +86,11 @@ export class UnderStoreFallback {
     return this.status === 'unreachable' ? this.#parts.store?.problem : undefined;
   }
 
-  /** The store, when there is one that answers. */
-  async reachable(): Promise<UnderStore | undefined> {
+  /** The store, when there is one for the path that answers. */
+  async reachable(path?: ByteString): Promise<UnderStore | undefined> {
     const { store, clock } = this.#parts;
     if (store === undefined || !this.#isOurs) return undefined;
+    if (path !== undefined && !this.#covers(path)) return undefined;
     const isFresh = clock.nowMs() - this.#checkedAtMs < REACHABLE_MS;
     const answer = isFresh && this.#check === undefined ? this.#isReachable : await this.#recheck();
     // A worker may have told better while we asked.

@@ -55,6 +55,9 @@ export interface UnderStore {
    */
   isReachable(context: CallContext): Promise<boolean>;
 
+  /** Whether the path can be asked for at all; every one where this is missing. */
+  covers?(path: ByteString): boolean;
+
   /** Why it was not, the last time: for people. */
   readonly problem?: string | undefined;
 

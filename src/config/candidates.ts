@@ -43,6 +43,25 @@ interface Place {
   readonly baseDir: string;
 }
 
+/** Several words of one option that takes a list are one list, at the place of the last. */
+function joinedWords(words: readonly MountOptionWord[]): MountOptionWord[] {
+  const joined: MountOptionWord[] = [];
+  for (const word of words) {
+    const normal = word.name.replaceAll('-', '_');
+    const isList = optionList.some(
+      ({ row }) => row.isRepeatable === true && mountOptionNames(row).includes(normal),
+    );
+    const before = joined.findIndex(({ name }) => name.replaceAll('-', '_') === normal);
+    if (!isList || before < 0 || word.value === undefined) {
+      joined.push(word);
+      continue;
+    }
+    const [earlier] = joined.splice(before, 1);
+    joined.push({ ...word, value: `${earlier?.value ?? ''},${word.value}` });
+  }
+  return joined;
+}
+
 export class Candidates {
   readonly problems: ConfigProblem[] = [];
   readonly warnings: string[] = [];
@@ -83,7 +102,7 @@ export class Candidates {
   addMountOptions(texts: readonly string[]): void {
     // The last of several is meant, as everywhere in mount(8): it goes in first.
     const pending: (() => void)[] = [];
-    for (const word of texts.flatMap(parseMountOptions)) {
+    for (const word of joinedWords(texts.flatMap(parseMountOptions))) {
       const add = this.#mountOption(word);
       if (add !== undefined) pending.unshift(add);
     }

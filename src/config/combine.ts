@@ -103,16 +103,17 @@ export function combine(raw: RawValues, context: CombineContext): CombinedValues
       'is not possible with a writable mount: owners, modes and links have to be kept; add --read-only';
     problem('posixAttributes', 'off', reason);
   }
-  const mounts = mountsOf(raw, problem);
-  const rootScheme = mounts?.find(({ path }) => path === '/')?.ufs.split(':', 1)[0];
-  if (raw.uploadStrategy === 'single-put' && rootScheme === 'file') {
+  const mounts = mountsOf(raw, strengthOf('map') > strengthOf('ufs'), problem);
+  const schemes = mounts?.map(({ ufs }) => ufs.split(':', 1)[0]) ?? [];
+  if (raw.uploadStrategy === 'single-put' && schemes.includes('file')) {
     const reason =
       'is not possible with a file:// root, which keeps the beginning of an upload that is cut; use auto';
     problem('uploadStrategy', 'single-put', reason);
   }
-  if (raw.uploadStrategy === 'rename' && rootScheme !== undefined && rootScheme !== 'file') {
+  const isOneDirectory = schemes.length === 1 && schemes[0] === 'file';
+  if (raw.uploadStrategy === 'rename' && mounts !== undefined && !isOneDirectory) {
     const reason =
-      'needs an under store that this machine reaches itself: a file:// root; use auto';
+      'needs one under store, that this machine reaches itself: a file:// root; use auto';
     problem('uploadStrategy', 'rename', reason);
   }
 
@@ -152,9 +153,14 @@ export function combine(raw: RawValues, context: CombineContext): CombinedValues
 
 type Report = (field: OptionField, value: string | undefined, reason: string) => void;
 
-function mountsOf(raw: RawValues, problem: Report): readonly ConfiguredMount[] | undefined {
+/** `isMapStronger`: it was given closer to this mount than the root, which may be that of a file for all. */
+function mountsOf(
+  raw: RawValues,
+  isMapStronger: boolean,
+  problem: Report,
+): readonly ConfiguredMount[] | undefined {
   const { ufs, map } = raw;
-  if (ufs === undefined) return map;
+  if (ufs === undefined || (map !== undefined && isMapStronger)) return map;
   if (map?.length === 0 || map?.some(({ path }) => path === '/') === true) {
     problem('ufs', ufs, 'is the mount at /, which --map is to tell: give one');
   }

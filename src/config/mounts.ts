@@ -1,6 +1,6 @@
 /** Where the under stores of a cluster are mounted in its name space. */
 import type { ConfiguredMount } from './types.ts';
-import { splitList, ValueError } from './values.ts';
+import { splitList, ValueError, withoutCredentials } from './values.ts';
 import type { ValueKind } from './values.ts';
 
 export const ufsKind: ValueKind<string> = {
@@ -32,7 +32,7 @@ export const mapKind: ValueKind<readonly ConfiguredMount[]> = {
       const at = part.indexOf('=');
       const path = part.slice(0, Math.max(0, at)).replace(/(?<=.)\/+$/, '');
       if (!/^\/(?:[^/]+(?:\/[^/]+)*)?$/.test(path) || /\/\.{1,2}(?:\/|$)/.test(path)) {
-        throw new ValueError(`"${part}" does not begin with a path and "="`);
+        throw new ValueError(`"${withoutCredentials(part)}" does not begin with a path and "="`);
       }
       return { path, ufs: ufsKind.parse(part.slice(at + 1), dialect) };
     });
@@ -46,8 +46,9 @@ export const mapKind: ValueKind<readonly ConfiguredMount[]> = {
     mounts.length === 0 ? 'cluster' : mounts.map(({ path, ufs }) => `${path}=${ufs}`).join(','),
 };
 
-/** For people: the root alone, or which is where. */
+/** The root alone, or which is where; the same for the same mounts in any order. */
 export function describeMounts(mounts: readonly ConfiguredMount[]): string {
   const [first] = mounts;
-  return mounts.length === 1 && first?.path === '/' ? first.ufs : mapKind.format(mounts);
+  if (mounts.length === 1 && first?.path === '/') return first.ufs;
+  return mapKind.format([...mounts].sort((a, b) => (a.path < b.path ? -1 : 1)));
 }

@@ -203,9 +203,17 @@ test('several under stores have a mount each', () => {
   const yaml = { '/y': 'map:\n  - /a=s3://x/y\n  - /a/b=file:///z\n' };
   assert.deepEqual(mountsOf({ flags: { ...members, config: '/y' }, files: yaml }), [a, b]);
   assert.deepEqual(mountsOf({ flags: { ...members, map: 'cluster' } }), []);
+  const words = { mountOptions: ['map=/a=s3://x/y,ro,map=/a/b=file:///z'] };
+  assert.deepEqual(mountsOf({ flags: members, ...words }), [a, b]);
+  // A root for every client of the machine says less than what this mount is told.
+  const files = { '/p': 'alluxio.dora.client.ufs.root=file:///all' };
+  const site = { ...members, siteProperties: '/p' };
+  assert.deepEqual(mountsOf({ flags: { ...site, map: 'cluster' }, files }), []);
+  assert.deepEqual(mountsOf({ flags: { ...site, map: '/a=s3://x/y' }, files }), [a]);
   const wrong: [string, RegExp][] = [
     ['a=s3://x', /"a=s3:\/\/x" does not begin with a path/],
     ['/a/../b=s3://x', /does not begin with a path/],
+    ['s3://key:sesame@x', /does not begin with a path/],
     ['/a', /does not begin with a path/],
     ['/a=b', /is not allowed/],
     ['/a=s3://key:sesame@x', /takes no user name/],
@@ -217,6 +225,8 @@ test('several under stores have a mount each', () => {
     assert.match(problems[0] ?? 'no problem', pattern, map);
     assert.ok(!problems.join('').includes('sesame'), map);
   }
+  const put = { ...members, map: '/a=file:///x,/b=s3://y', uploadStrategy: 'single-put' };
+  assert.match(problemsOf({ flags: put })[0] ?? '', /^upload-strategy .*with a file:/);
   for (const map of ['/=s3://x', 'cluster']) {
     assert.match(
       problemsOf({ flags: { ...enough, map } })[0] ?? '',

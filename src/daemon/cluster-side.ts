@@ -1,15 +1,8 @@
 /** Builds the cluster layer from the configuration: membership, worker client, routing, fallback. */
-import type { ByteString } from '../base/byte-string.ts';
 import type { Logger } from '../base/logger.ts';
 import { clusterOf, membershipOf, withMounts } from '../client/configured-cluster.ts';
 import { ClusterError, EtcdMembership } from '../cluster/index.ts';
-import type {
-  ClusterClient,
-  ClusterEvents,
-  Membership,
-  RoutedClient,
-  Worker,
-} from '../cluster/index.ts';
+import type { ClusterEvents, Membership, RoutedClient, Worker } from '../cluster/index.ts';
 import type { ConfiguredMount, MountConfig } from '../config/index.ts';
 
 /**
@@ -64,7 +57,7 @@ export async function startClusterSide(parts: ClusterSideParts): Promise<RoutedC
     learnedVirtualNodes: parts.learnedVirtualNodes,
   });
   // Later lives are waited for by programs, and the check was made in the first.
-  if (parts.knownWorkers.length === 0) await askForRoot(client);
+  if (parts.knownWorkers.length === 0) await askForRoots(client);
   return client;
 }
 
@@ -83,13 +76,15 @@ async function completed(parts: ClusterSideParts, membership: Membership): Promi
   }
 }
 
-async function askForRoot(client: ClusterClient): Promise<void> {
+/** Of each mount: any entry tells where it lies. */
+async function askForRoots(client: RoutedClient): Promise<void> {
   const context = {
     signal: new AbortController().signal,
     deadlineMs: performance.now() + ROOT_TIMEOUT_MS,
   };
   // No answer is no contradiction; the mount may well come before its workers.
-  await client.stat('/' as ByteString, context).catch(() => undefined);
+  const asked = client.mounts.mounts.map(({ path }) => client.stat(path, context));
+  await Promise.allSettled(asked);
 }
 
 async function startMembership(parts: ClusterSideParts): Promise<Membership> {

@@ -55,7 +55,7 @@ export type KernelSideParts = Omit<KernelHostParts, 'fuseFd'>;
 
 export class Daemon {
   readonly #start: StartDaemon;
-  readonly #config: MountConfig;
+  #config: MountConfig;
   readonly #send: (message: FromDaemon) => void;
   readonly #logger: ProcessLogger;
   readonly #metrics = new Metrics();
@@ -113,7 +113,10 @@ export class Daemon {
       events: clusterEventsFor(this.#metrics),
       knownWorkers: this.#start.workers,
       onWorkers: (workers) => this.#send({ kind: 'workers', workers }),
-      onMounts: (mounts) => this.#send({ kind: 'mounts', mounts }),
+      onMounts: (mounts) => {
+        this.#config = { ...this.#config, mounts };
+        this.#send({ kind: 'mounts', mounts });
+      },
       learnedVirtualNodes: this.#start.learnedVirtualNodes,
       onVirtualNodes: (learned) => this.#send({ kind: 'virtual-nodes', learned }),
     });

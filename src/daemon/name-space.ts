@@ -78,7 +78,7 @@ export async function openNameSpace(parts: NameSpaceParts): Promise<NameSpace> {
     stateDirectory: state,
     stagingDirectory: staging,
     writeMode: config.writeMode,
-    isMountPoint: (path) => mounts.isMountedDirectory(path),
+    mounts,
     defaults: { uid, gid, fileMode, directoryMode: dirMode },
     onStagingReleased,
   });

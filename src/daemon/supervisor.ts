@@ -26,7 +26,7 @@ import type { MountState } from './state-dir.ts';
 /** Descriptor 3 in the daemon: the first after standard error. */
 const DAEMON_FUSE_FD = 3;
 /** Longer than the daemon itself waits for the first answer of etcd. */
-const START_TIMEOUT_MS = 40_000;
+const START_TIMEOUT_MS = 60_000;
 const PROBE_TIMEOUT_MS = 10_000;
 /** A daemon that cannot live for a minute in this many tries has a fault that restarting keeps. */
 const CRASHES_MAX = 5;

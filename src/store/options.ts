@@ -47,8 +47,13 @@ export interface StoreOptions extends Omit<ReadViewOptions, 'hasAttributes'> {
   /** Where `Upload.stagingName` lies; exists. On a file system that survives a reboot. */
   readonly stagingDirectory: string;
   readonly writeMode: 'through' | 'back';
-  /** Neither removed nor renamed: all of another under store would go with it. */
-  readonly isMountPoint?: (path: ByteString) => boolean;
+  /** What of the name space lies where; all of it in one place when left out. */
+  readonly mounts?: {
+    /** Neither removed nor renamed: all of another under store would go with it. */
+    isMountedDirectory(path: ByteString): boolean;
+    /** What has no place must not be journaled: it could never be finished. */
+    takesChanges(path: ByteString): boolean;
+  };
   /** What is equal to it is not recorded. */
   readonly defaults?: AttributeDefaults;
   /** A staging file that was handed over is gone. */

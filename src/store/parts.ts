@@ -81,9 +81,9 @@ function assemble(options: StoreOptions, journal: Journal) {
   const concurrency = tuning.copyConcurrency;
   const shownMtimeMs = (path: ByteString, status: FileStatus): number =>
     aliases.present(path, nodeOf(status, undefined)).mtimeMs;
-  const unfinishedWithin = temporaries.unfinishedWithin.bind(temporaries);
+  const unlistedWithin = temporaries.unlistedWithin.bind(temporaries);
   const copying = { reader, writer, attributes, defaults, shownMtimeMs, concurrency };
-  const trees = new TreeCopy({ ...copying, unfinishedWithin });
+  const trees = new TreeCopy({ ...copying, unlistedWithin });
   const listings = new Listings();
   const common = { reader, writer, journal, background, locks, listings };
   const renames = new Renames({
@@ -127,7 +127,7 @@ function assemble(options: StoreOptions, journal: Journal) {
     removals,
     view,
     defaults,
-    isMountPoint: options.isMountPoint ?? (() => false),
+    mounts: options.mounts,
   };
 }
 

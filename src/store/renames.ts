@@ -230,6 +230,8 @@ export class Renames {
   }
 
   async #resume(job: Job, context: CallContext): Promise<void> {
+    // At a start the other parts take up in the same turn what they know of these names.
+    await Promise.resolve();
     const { from, to, isDirectory, isAtomic, replaced } = job.entry;
     const { reader, writer, trees } = this.#parts;
     if (job.entry.phase === 'copying') {

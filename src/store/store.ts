@@ -38,13 +38,6 @@ import type {
 import { Uploads } from './uploads.ts';
 import { nodeOf } from './view.ts';
 
-function guard(path: ByteString): void {
-  if (path === ROOT) throw storeError('permission', 'The root cannot be replaced', path);
-  if (isReservedPath(path) || isTemporaryName(nameOf(path))) {
-    throw storeError('permission', 'The name is kept for the mount itself', path);
-  }
-}
-
 export class ClusterStore implements WritableStore {
   readonly #parts: StoreParts;
   readonly #uploads: Uploads;
@@ -116,7 +109,7 @@ export class ClusterStore implements WritableStore {
   }
 
   async upload(upload: Upload, context: CallContext): Promise<NodeStatus> {
-    guard(upload.path);
+    this.#guard(upload.path);
     return this.#uploads.upload(upload, context);
   }
 
@@ -127,7 +120,7 @@ export class ClusterStore implements WritableStore {
     attributes: AttributeChange,
     context: CallContext,
   ): Promise<NodeStatus> {
-    guard(path);
+    this.#guard(path);
     const onDone = (): Promise<void> => this.#touch(parentOf(path), context);
     return this.#uploads.put(path, content, attributes, context, onDone);
   }
@@ -166,7 +159,7 @@ export class ClusterStore implements WritableStore {
     mustKeep: boolean,
     context: CallContext,
   ): Promise<{ readonly kept: KeptFile | undefined }> {
-    guard(path);
+    this.#guard(path);
     const { writeBack, view, renames, locks } = this.#parts;
     writeBack.interrupt(path);
     const release = await locks.acquire('change', [{ path }], context);
@@ -247,8 +240,8 @@ export class ClusterStore implements WritableStore {
     options: RenameOptions,
     context: CallContext,
   ): Promise<Renamed> {
-    guard(from);
-    guard(to);
+    this.#guard(from);
+    this.#guard(to);
     this.#mustNotBeMounted(from);
     this.#mustNotBeMounted(to);
     const { view, writeBack, locks } = this.#parts;
@@ -355,7 +348,10 @@ export class ClusterStore implements WritableStore {
     work: () => Promise<T>,
     isUnguarded = false,
   ): Promise<T> {
-    if (!isUnguarded) for (const { path } of wishes) guard(path);
+    for (const { path } of wishes) {
+      if (isUnguarded) this.#mustHavePlace(path);
+      else this.#guard(path);
+    }
     const release = await this.#parts.locks.acquire(kind, wishes, context);
     try {
       return await work();
@@ -371,8 +367,21 @@ export class ClusterStore implements WritableStore {
     this.#mustBeWhole(path);
   }
 
+  #guard(path: ByteString): void {
+    if (path === ROOT) throw storeError('permission', 'The root cannot be replaced', path);
+    if (isReservedPath(path) || isTemporaryName(nameOf(path))) {
+      throw storeError('permission', 'The name is kept for the mount itself', path);
+    }
+    this.#mustHavePlace(path);
+  }
+
+  #mustHavePlace(path: ByteString): void {
+    if (this.#parts.mounts?.takesChanges(path) !== false) return;
+    throw storeError('permission', 'No under store of the cluster takes changes there', path);
+  }
+
   #mustNotBeMounted(path: ByteString): void {
-    if (!this.#parts.isMountPoint(path)) return;
+    if (this.#parts.mounts?.isMountedDirectory(path) !== true) return;
     throw storeError('permission', 'An under store is mounted there, or below it', path);
   }
 

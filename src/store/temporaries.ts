@@ -122,6 +122,12 @@ export class Temporaries {
       if (isWithin(unfinished, path)) yield unfinished;
   }
 
+  /** What may be in the under store though workers do not list it. */
+  *unlistedWithin(path: ByteString): Generator<ByteString> {
+    yield* this.unfinishedWithin(path);
+    for (const told of this.#telling.keys()) if (isWithin(told, path)) yield told;
+  }
+
   /**
    * What the last life left behind. Locks of what must be repaired are held when it returns. Resolves
    * when it is repaired.

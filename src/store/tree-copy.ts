@@ -17,7 +17,7 @@ export interface TreeCopyParts {
   readonly attributes: AttributeStore;
   readonly defaults: AttributeDefaults;
   /** Files that workers may not list yet, though the under store has them. */
-  readonly unfinishedWithin: (path: ByteString) => Iterable<ByteString>;
+  readonly unlistedWithin: (path: ByteString) => Iterable<ByteString>;
   /** As programs see it: an acknowledged file keeps the time of its acknowledgement. */
   readonly shownMtimeMs: (path: ByteString, status: FileStatus) => number;
   /** Calls at a time, of all trees together. */
@@ -172,8 +172,8 @@ export class TreeCopy {
 
   /** What is to be deleted must be listed, and not come to light afterwards. */
   async #makeListed(directory: ByteString, context: CallContext): Promise<void> {
-    const { writer, unfinishedWithin } = this.#parts;
-    for (const path of unfinishedWithin(directory)) {
+    const { writer, unlistedWithin } = this.#parts;
+    for (const path of unlistedWithin(directory)) {
       await untilHopeless(writer.tellWorkers(path, undefined, context));
     }
   }

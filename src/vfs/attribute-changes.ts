@@ -240,7 +240,8 @@ export class AttributeChanges {
         if (result.kind !== 'located') {
           replies.error(request, failureOf(result).code);
         } else if (name === XATTR_UFS_PATH) {
-          this.#answerValue(request, result.ufsPath, sizeBytes);
+          if (result.ufsPath === '') replies.error(request, 'no-attribute');
+          else this.#answerValue(request, result.ufsPath, sizeBytes);
         } else if (result.workers.length === 0) replies.error(request, 'no-attribute');
         else this.#answerValue(request, byteStringOfText(result.workers.join(',')), sizeBytes);
         return true;

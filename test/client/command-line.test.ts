@@ -57,6 +57,9 @@ describe('commands on a cluster', { skip: skipReason('etcd'), timeout: SUITE_MS 
     await ok('fs', 'mv', '/b/copy', '/b/x');
     const listed = await ok('fs', 'find', '/b/x', '--type', 'f', '--min-size', '100KB');
     assert.deepEqual(listed.trim().split('\n').sort(), ['/b/x/copy/big', '/b/x/tree/big']);
+    await ok('fs', 'upload', '-r', 'tree/big', '/b/alone');
+    await ok('fs', 'download', '-r', '/b/alone', 'alone');
+    assert.deepEqual(await readFile(join(local, 'alone')), content);
     await ok('fs', 'download', '-r', '/b/x/copy', 'down');
     assert.deepEqual(await readFile(join(local, 'down/big')), content);
     assert.deepEqual((await readdir(join(local, 'down'))).sort(), ['big', 'sub']);

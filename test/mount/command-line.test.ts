@@ -104,7 +104,7 @@ suite('the command line', { skip: skipCluster('devcluster oss') }, () => {
     const read = await output('cat', [join(mountpoint, cluster.name, 'dir/file')]);
     assert.equal(read, 'content\n'.repeat(1000));
     const status = await alluxioFuse(['status', mountpoint, '--state-dir', stateDir]);
-    assert.match(status.out, /WARNING +wrong --ufs: The under store root/);
+    assert.match(status.out, /WARNING +wrong under store: The under store root/);
     assert.match(status.out, /under store +fallback off/);
     const ended = await alluxioFuse(['umount', mountpoint, '--state-dir', stateDir]);
     assert.equal(ended.code, 0, ended.err);

@@ -79,13 +79,15 @@ suite('a cluster with two under stores and none at the root', { skip }, () => {
     }
     const { cluster: seen } = await mount.status();
     assert.equal(seen?.ufsRootMismatch, undefined);
+    const root = await run('getfattr', ['-n', 'user.alluxio.ufs_path', mount.mountpoint]);
+    assert.match(root.err, /No such attribute/);
   });
 
   test('a mount in the wrong place is found out, and its under store left alone', async () => {
     const map = `/s3=file://${join(work, 'local')},/data=file://${join(work, 'two')}`;
     const wrong = await mountForTest(cleanup, cluster.info, { map });
-    await output('diff', ['-r', join(work, 'one'), wrong.path('s3')]);
     const { cluster: seen } = await wrong.status();
+    await output('diff', ['-r', join(work, 'one'), wrong.path('s3')]);
     const right = `--map /s3=file://${join(work, 'one')}`;
     assert.ok(seen?.ufsRootMismatch?.endsWith(right) === true, seen?.ufsRootMismatch);
     await wrong.unmount();
@@ -129,14 +131,21 @@ suite('a cluster with two under stores and none at the root', { skip }, () => {
       await readFile(join(work, 'local', 'sub', 'f')),
     );
     assert.equal((await cli('fs', 'test', '/s3/up/f')).code, 1);
-    for (const args of [
+    const refused = [
       ['rm', '-r', '/s3'],
+      ['rm', '-r', '--sync-parent-next-time', '/s3'],
       ['mv', '/s3', '/data/s3'],
       ['mkdir', '/new'],
-    ]) {
+      ['touch', '/s3'],
+      ['touch', '/new'],
+    ];
+    for (const args of refused) {
       const { code, err } = await cli('fs', ...args);
       assert.notEqual(code, 0, `${args.join(' ')}\n${err}`);
     }
+    // Nothing of it is left to be done: the next change is quick, and says nothing.
+    const next = await cli('fs', 'mkdir', '/s3/next');
+    assert.deepEqual([next.code, next.err], [0, '']);
     assert.equal(await readFile(join(work, 'one', 'in one'), 'utf8'), 'one');
     const elsewhere = await cli('fs', 'cat', `file://${join(work, 'local', 'in local')}`);
     assert.match(elsewhere.err, /none of the under stores/);

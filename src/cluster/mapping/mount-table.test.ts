@@ -108,3 +108,24 @@ test('from any path to its URI and back', () => {
     }),
   );
 });
+
+test('a change needs a place for itself, its record and its upload', () => {
+  const rootless = tableOf('/s3=s3://b', '/teams/a=s3://c');
+  const rows: Readonly<Record<string, boolean>> = {
+    '/s3/f': true,
+    '/s3/d/f': true,
+    '/s3': false,
+    '/': false,
+    '/f': false,
+    '/teams': false,
+    '/teams/a': false,
+    // Its upload would come to /teams first.
+    '/teams/a/f': false,
+  };
+  for (const [path, expected] of Object.entries(rows)) {
+    assert.equal(rootless.takesChanges(p(path)), expected, path);
+  }
+  for (const path of ['/', '/f', '/s3', '/s3/f', '/a/b/c']) {
+    assert.ok(nested.takesChanges(p(path)), path);
+  }
+});

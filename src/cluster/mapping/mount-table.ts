@@ -5,6 +5,7 @@
 import type { ByteString } from '../../base/byte-string.ts';
 import { byteStringOfText, textOfByteString } from '../../base/byte-string.ts';
 import { ClusterError } from '../types.ts';
+import { temporaryDirectoryFor } from '../write/temporary-names.ts';
 import { normaliseAlluxioPath, parseUfsRoot, ufsPathOf, type UfsRoot } from '../ufs-path.ts';
 
 export interface MountPoint {
@@ -91,6 +92,12 @@ export class MountTable {
     return undefined;
   }
 
+  /** Whether a change of the path has a place: itself, its directory, and what its upload is called first. */
+  takesChanges(path: ByteString): boolean {
+    const places = [path, parentOf(path), temporaryDirectoryFor(path)];
+    return places.every((place) => this.resolve(place) !== undefined);
+  }
+
   /**
    * Names of mount points, and of directories on the way to them, that belong into a listing of the
    * directory though no under store has them.
@@ -111,6 +118,10 @@ export class MountTable {
     const normal = normaliseAlluxioPath(path);
     return this.mounts.some((mount) => isWithin(mount.path, normal));
   }
+}
+
+function parentOf(path: ByteString): ByteString {
+  return path.slice(0, Math.max(1, path.lastIndexOf('/'))) as ByteString;
 }
 
 function trimmed(path: ByteString): string {

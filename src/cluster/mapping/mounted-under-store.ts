@@ -20,7 +20,7 @@ export class MountedUnderStore implements UnderStore {
   constructor(mounts: MountTable, stores: ReadonlyMap<MountPoint, UnderStore>) {
     this.#mounts = mounts;
     this.#stores = stores;
-    const isCheap = [...stores.values()].every((store) => store.names !== undefined);
+    const isCheap = [...stores.values()].some((store) => store.names !== undefined);
     if (isCheap) this.names = (path, context) => this.#names(path, context);
   }
 
@@ -36,6 +36,11 @@ export class MountedUnderStore implements UnderStore {
       .filter(([, { problem }]) => problem !== undefined)
       .map(([{ path }, { problem }]) => `${path}: ${problem}`);
     return problems.length === 0 ? undefined : problems.join('; ');
+  }
+
+  covers(path: ByteString): boolean {
+    const found = this.#mounts.resolve(path);
+    return found !== undefined && this.#stores.has(found.mount);
   }
 
   async stat(path: ByteString, context: CallContext): Promise<FileStatus> {

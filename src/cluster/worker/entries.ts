@@ -144,7 +144,8 @@ export function readEntry(value: unknown): Entry | Dropped {
     const said = ufsPath === undefined ? name : lastPart(ufsPath);
     if (said.includes('\\')) return { dropped: 'backslash', ufsPath: ufsPath ?? name };
     // A mount point has its own name, whatever the root of its under store is called.
-    const isSaid = said === name || (type === 'directory' && isDirectlyUnderRoot(path));
+    const isMount = type === 'directory' && isDirectlyUnderRoot(path) && !said.includes('?');
+    const isSaid = said === name || isMount;
     if (!isSaid || (path !== undefined && lastPart(path) !== name) || !isName(name)) {
       return { dropped: 'other', ufsPath: ufsPath ?? name };
     }

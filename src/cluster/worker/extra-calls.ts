@@ -28,6 +28,7 @@ const OSS_BODY_BYTES_MAX = 10_240;
 /** Some hundred bytes a mount; more mounts than that nobody has. */
 const MOUNTS_BYTES_MAX = 4 * 1024 * 1024;
 const ROOT = '/' as ByteString;
+const NO_BODY = Buffer.alloc(0);
 const octets = { 'content-type': 'application/octet-stream' };
 
 interface Request {
@@ -48,8 +49,10 @@ export class ExtraCalls implements WorkerExtras {
   async mounts(worker: Worker, context: CallContext): Promise<ToldMount[]> {
     await this.#mustBeEnterprise(worker, ROOT, 'a table of mounts (/v1/ufsInfo)', context);
     const request = { method: 'GET', target: '/v1/ufsInfo', path: ROOT } as const;
-    const answer = await this.#done(worker, request, context, MOUNTS_BYTES_MAX);
+    const answer = await this.#ask(worker, request, context, MOUNTS_BYTES_MAX);
+    if (answer === undefined) throw closed(worker, ROOT);
     // It tells the keys of the under stores, too: nothing of it may get into a message.
+    assertDone({ ...answer, body: NO_BODY }, worker, ROOT);
     const told = Object.entries(fieldsOf(answer.body)).map(([ufs, value]) => {
       const path = (value as Readonly<Record<string, unknown>> | null)?.['alluxio_path'];
       return typeof path === 'string' && path.startsWith('/') ? { path, ufs } : undefined;
@@ -178,13 +181,8 @@ export class ExtraCalls implements WorkerExtras {
     throw unsupported(worker, path, `Open-source workers do not have ${feature}: Enterprise does`);
   }
 
-  async #done(
-    worker: Worker,
-    request: Request,
-    context: CallContext,
-    bytesMax = maxErrorBytes,
-  ): Promise<SmallAnswer> {
-    const answer = await this.#ask(worker, request, context, bytesMax);
+  async #done(worker: Worker, request: Request, context: CallContext): Promise<SmallAnswer> {
+    const answer = await this.#ask(worker, request, context);
     if (answer === undefined) throw closed(worker, request.path);
     assertDone(answer, worker, request.path);
     return answer;
