@@ -140,11 +140,15 @@ async function removeTree(
     return;
   }
   const directories: ByteString[] = [];
-  await forEachOf(entriesOf(connection, path, scope), CONCURRENCY, async (entry) => {
-    const child = joinPath(path, entry.name);
-    if (entry.kind === 'directory') directories.push(child);
-    else await store.removeFile(child, false, scope.step()).catch(unlessMissing);
-  });
+  await forEachOf(
+    entriesOf(connection, path, scope),
+    connection.concurrency ?? CONCURRENCY,
+    async (entry) => {
+      const child = joinPath(path, entry.name);
+      if (entry.kind === 'directory') directories.push(child);
+      else await store.removeFile(child, false, scope.step()).catch(unlessMissing);
+    },
+  );
   for (const child of directories) {
     await removeTree(connection, child, { ...node, name: nameOf(child) }, scope);
   }
@@ -267,10 +271,14 @@ export async function copyTree(
     throw new AlluxioError('invalid', 'A directory cannot be copied into itself');
   await makeDirectory(connection, to, true, scope);
   const directories: ByteString[] = [];
-  await forEachOf(entriesOf(connection, from, scope), CONCURRENCY, async ({ name, kind }) => {
-    if (kind === 'directory') directories.push(name);
-    else await copyFile(connection, joinPath(from, name), joinPath(to, name), options, scope);
-  });
+  await forEachOf(
+    entriesOf(connection, from, scope),
+    connection.concurrency ?? CONCURRENCY,
+    async ({ name, kind }) => {
+      if (kind === 'directory') directories.push(name);
+      else await copyFile(connection, joinPath(from, name), joinPath(to, name), options, scope);
+    },
+  );
   for (const name of directories) {
     await copyTree(connection, joinPath(from, name), joinPath(to, name), options, scope);
   }

@@ -101,6 +101,9 @@ export class Connection {
   ownerOf(path: ByteString): Worker {
     const [owner] = this.ownersOf(path, 1);
     if (owner !== undefined) return owner;
+    if (this.mounts.resolve(path) === undefined) {
+      throw new ClusterError('invalid', 'It lies in no under store, and so at no worker', { path });
+    }
     const message = 'No worker of the cluster is known to be alive';
     throw new ClusterError('unavailable', message, { retryable: true });
   }

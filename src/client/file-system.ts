@@ -292,11 +292,15 @@ export class AlluxioFileSystem extends BaseClient {
   /** To this machine; a directory with `recursive`. */
   download(path: PathLike, local: string | Buffer, options: TransferOptions = {}): Promise<void> {
     return this.call('download', path, options, async (at, scope) => {
-      const { kind } = await (await this.connection.names()).stat(at, scope.step());
-      const isTree = options.recursive === true && kind === 'directory';
+      const isTree = options.recursive === true && (await this.#isDirectory(at, scope));
       const to = localPath(local);
       return await (isTree ? downloadTree : downloadFile)(this.connection, at, to, options, scope);
     });
+  }
+
+  async #isDirectory(path: ByteString, scope: Scope): Promise<boolean> {
+    const names = await this.connection.names();
+    return (await names.stat(path, scope.step())).kind === 'directory';
   }
 
   #isKind(

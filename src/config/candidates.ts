@@ -12,6 +12,7 @@ import {
   isBooleanOption,
   mountOptionNames,
   optionList,
+  options,
 } from './options.ts';
 import type { AnyOption, OptionField } from './options.ts';
 import { didYouMean, nearest } from './suggest.ts';
@@ -43,14 +44,15 @@ interface Place {
   readonly baseDir: string;
 }
 
-/** Several words of one option that takes a list are one list, at the place of the last. */
+/**
+ * Several mounts are one list, at the place of the last. Of other lists the last word is meant: those
+ * of the command line replace those of fstab.
+ */
 function joinedWords(words: readonly MountOptionWord[]): MountOptionWord[] {
   const joined: MountOptionWord[] = [];
   for (const word of words) {
     const normal = word.name.replaceAll('-', '_');
-    const isList = optionList.some(
-      ({ row }) => row.isRepeatable === true && mountOptionNames(row).includes(normal),
-    );
+    const isList = mountOptionNames(options.map).includes(normal);
     const before = joined.findIndex(({ name }) => name.replaceAll('-', '_') === normal);
     if (!isList || before < 0 || word.value === undefined) {
       joined.push(word);

@@ -103,7 +103,8 @@ export function combine(raw: RawValues, context: CombineContext): CombinedValues
       'is not possible with a writable mount: owners, modes and links have to be kept; add --read-only';
     problem('posixAttributes', 'off', reason);
   }
-  const mounts = mountsOf(raw, strengthOf('map') > strengthOf('ufs'), problem);
+  const isForAll = provenance.ufs.source === 'site-properties';
+  const mounts = mountsOf(raw, isForAll, problem);
   const schemes = mounts?.map(({ ufs }) => ufs.split(':', 1)[0]) ?? [];
   if (raw.uploadStrategy === 'single-put' && schemes.includes('file')) {
     const reason =
@@ -153,14 +154,14 @@ export function combine(raw: RawValues, context: CombineContext): CombinedValues
 
 type Report = (field: OptionField, value: string | undefined, reason: string) => void;
 
-/** `isMapStronger`: it was given closer to this mount than the root, which may be that of a file for all. */
+/** `isRootForAll`: it stands in the properties of all clients of the machine, and gives way. */
 function mountsOf(
   raw: RawValues,
-  isMapStronger: boolean,
+  isRootForAll: boolean,
   problem: Report,
 ): readonly ConfiguredMount[] | undefined {
   const { ufs, map } = raw;
-  if (ufs === undefined || (map !== undefined && isMapStronger)) return map;
+  if (ufs === undefined || (map !== undefined && isRootForAll)) return map;
   if (map?.length === 0 || map?.some(({ path }) => path === '/') === true) {
     problem('ufs', ufs, 'is the mount at /, which --map is to tell: give one');
   }

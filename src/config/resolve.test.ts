@@ -205,6 +205,9 @@ test('several under stores have a mount each', () => {
   assert.deepEqual(mountsOf({ flags: { ...members, map: 'cluster' } }), []);
   const words = { mountOptions: ['map=/a=s3://x/y,ro,map=/a/b=file:///z'] };
   assert.deepEqual(mountsOf({ flags: members, ...words }), [a, b]);
+  // The command line's words come behind those of fstab.
+  const hosts = { mountOptions: ['etcd_hosts=old', 'etcd_hosts=new'], flags: { ufs: 's3://b' } };
+  assert.deepEqual(inspectConfig(inputs(hosts)).config?.etcdHosts, ['http://new:2379']);
   // A root for every client of the machine says less than what this mount is told.
   const files = { '/p': 'alluxio.dora.client.ufs.root=file:///all' };
   const site = { ...members, siteProperties: '/p' };

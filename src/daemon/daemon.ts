@@ -154,7 +154,8 @@ export class Daemon {
       slab,
       pageSizeBytes: config.pageSizeBytes,
       requestTimeoutMs: config.requestTimeoutMs,
-      pathBytesMax: pathBytesMax(config.mounts),
+      // With the mounts that the cluster told.
+      pathBytesMax: pathBytesMax(this.#config.mounts),
       deliver: (result) => this.#kernel?.deliver(result),
     });
     this.#runner = runner;

@@ -86,10 +86,12 @@ suite('a cluster with two under stores and none at the root', { skip }, () => {
   test('a mount in the wrong place is found out, and its under store left alone', async () => {
     const map = `/s3=file://${join(work, 'local')},/data=file://${join(work, 'two')}`;
     const wrong = await mountForTest(cleanup, cluster.info, { map });
-    const { cluster: seen } = await wrong.status();
-    await output('diff', ['-r', join(work, 'one'), wrong.path('s3')]);
     const right = `--map /s3=file://${join(work, 'one')}`;
-    assert.ok(seen?.ufsRootMismatch?.endsWith(right) === true, seen?.ufsRootMismatch);
+    const mismatch = async () => (await wrong.status()).cluster?.ufsRootMismatch;
+    // Nobody has to read a file before.
+    const seen = await waitFor('the mismatch to be seen', mismatch);
+    assert.ok(seen.endsWith(right), seen);
+    await output('diff', ['-r', join(work, 'one'), wrong.path('s3')]);
     await wrong.unmount();
   });
 

@@ -20,15 +20,21 @@ export class MountedUnderStore implements UnderStore {
   constructor(mounts: MountTable, stores: ReadonlyMap<MountPoint, UnderStore>) {
     this.#mounts = mounts;
     this.#stores = stores;
-    const isCheap = [...stores.values()].some((store) => store.names !== undefined);
+    // Else every listing of a store without them would ask whether the others answer.
+    const isCheap = [...stores.values()].every((store) => store.names !== undefined);
     if (isCheap) this.names = (path, context) => this.#names(path, context);
   }
 
   /** Whether any of them is: one that is away says so itself. */
   async isReachable(context: CallContext): Promise<boolean> {
-    const stores = [...this.#stores.values()];
-    const answers = await Promise.all(stores.map((store) => store.isReachable(context)));
-    return answers.includes(true);
+    const asked = [...this.#stores.values()].map(async (store) => {
+      if (!(await store.isReachable(context))) throw new Error(store.problem);
+    });
+    // The first that is there decides: another one may hang.
+    return await Promise.any(asked).then(
+      () => true,
+      () => false,
+    );
   }
 
   get problem(): string | undefined {
