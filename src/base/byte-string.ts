@@ -49,3 +49,8 @@ export function displayByteString(name: ByteString): string {
 export function joinPath(parent: ByteString, name: ByteString): ByteString {
   return (parent === '/' ? `/${name}` : `${parent}/${name}`) as ByteString;
 }
+
+/** Of an absolute path; the root's is the root. */
+export function parentOf(path: ByteString): ByteString {
+  return path.slice(0, Math.max(1, path.lastIndexOf('/'))) as ByteString;
+}

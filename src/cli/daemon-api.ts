@@ -146,6 +146,8 @@ export interface DaemonApi {
     options: { readonly foreground: boolean },
   ): Promise<MountOutcome>;
   unmountDaemon(mountpoint: string, options: UnmountOptions): Promise<Outcome>;
+  /** Where a name space, as `describeNameSpace` tells it, is mounted on this machine. */
+  mountpointsOf(nameSpace: string, options: { readonly stateDir: string }): readonly string[];
   /** All mounts of the state directory, or the one asked for (none where it is not ours). */
   daemonStatus(
     mountpoint: string | undefined,

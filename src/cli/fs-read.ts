@@ -1,5 +1,6 @@
 /** `fs` commands that change nothing. */
 import { createHash } from 'node:crypto';
+import { join } from 'node:path';
 import { once } from 'node:events';
 import type { Command } from 'commander';
 import type { EntryType, FileInfo, FindOptions } from '../client/index.ts';
@@ -168,18 +169,25 @@ export function addReadCommands(group: Command, context: CliContext, finish: Fin
 
   const location = group
     .command('location')
-    .summary('the path in the under store, and the workers it belongs to')
-    .argument('<path>')
+    .summary('path, under store URI, path in mounts on this machine, and the workers it belongs to')
+    .argument('<path>', 'any of the three')
     .option('--count <NUMBER>', 'so many workers', '3');
   onCluster(location, context, finish, async (session, [path = '']) => {
     const count = whole('--count', location.opts<{ count: string }>().count) ?? 1;
-    const found = session.fs.client.location(path, count);
-    session.print(found, () => [
+    const { client } = session.fs;
+    const daemon = await context.loadDaemon();
+    const mountpoints = daemon.mountpointsOf(client.nameSpace, session.config);
+    const found = await client.location(withoutMountpoint(path, mountpoints), count, {
+      signal: session.signal,
+    });
+    const mountPaths = mountpoints.map((mountpoint) => join(mountpoint, found.path));
+    session.print({ ...found, mountPaths }, () => [
       `path: ${printable(found.path)}`,
       `ufs: ${printable(found.ufsPath)}`,
+      ...mountPaths.map((mountPath) => `mount: ${printable(mountPath)}`),
       ...found.workers.map(({ id, host, httpPort }) => `worker: ${id} ${host}:${httpPort}`),
     ]);
-    return Promise.resolve(undefined);
+    return undefined;
   });
 
   const checksum = group
@@ -201,4 +209,12 @@ export function addReadCommands(group: Command, context: CliContext, finish: Fin
     }
     return undefined;
   });
+}
+
+/** A path in a mount of the same names is the path that it shows. */
+function withoutMountpoint(path: string, mountpoints: readonly string[]): string {
+  const [mountpoint] = mountpoints
+    .filter((at) => path === at || path.startsWith(`${at}/`))
+    .sort((a, b) => b.length - a.length);
+  return mountpoint === undefined ? path : path.slice(mountpoint.length) || '/';
 }

@@ -13,6 +13,7 @@ import {
 import type { ConfigInspection, MountConfig, OptionField, OptionGroup } from '../config/index.ts';
 import { EXIT_CODES } from './context.ts';
 import type { CliContext, ExitCode } from './context.ts';
+import { collect, joinLists } from './repeated.ts';
 
 const GROUPS: ReadonlySet<OptionGroup> = new Set([
   'Configuration files',
@@ -41,10 +42,6 @@ export interface Session {
 
 export type Finish = (code: ExitCode) => void;
 export type Work = (session: Session, args: readonly string[]) => Promise<ExitCode | undefined>;
-
-const collect = (value: string, previous: readonly string[] = []): string[] => [...previous, value];
-const joinLists = (value: string, previous: string | undefined): string =>
-  previous === undefined ? value : `${previous},${value}`;
 
 /** The connection's flags, as `mount` has them. Returns what of them was given. */
 export function addClusterFlags(command: Command): () => Partial<Record<OptionField, string>> {

@@ -111,7 +111,7 @@ async function byCluster(session: Session, flags: LoadFlags): Promise<ExitCode> 
 
 async function byClient(session: Session, flags: LoadFlags): Promise<ExitCode> {
   const { config, fs, signal } = session;
-  const { path } = fs.client.location(flags.path);
+  const { path } = await fs.client.location(flags.path, 1, { signal });
   const records = new LoadRecords(config.stagingDir);
   const cluster = `${describeMounts(config.mounts)} ${config.clusterName}`;
   const record = records.read(cluster, path);

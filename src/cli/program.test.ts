@@ -86,6 +86,7 @@ async function run(args: readonly string[], { daemon, devcluster, env = {} }: Ch
         calls.push(['umount', ...given]);
         return { ok: true };
       },
+      mountpointsOf: () => [],
       async daemonStatus(...given) {
         calls.push(['status', ...given]);
         return [report];

@@ -30,13 +30,16 @@ export abstract class BaseClient {
     work: (path: ByteString, scope: Scope) => Promise<T>,
   ): Promise<T> {
     let path: ByteString | undefined;
+    let scope: Scope | undefined;
     try {
       path = alluxioPathOf(given, this.connection.mounts);
-      const scope = this.connection.scope(options);
+      scope = this.connection.scope(options);
       scope.signal.throwIfAborted();
       return await work(path, scope);
     } catch (error) {
-      throw asAlluxioError(error, operation, path);
+      throw asAlluxioError(scope?.endOf(error) ?? error, operation, path);
+    } finally {
+      scope?.end();
     }
   }
 
@@ -48,13 +51,16 @@ export abstract class BaseClient {
     work: (path: ByteString, scope: Scope) => AsyncIterable<T>,
   ): AsyncGenerator<T, void, undefined> {
     let path: ByteString | undefined;
+    let scope: Scope | undefined;
     try {
       path = alluxioPathOf(given, this.connection.mounts);
-      const scope = this.connection.scope(options);
+      scope = this.connection.scope(options);
       scope.signal.throwIfAborted();
       yield* work(path, scope);
     } catch (error) {
-      throw asAlluxioError(error, operation, path);
+      throw asAlluxioError(scope?.endOf(error) ?? error, operation, path);
+    } finally {
+      scope?.end();
     }
   }
 }

@@ -1,10 +1,11 @@
 /** The changes that both faces of the library make. Each did what it says when it resolves. */
 import { randomBytes } from 'node:crypto';
-import { createReadStream, createWriteStream } from 'node:fs';
+import { createReadStream, createWriteStream, type Stats } from 'node:fs';
 import { rm, stat as statLocal } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { joinPath, type ByteString } from '../base/byte-string.ts';
+import { joinPath, parentOf, type ByteString } from '../base/byte-string.ts';
+import { ClusterError } from '../cluster/index.ts';
 import type { RemoveOptions } from '../cluster/worker-extras.ts';
 import type { AttributeChange, FileContent, NodeStatus } from '../store/index.ts';
 import type { Connection } from './connection.ts';
@@ -12,13 +13,10 @@ import { readPieces } from './content.ts';
 import { chunksOf, lengthOf } from './data.ts';
 import { AlluxioError, hasCode, shownPath } from './errors.ts';
 import { forEachOf } from './many.ts';
-import { isWithin, nameOf, parentOf, ROOT } from './paths.ts';
+import { isWithin, nameOf, ROOT } from './paths.ts';
 import type { Scope } from './scope.ts';
 import { entriesOf } from './tree.ts';
 import type { CallOptions, Data } from './types.ts';
-
-/** A worker serves each of these on a connection of its own. */
-export const CONCURRENCY = 8;
 
 /** The words of Alluxio's own clients. */
 export interface RmOptions extends CallOptions {
@@ -95,6 +93,7 @@ export async function remove(
   options: RmOptions,
   scope: Scope,
 ): Promise<void> {
+  connection.mustBeWritable();
   const recursive = options.recursive === true || options.recursiveAlias === true;
   const { removeAlluxioOnly, deleteMountPoint, syncParentNextTime } = options;
   // Neither of these words removes what an under store holds.
@@ -107,8 +106,8 @@ export async function remove(
       syncParentNextTime: syncParentNextTime === true,
       removeUncheckedOption: options.removeUncheckedOption !== false,
     };
-    const at = { path, ufsPath: connection.routed.locate(path, 1).ufsPath };
-    await connection.extras.removeWith(connection.ownerOf(path), at, words, scope.step());
+    const { owner, at } = await connection.placed(path, scope.step());
+    await connection.extras.removeWith(owner, at, words, scope.step());
     return;
   }
   const node = await statOf(connection, path, scope);
@@ -140,15 +139,11 @@ async function removeTree(
     return;
   }
   const directories: ByteString[] = [];
-  await forEachOf(
-    entriesOf(connection, path, scope),
-    connection.concurrency ?? CONCURRENCY,
-    async (entry) => {
-      const child = joinPath(path, entry.name);
-      if (entry.kind === 'directory') directories.push(child);
-      else await store.removeFile(child, false, scope.step()).catch(unlessMissing);
-    },
-  );
+  await forEachOf(entriesOf(connection, path, scope), connection.concurrency, async (entry) => {
+    const child = joinPath(path, entry.name);
+    if (entry.kind === 'directory') directories.push(child);
+    else await store.removeFile(child, false, scope.step()).catch(unlessMissing);
+  });
   for (const child of directories) {
     await removeTree(connection, child, { ...node, name: nameOf(child) }, scope);
   }
@@ -229,7 +224,7 @@ async function copyBytes(
       await writer.renameFile(temporary, to, { signal });
       return;
     } catch (error) {
-      await writer.removeTemporary(temporary, { signal: AbortSignal.timeout(5000) }).catch(ignore);
+      await writer.removeTemporary(temporary, { signal: tidying() }).catch(ignore);
       if (!hasCode(error, 'inexpressible')) throw error;
       // Between a name that workers know and one that they do not: the bytes go through here.
     }
@@ -240,7 +235,7 @@ async function copyBytes(
     await writer.copyFile(from, to, { signal });
   } catch (error) {
     // What a worker left half done must not stay where nothing was.
-    if (isNew && !signal.aborted) await writer.deleteFile(to, { signal }).catch(ignore);
+    if (isNew) await writer.deleteFile(to, { signal: tidying() }).catch(ignore);
     throw error;
   }
 }
@@ -273,7 +268,7 @@ export async function copyTree(
   const directories: ByteString[] = [];
   await forEachOf(
     entriesOf(connection, from, scope),
-    connection.concurrency ?? CONCURRENCY,
+    connection.concurrency,
     async ({ name, kind }) => {
       if (kind === 'directory') directories.push(name);
       else await copyFile(connection, joinPath(from, name), joinPath(to, name), options, scope);
@@ -331,17 +326,36 @@ export async function writeFile(
 /** Large enough for a request's overhead not to count. */
 const LOCAL_CHUNK_BYTES = 1024 * 1024;
 
+/** `seen`: what the caller knows of the local file; nothing is published where it is not that any more. */
 export async function putLocalFile(
   connection: Connection,
   local: string | Buffer,
   path: ByteString,
   attributes: AttributeChange,
   scope: Scope,
+  seen?: Stats,
 ): Promise<NodeStatus> {
-  const { size } = await statLocal(local);
-  const open = (): AsyncIterable<Uint8Array> =>
-    createReadStream(local, { highWaterMark: LOCAL_CHUNK_BYTES });
-  return putFile(connection, path, { lengthBytes: size, open }, attributes, scope);
+  const before = seen ?? (await statLocal(local));
+  const open = (): AsyncIterable<Uint8Array> => unchanged(local, before);
+  return putFile(connection, path, { lengthBytes: before.size, open }, attributes, scope);
+}
+
+/** Holds the last bytes back until the file is known to be what it was: else nothing is published. */
+async function* unchanged(
+  local: string | Buffer,
+  before: Stats,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  let held: Uint8Array | undefined;
+  for await (const chunk of createReadStream(local, { highWaterMark: LOCAL_CHUNK_BYTES })) {
+    if (held !== undefined) yield held;
+    held = chunk as Buffer;
+  }
+  const after = await statLocal(local);
+  if (after.size !== before.size || !sameTime(after.mtimeMs, before.mtimeMs)) {
+    const message = `${local.toString('utf8')} changed while it was uploaded`;
+    throw new ClusterError('version-changed', message, { retryable: true });
+  }
+  if (held !== undefined) yield held;
 }
 
 async function putFile(
@@ -364,6 +378,11 @@ async function putFile(
 function unlessMissing(error: unknown): undefined {
   if (hasCode(error, 'not-found')) return undefined;
   throw error;
+}
+
+/** Whoever gave up does not wait for long, nor leaves half a file. */
+function tidying(): AbortSignal {
+  return AbortSignal.timeout(5_000);
 }
 
 function ignore(): void {

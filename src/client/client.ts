@@ -3,6 +3,7 @@ import { joinPath } from '../base/byte-string.ts';
 import type { ByteString } from '../base/byte-string.ts';
 import type { ClusterStatus, Worker } from '../cluster/index.ts';
 import type { LoadAnswer, LoadOperation, LoadQuery } from '../cluster/worker-extras.ts';
+import { describeNameSpace } from '../config/index.ts';
 import type { MountConfig } from '../config/index.ts';
 import { BaseClient, closedOnFailure } from './base-client.ts';
 import * as changes from './changes.ts';
@@ -79,7 +80,7 @@ export class AlluxioClient extends BaseClient {
 
   getFileStatus(path: PathLike, options?: CallOptions): Promise<FileInfo> {
     return this.call('getFileStatus', path, options, async (at, scope) =>
-      infoOfStatus(at, await this.connection.routed.stat(at, scope.step())),
+      infoOfStatus(at, await this.connection.cluster.stat(at, scope.step())),
     );
   }
 
@@ -192,9 +193,10 @@ export class AlluxioClient extends BaseClient {
       if (!Number.isSafeInteger(pageIndex) || pageIndex < 0) {
         throw new AlluxioError('invalid', `Not a page: ${pageIndex}`);
       }
-      const { ufsPath } = this.connection.routed.locate(at, 1);
-      const page = { ufsPath, pageIndex, bytes };
-      await this.connection.extras.writePage(this.connection.ownerOf(at), page, scope.step());
+      this.connection.mustBeWritable();
+      const { owner, at: placed } = await this.connection.placed(at, scope.step());
+      const page = { ufsPath: placed.ufsPath, pageIndex, bytes };
+      await this.connection.extras.writePage(owner, page, scope.step());
     });
   }
 
@@ -204,10 +206,10 @@ export class AlluxioClient extends BaseClient {
    */
   writeChunk(path: PathLike, data: string | Uint8Array, options?: CallOptions): Promise<void> {
     return this.call('writeChunk', path, options, async (at, scope) => {
-      const where = { path: at, ufsPath: this.connection.routed.locate(at, 1).ufsPath };
-      const { extras } = this.connection;
+      this.connection.mustBeWritable();
+      const { owner, at: placed } = await this.connection.placed(at, scope.step());
       const bytes = typeof data === 'string' ? Buffer.from(data, 'utf8') : data;
-      await extras.writeChunk(this.connection.ownerOf(at), where, bytes, scope.long());
+      await this.connection.extras.writeChunk(owner, placed, bytes, scope.long());
     });
   }
 
@@ -253,7 +255,7 @@ export class AlluxioClient extends BaseClient {
 
   /** Membership, ring and workers, as this client sees them. */
   status(): ClusterStatus {
-    return this.connection.routed.status();
+    return this.connection.cluster.status();
   }
 
   /** The members now, and after every change, until the signal or the client ends. */
@@ -285,16 +287,17 @@ export class AlluxioClient extends BaseClient {
     }
   }
 
-  /** Where the pages of a path belong. Asks nobody. */
-  location(path: PathLike, count = LOCATIONS): PathLocations {
-    try {
-      const at = alluxioPathOf(path, this.connection.mounts);
-      const { ufsPath } = this.connection.routed.locate(at, count);
-      const workers = this.connection.ownersOf(at, count);
+  /** The same text for all to whom every path means the same: one cluster, its mounts and path rules. */
+  get nameSpace(): string {
+    return describeNameSpace(this.connection.config);
+  }
+
+  /** Where the pages of a path belong. Asks nobody but, with `routing: 'node'`, the workers. */
+  location(path: PathLike, count = LOCATIONS, options?: CallOptions): Promise<PathLocations> {
+    return this.call('location', path, options, async (at, scope) => {
+      const { ufsPath, workers } = await this.connection.cluster.locate(at, count, scope.step());
       return { path: shownPath(at), ufsPath: shownPath(ufsPath), workers };
-    } catch (error) {
-      throw asAlluxioError(error, 'location');
-    }
+    });
   }
 
   async #healthOf(worker: Worker, scope: Scope): Promise<WorkerHealth> {
@@ -314,20 +317,19 @@ export class AlluxioClient extends BaseClient {
     }
   }
 
-  #load(
+  async #load(
     path: ByteString,
     operation: LoadOperation,
     options: LoadOptions,
     scope: Scope,
   ): Promise<LoadAnswer> {
     const { signal: _signal, timeoutMs: _timeoutMs, ...query } = options;
-    const at = { path, ufsPath: this.connection.routed.locate(path, 1).ufsPath };
-    const owner = this.connection.ownerOf(path);
+    const { owner, at } = await this.connection.placed(path, scope.step());
     return this.connection.extras.load(owner, at, operation, query, scope.step());
   }
 
   async *#list(directory: ByteString, scope: Scope): AsyncGenerator<FileInfo> {
-    for await (const batch of this.connection.routed.list(directory, scope.long())) {
+    for await (const batch of this.connection.cluster.list(directory, scope.long())) {
       for (const status of batch) yield infoOfStatus(joinPath(directory, status.name), status);
     }
   }
@@ -339,7 +341,7 @@ export class AlluxioClient extends BaseClient {
   }
 
   async #fileStatus(path: ByteString, scope: Scope) {
-    const status = await this.connection.routed.stat(path, scope.step());
+    const status = await this.connection.cluster.stat(path, scope.step());
     if (status.type === 'file') return status;
     throw new AlluxioError('is-a-directory', 'A directory has no bytes');
   }

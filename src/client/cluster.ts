@@ -4,7 +4,7 @@ import { ignoredEvents } from '../cluster/cluster-events.ts';
 import { EtcdMembership } from '../cluster/index.ts';
 import type { CallContext } from '../cluster/index.ts';
 import type { MountConfig } from '../config/index.ts';
-import { clusterOf, membershipOf, withMounts } from './configured-cluster.ts';
+import { clusterOf, membershipOf } from './configured-cluster.ts';
 import type { ClusterParts } from './configured-cluster.ts';
 import { AlluxioError, hasCode } from './errors.ts';
 
@@ -17,14 +17,7 @@ export async function openCluster(
   const setting = { config, logger, events: ignoredEvents };
   const membership = membershipOf(setting);
   if (membership instanceof EtcdMembership) await isKnown(membership, context);
-  try {
-    const complete = await withMounts(setting, membership, context);
-    const { uploadStrategy } = config;
-    return clusterOf({ ...setting, config: complete }, membership, { uploadStrategy });
-  } catch (error) {
-    await membership.close();
-    throw error;
-  }
+  return clusterOf(setting, membership, context);
 }
 
 async function isKnown(membership: EtcdMembership, context: CallContext): Promise<void> {

@@ -46,8 +46,10 @@ function flagsOf(options: ClientOptions): Partial<Record<OptionField, string>> {
   set('clusterName', options.clusterName);
   set('ufs', options.ufs);
   set('map', mapOf(options.mounts));
+  set('pathRulesFile', options.pathRules);
   set('pageSizeBytes', options.pageSize);
   set('virtualNodes', options.virtualNodes);
+  set('routing', options.routing);
   set('stagingDir', options.stagingDir);
   if (requestTimeoutMs !== undefined) set('requestTimeoutMs', `${requestTimeoutMs}ms`);
   if (connectTimeoutMs !== undefined) set('connectTimeoutMs', `${connectTimeoutMs}ms`);

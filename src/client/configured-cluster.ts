@@ -15,7 +15,16 @@ import {
   UfsRootCheck,
 } from '../cluster/index.ts';
 import { normaliseAlluxioPath } from '../cluster/ufs-path.ts';
-import type { CallContext, ClusterEvents, Membership, Worker } from '../cluster/index.ts';
+import type {
+  CallContext,
+  ClusterClient,
+  ClusterEvents,
+  Membership,
+  UfsRoot,
+  Worker,
+} from '../cluster/index.ts';
+import { parsePathRules, type PathRules } from '../cluster/mapping/path-rules.ts';
+import { VirtualPaths } from '../cluster/mapping/virtual-paths.ts';
 import type { RoutedClientOptions } from '../cluster/routed-client.ts';
 import type { WorkerClient } from '../cluster/worker-client.ts';
 import type { ToldMount } from '../cluster/worker-extras.ts';
@@ -82,18 +91,14 @@ const MOUNTS_OF_ONE_MS = 5_000;
  * The configuration with its mounts: where it leaves them to the cluster, the first worker that tells
  * them. Throws with the reason where none does.
  */
-export async function withMounts(
-  { config, logger, events }: ClusterSetting,
+async function withMounts(
+  setting: ClusterSetting,
   membership: Membership,
   context: CallContext,
 ): Promise<MountConfig> {
+  const { config } = setting;
   if (config.mounts.length > 0) return config;
-  const client = createWorkerClient({
-    pageSizeBytes: config.pageSizeBytes,
-    timeouts: { connectMs: config.connectTimeoutMs },
-    logger,
-    events,
-  });
+  const client = createWorkerClient(workerOptionsOf(setting));
   try {
     let last: unknown;
     for (const worker of membership.view().workers) {
@@ -120,52 +125,75 @@ export async function withMounts(
 
 /** Told URIs may be odd, or hold a key: no message repeats one. */
 function normalisedMount({ path, ufs }: ToldMount): ConfiguredMount {
-  if (/^[^/]*\/\/[^/]*:[^/]*@/.test(ufs) || !isUfsRoot(ufs)) {
+  const root = /^[^/]*\/\/[^/]*:[^/]*@/.test(ufs) ? undefined : usableRoot(ufs);
+  if (root === undefined) {
     const message = 'The worker tells a mount whose URI cannot be used';
     throw new ClusterError('protocol', message, { path });
   }
-  const mount = { path: byteStringOfText(path), root: parseUfsRoot(ufs) };
   return {
-    path: textOfByteString(normaliseAlluxioPath(mount.path)) ?? path,
-    ufs: textOfByteString(mount.root.uri) ?? ufs,
+    path: textOfByteString(normaliseAlluxioPath(byteStringOfText(path))) ?? path,
+    ufs: textOfByteString(root.uri) ?? ufs,
   };
 }
 
-function isUfsRoot(uri: string): boolean {
+function usableRoot(uri: string): UfsRoot | undefined {
   try {
-    parseUfsRoot(uri);
-    return true;
+    return parseUfsRoot(uri);
   } catch {
-    return false;
+    return undefined;
   }
 }
 
 export interface ClusterParts {
   readonly routed: RoutedClient;
+  /** As its names are seen: through path rules, where there are any. Closes all. */
+  readonly cluster: ClusterClient;
   /** Owned by `routed`, which closes them. */
   readonly worker: WorkerClient;
   readonly membership: Membership;
-  readonly mounts: MountTable;
   /** With its mounts. */
   readonly config: MountConfig;
 }
 
-export function clusterOf(
-  { config, logger, events }: ClusterSetting,
+type More = Pick<RoutedClientOptions, 'learnedVirtualNodes'>;
+
+/** Takes over the membership, also where it fails. `context`: for asking the cluster for its mounts. */
+export async function clusterOf(
+  setting: ClusterSetting,
   membership: Membership,
-  more: Pick<RoutedClientOptions, 'uploadStrategy' | 'learnedVirtualNodes'> = {},
+  context: CallContext,
+  more: More = {},
+): Promise<ClusterParts> {
+  try {
+    const config = await withMounts(setting, membership, context);
+    return clusterWithMounts({ ...setting, config }, membership, more);
+  } catch (error) {
+    await membership.close();
+    throw error;
+  }
+}
+
+function workerOptionsOf({ config, logger, events }: ClusterSetting) {
+  const { pageSizeBytes, connectTimeoutMs: connectMs } = config;
+  return { pageSizeBytes, timeouts: { connectMs }, logger, events };
+}
+
+function clusterWithMounts(
+  setting: ClusterSetting,
+  membership: Membership,
+  more: More,
 ): ClusterParts {
+  const { config, logger, events } = setting;
   const mounts = mountTableOf(config);
+  const rules = pathRulesOf(config);
   const ufsRootCheck = new UfsRootCheck({ mounts, logger, events });
   const worker = createWorkerClient({
+    ...workerOptionsOf(setting),
     onUfsPath: (from, path, ufsPath) => ufsRootCheck.note(from, path, ufsPath),
-    pageSizeBytes: config.pageSizeBytes,
-    timeouts: { connectMs: config.connectTimeoutMs },
-    logger,
-    events,
   });
   const routed = new RoutedClient({
     ...more,
+    uploadStrategy: config.uploadStrategy,
     client: worker,
     membership,
     underStore: underStoreOf(config, mounts, logger),
@@ -177,9 +205,22 @@ export function clusterOf(
     ufsRootCheck,
     pageSizeBytes: config.pageSizeBytes,
     virtualNodes: config.virtualNodes,
+    routing: config.routing,
+    commonPorts: { httpPort: config.workerHttpPort, s3Port: config.workerS3Port },
     clock: systemClock,
     logger,
     events,
   });
-  return { routed, worker, membership, mounts, config };
+  const cluster = rules === undefined ? routed : new VirtualPaths(routed, rules);
+  return { routed, cluster, worker, membership, config };
+}
+
+function pathRulesOf({ pathRules }: MountConfig): PathRules | undefined {
+  if (pathRules === undefined) return undefined;
+  try {
+    return parsePathRules(pathRules);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new ClusterError('invalid', `--path-rules: ${reason}`, { cause: error });
+  }
 }

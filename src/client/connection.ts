@@ -8,6 +8,7 @@ import { silentLogger } from '../base/logger.ts';
 import type { CallContext, MountTable, Worker } from '../cluster/index.ts';
 import { ClusterError } from '../cluster/index.ts';
 import type { WorkerExtras } from '../cluster/worker-extras.ts';
+import type { WritePath } from '../cluster/worker-writes.ts';
 import type { MountConfig } from '../config/index.ts';
 import type { ClusterStore, NameSpaceView } from '../store/index.ts';
 import { openReadView, openStore } from '../store/index.ts';
@@ -20,13 +21,16 @@ import type { CallOptions, ClientOptions } from './types.ts';
 /** What was journaled is brought to the cluster at the end; what takes longer, the next process does. */
 const CLOSE_MS = 30_000;
 
+/** A worker serves each of these on a connection of its own. */
+const CONCURRENCY = 8;
+
 export type ConnectionOptions = Pick<ClientOptions, 'logger' | 'concurrency'>;
 
 export class Connection {
   readonly config: MountConfig;
   readonly logger: Logger;
   /** Of calls that move many files, where they do not say it themselves. */
-  readonly concurrency: number | undefined;
+  readonly concurrency: number;
   readonly #cluster: ClusterParts;
   readonly #view: NameSpaceView;
   readonly #closing = new AbortController();
@@ -35,37 +39,40 @@ export class Connection {
   #slot: string | undefined;
   #stagedFiles = 0;
 
-  private constructor(
-    config: MountConfig,
-    { logger, concurrency }: ConnectionOptions & { readonly logger: Logger },
-    cluster: ClusterParts,
-  ) {
+  private constructor(logger: Logger, concurrency: number, cluster: ClusterParts) {
+    const { config } = cluster;
     this.config = config;
     this.logger = logger;
     this.concurrency = concurrency;
     this.#cluster = cluster;
     this.#view = openReadView({
-      reader: cluster.routed,
+      reader: cluster.cluster,
       clock: systemClock,
       logger,
       attributesTtlMs: config.attrTimeoutMs,
-      hasAttributes: config.posixAttributes !== 'off',
+      // They lie beside what a name really is.
+      hasAttributes: config.posixAttributes !== 'off' && config.pathRules === undefined,
     });
   }
 
   static async open(
     config: MountConfig,
-    { logger = silentLogger, concurrency }: ConnectionOptions,
+    { logger = silentLogger, concurrency = CONCURRENCY }: ConnectionOptions,
     options?: CallOptions,
   ): Promise<Connection> {
     const never = new AbortController().signal;
     const scope = new Scope(options, config.requestTimeoutMs, never);
     const cluster = await openCluster(config, logger, scope.step());
-    return new Connection(cluster.config, { logger, concurrency }, cluster);
+    return new Connection(logger, concurrency, cluster);
   }
 
   get routed(): ClusterParts['routed'] {
     return this.#cluster.routed;
+  }
+
+  /** As names are seen, which path rules may turn into others. */
+  get cluster(): ClusterParts['cluster'] {
+    return this.#cluster.cluster;
   }
 
   get membership(): ClusterParts['membership'] {
@@ -77,7 +84,7 @@ export class Connection {
   }
 
   get mounts(): MountTable {
-    return this.#cluster.mounts;
+    return this.routed.mounts;
   }
 
   get extras(): WorkerExtras {
@@ -90,17 +97,14 @@ export class Connection {
     return new Scope(options, this.config.requestTimeoutMs, this.#closing.signal);
   }
 
-  /** Ring order, the owner first. */
-  ownersOf(path: ByteString, count: number): Worker[] {
-    const { view } = this.routed.status();
-    const byId = new Map(view.workers.map((worker) => [worker.id, worker]));
-    const ids = this.routed.locate(path, count).workers;
-    return ids.map((id) => byId.get(id)).filter((worker) => worker !== undefined);
-  }
-
-  ownerOf(path: ByteString): Worker {
-    const [owner] = this.ownersOf(path, 1);
-    if (owner !== undefined) return owner;
+  /** The owner of a path, and the path as calls to workers have it. */
+  async placed(
+    path: ByteString,
+    context: CallContext,
+  ): Promise<{ readonly owner: Worker; readonly at: WritePath }> {
+    const { ufsPath, workers } = await this.cluster.locate(path, 1, context);
+    const [owner] = workers;
+    if (owner !== undefined) return { owner, at: { path, ufsPath } };
     if (this.mounts.resolve(path) === undefined) {
       throw new ClusterError('invalid', 'It lies in no under store, and so at no worker', { path });
     }
@@ -114,13 +118,20 @@ export class Connection {
   }
 
   /** Opened with the first change, since it needs a place on this machine's disk. */
-  store(): Promise<ClusterStore> {
+  async store(): Promise<ClusterStore> {
+    this.mustBeWritable();
     this.#closing.signal.throwIfAborted();
     this.#store ??= this.#openStore().catch((error: unknown) => {
       this.#store = undefined;
       throw error;
     });
     return this.#store;
+  }
+
+  mustBeWritable(): void {
+    if (this.config.pathRules === undefined) return;
+    const message = 'With path rules, names are only read: several may lead to one file';
+    throw new ClusterError('permission', message);
   }
 
   /** A new name for bytes that wait for their upload; gone with the next start if left there. */
@@ -143,7 +154,7 @@ export class Connection {
       await store?.close(context);
     } finally {
       if (this.#slot !== undefined) releaseSlot(this.#slot);
-      await this.routed.close();
+      await this.cluster.close();
     }
   }
 

@@ -1,6 +1,6 @@
 /** File content in pieces: ranges that travel side by side and arrive in order. */
 import type { ByteString } from '../base/byte-string.ts';
-import type { FileVersion } from '../cluster/index.ts';
+import type { FileVersion, ReadResult } from '../cluster/index.ts';
 import type { Connection } from './connection.ts';
 import type { Scope } from './scope.ts';
 
@@ -21,6 +21,7 @@ export async function readPiece(
   offset: number,
   lengthBytes: number,
   scope: Scope,
+  onRead?: (result: ReadResult) => void,
 ): Promise<Buffer> {
   const buffer = Buffer.allocUnsafe(lengthBytes);
   if (lengthBytes === 0) return buffer;
@@ -30,13 +31,17 @@ export async function readPiece(
     received: () => undefined,
   };
   const request = { ...source, offset, lengthBytes };
-  await connection.routed.read(request, Object.assign(sink, { direct }), scope.step());
+  const into = Object.assign(sink, { direct });
+  const result = await connection.cluster.read(request, into, scope.step());
+  onRead?.(result);
   return buffer;
 }
 
 export interface PieceOptions {
   readonly pieceBytes?: number;
   readonly atOnce?: number;
+  /** Told who gave each piece; what it throws ends the reading. */
+  readonly onRead?: (result: ReadResult) => void;
 }
 
 /** The range [from, to) of the version, in order. */
@@ -45,14 +50,14 @@ export async function* readPieces(
   source: Source,
   range: { readonly from: number; readonly to: number },
   scope: Scope,
-  { pieceBytes = PIECE_BYTES, atOnce = PIECES_AT_ONCE }: PieceOptions = {},
+  { pieceBytes = PIECE_BYTES, atOnce = PIECES_AT_ONCE, onRead }: PieceOptions = {},
 ): AsyncGenerator<Buffer, void, undefined> {
   const waiting: Promise<Buffer>[] = [];
   let next = range.from;
   const ask = (): void => {
     if (next >= range.to) return;
     const lengthBytes = Math.min(pieceBytes, range.to - next);
-    const piece = readPiece(connection, source, next, lengthBytes, scope);
+    const piece = readPiece(connection, source, next, lengthBytes, scope, onRead);
     // Awaited in its turn, or never where the consumer leaves.
     piece.catch(() => undefined);
     waiting.push(piece);

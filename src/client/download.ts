@@ -8,7 +8,7 @@ import { constants } from 'node:fs';
 import { mkdir, open, rename, stat, utimes } from 'node:fs/promises';
 import { bytesOfByteString, joinPath, type ByteString } from '../base/byte-string.ts';
 import type { NodeStatus } from '../store/index.ts';
-import { CONCURRENCY, lookUp, sameTime, statOf } from './changes.ts';
+import { lookUp, sameTime, statOf } from './changes.ts';
 import type { Connection } from './connection.ts';
 import { readPieces } from './content.ts';
 import { AlluxioError, hasCode, shownPath } from './errors.ts';
@@ -148,7 +148,7 @@ export async function downloadTree(
 ): Promise<void> {
   await mkdir(to, { recursive: true });
   const directories: ByteString[] = [];
-  const atOnce = options.concurrency ?? connection.concurrency ?? CONCURRENCY;
+  const atOnce = options.concurrency ?? connection.concurrency;
   await forEachOf(entriesOf(connection, from, scope), atOnce, async (node) => {
     if (node.kind === 'directory') {
       directories.push(node.name);

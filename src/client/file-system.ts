@@ -160,7 +160,7 @@ export class AlluxioFileSystem extends BaseClient {
         offset < 0 ? Math.max(0, file.size + offset) : Math.min(offset, file.size);
       const start = place(options.start ?? 0);
       const end = place(options.end ?? file.size);
-      return file.readRange(start, Math.max(0, end - start));
+      return file.readRange(start, Math.max(0, end - start), { signal: scope.signal });
     });
   }
 

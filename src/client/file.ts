@@ -8,6 +8,7 @@ import { putLocalFile } from './changes.ts';
 import type { Connection } from './connection.ts';
 import { readPiece, readPieces } from './content.ts';
 import { AlluxioError, asAlluxioError, shownPath } from './errors.ts';
+import type { Scope } from './scope.ts';
 import type { CallOptions } from './types.ts';
 
 export interface FileParts {
@@ -34,12 +35,19 @@ abstract class OpenFile {
     return { signal: this.parts.signal, ...given };
   }
 
-  protected async run<T>(operation: string, work: () => Promise<T>): Promise<T> {
+  protected async run<T>(
+    operation: string,
+    options: CallOptions | undefined,
+    work: (scope: Scope) => Promise<T>,
+  ): Promise<T> {
+    const scope = this.parts.connection.scope(this.options(options));
     try {
       if (this.isClosed) throw new AlluxioError('invalid', 'The file is closed');
-      return await work();
+      return await work(scope);
     } catch (error) {
-      throw asAlluxioError(error, operation, this.parts.path);
+      throw asAlluxioError(scope.endOf(error), operation, this.parts.path);
+    } finally {
+      scope.end();
     }
   }
 }
@@ -83,11 +91,11 @@ export class AlluxioReadFile extends OpenFile {
 
   /** So many bytes, fewer only at the end; all that is left when none are named. */
   async read(lengthBytes?: number, options?: CallOptions): Promise<Buffer> {
-    return this.run('read', async () => {
+    return this.run('read', options, async (scope) => {
       const left = Math.max(0, this.size - this.#position);
       const wanted = Math.min(lengthBytes ?? left, left);
       if (!(wanted >= 0)) throw new AlluxioError('invalid', `Not a length: ${lengthBytes}`);
-      const bytes = await this.#range(this.#position, wanted, options);
+      const bytes = await this.#range(this.#position, wanted, scope);
       this.#position += bytes.length;
       return bytes;
     });
@@ -95,9 +103,9 @@ export class AlluxioReadFile extends OpenFile {
 
   /** At a place; the position stays. */
   async readRange(offset: number, lengthBytes: number, options?: CallOptions): Promise<Buffer> {
-    return this.run('readRange', () => {
+    return this.run('readRange', options, (scope) => {
       const from = Math.min(offset, this.size);
-      return this.#range(from, Math.min(lengthBytes, this.size - from), options);
+      return this.#range(from, Math.min(lengthBytes, this.size - from), scope);
     });
   }
 
@@ -113,7 +121,9 @@ export class AlluxioReadFile extends OpenFile {
     try {
       yield* readPieces(connection, { path, version: this.#version }, range, scope);
     } catch (error) {
-      throw asAlluxioError(error, 'read', path);
+      throw asAlluxioError(scope.endOf(error), 'read', path);
+    } finally {
+      scope.end();
     }
   }
 
@@ -131,7 +141,7 @@ export class AlluxioReadFile extends OpenFile {
     return this.close();
   }
 
-  async #range(offset: number, length: number, options?: CallOptions): Promise<Buffer> {
+  async #range(offset: number, length: number, scope: Scope): Promise<Buffer> {
     const { connection, path } = this.parts;
     const source = { path, version: this.#version };
     const held = this.#block;
@@ -140,7 +150,6 @@ export class AlluxioReadFile extends OpenFile {
       if (at + length <= held.bytes.length)
         return Buffer.from(held.bytes.subarray(at, at + length));
     }
-    const scope = connection.scope(this.options(options));
     if (length < this.#blockBytes) {
       const whole = Math.min(this.#blockBytes, this.size - offset);
       const bytes = await readPiece(connection, source, offset, whole, scope);
@@ -179,7 +188,7 @@ export class AlluxioWriteFile extends OpenFile {
   }
 
   async write(data: string | Uint8Array): Promise<number> {
-    return this.run('write', async () => {
+    return this.run('write', undefined, async () => {
       const bytes = typeof data === 'string' ? Buffer.from(data, 'utf8') : data;
       await this.#put(bytes);
       this.#position += bytes.length;
@@ -200,12 +209,11 @@ export class AlluxioWriteFile extends OpenFile {
 
   async close(options?: CallOptions): Promise<void> {
     if (this.isClosed) return;
-    await this.run('close', async () => {
+    await this.run('close', options, async (scope) => {
       this.isClosed = true;
       try {
         await this.#end();
         const { connection, path } = this.parts;
-        const scope = connection.scope(this.options(options));
         await putLocalFile(connection, this.#stagingPath, path, {}, scope);
       } finally {
         await rm(this.#stagingPath, { force: true });

@@ -5,7 +5,8 @@
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { describeMounts } from '../config/index.ts';
+import { makePrivateDirectory } from '../base/private-directory.ts';
+import { describeNameSpace } from '../config/index.ts';
 import type { MountConfig } from '../config/index.ts';
 import { AlluxioError, hasCode } from './errors.ts';
 
@@ -14,10 +15,7 @@ const SLOTS_MAX = 256;
 
 /** Clusters and roots have journals of their own: a path means something else in each. */
 export function journalsDirectory(config: MountConfig): string {
-  const { membershipSource, etcdHosts, workerHosts, clusterName, mounts } = config;
-  const members = membershipSource === 'etcd' ? [...etcdHosts, clusterName] : workerHosts;
-  const identity = JSON.stringify([describeMounts(mounts), members]);
-  const id = createHash('sha256').update(identity).digest('hex').slice(0, 16);
+  const id = createHash('sha256').update(describeNameSpace(config)).digest('hex').slice(0, 16);
   return join(config.stagingDir, `client-${id}`);
 }
 
@@ -35,10 +33,10 @@ export async function inFreeSlot<T>(
   open: (slot: string) => Promise<T>,
 ): Promise<T> {
   try {
-    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    makePrivateDirectory(directory);
   } catch (error) {
     const reason =
-      `The directory for the journal of changes cannot be made: ${String(error)}; ` +
+      `No directory for the journal of changes: ${(error as Error).message}; ` +
       'name another one (stagingDir, --staging-dir)';
     throw new AlluxioError('local', reason, { cause: error });
   }

@@ -5,7 +5,7 @@
  */
 import type { ByteString } from '../base/byte-string.ts';
 import { ClusterError, type CallContext, type Worker } from '../cluster/index.ts';
-import { CONCURRENCY, statOf } from './changes.ts';
+import { statOf } from './changes.ts';
 import type { Connection } from './connection.ts';
 import { readPieces } from './content.ts';
 import { asAlluxioError, hasCode, shownPath } from './errors.ts';
@@ -96,7 +96,7 @@ class ClientLoad {
 
   async run(path: ByteString): Promise<ClientLoadProgress> {
     const { signal } = this.#scope;
-    const atOnce = this.#options.concurrency ?? this.#connection.concurrency ?? CONCURRENCY;
+    const atOnce = this.#options.concurrency ?? this.#connection.concurrency;
     try {
       await forEachOf(
         this.#files(path),
@@ -139,7 +139,7 @@ class ClientLoad {
     const { lengthBytes } = node;
     if (loadMetadataOnly === true) {
       // Asked of the owner itself: a listing may have come from another worker.
-      await this.#connection.routed.stat(path, this.#scope.step());
+      await this.#connection.cluster.stat(path, this.#scope.step());
       this.#counts.loadedFiles += 1;
       return;
     }
@@ -148,10 +148,16 @@ class ClientLoad {
       this.#counts.skippedBytes += lengthBytes;
       return;
     }
-    const version = await this.#connection.routed.stat(path, this.#scope.step());
+    const version = await this.#connection.cluster.stat(path, this.#scope.step());
     const range = { from: 0, to: version.lengthBytes };
     const pieces = readPieces(this.#connection, { path, version }, range, this.#scope, {
       atOnce: 2,
+      onRead: ({ source }) => {
+        if (source !== 'under-store') return;
+        const message =
+          'No worker could read it: it came from the under store, and no cache has it';
+        throw new ClusterError('unavailable', message, { path, retryable: true });
+      },
     });
     for await (const piece of pieces) {
       this.#counts.loadedBytes += piece.length;
@@ -165,16 +171,15 @@ class ClientLoad {
 
   /** Undefined where the worker does not tell: its page endpoint reads through. */
   async #isHeld(path: ByteString, lengthBytes: number): Promise<boolean | undefined> {
-    const { worker: client, config, routed } = this.#connection;
-    const owner = this.#connection.ownerOf(path);
+    const { worker: client, config } = this.#connection;
+    const { owner, at } = await this.#connection.placed(path, this.#scope.step());
     const personality = await client.personality(owner, this.#scope.step());
     if (personality !== 'oss') return undefined;
-    const { ufsPath } = routed.locate(path, 1);
     const pages = Math.ceil(lengthBytes / config.pageSizeBytes);
     for (let first = 0; first < pages; first += PROBES_AT_ONCE) {
       const count = Math.min(PROBES_AT_ONCE, pages - first);
       const held = await Promise.all(
-        Array.from({ length: count }, (_, i) => this.#holdsPage(owner, ufsPath, first + i)),
+        Array.from({ length: count }, (_, i) => this.#holdsPage(owner, at.ufsPath, first + i)),
       );
       if (held.includes(false)) return false;
     }

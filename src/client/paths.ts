@@ -44,10 +44,6 @@ export function nameOf(path: ByteString): ByteString {
   return path.slice(path.lastIndexOf('/') + 1) as ByteString;
 }
 
-export function parentOf(path: ByteString): ByteString {
-  return path.slice(0, Math.max(1, path.lastIndexOf('/'))) as ByteString;
-}
-
 export function isWithin(path: ByteString, directory: ByteString): boolean {
   return directory === ROOT || path === directory || path.startsWith(`${directory}/`);
 }

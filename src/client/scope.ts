@@ -1,5 +1,6 @@
 /** One call of the library: when it ends, and how long each request within it may take. */
-import type { CallContext } from '../cluster/index.ts';
+import { ClusterError, type CallContext } from '../cluster/index.ts';
+import { hasCode } from './errors.ts';
 import type { CallOptions } from './types.ts';
 
 /** No file takes longer to move; it only keeps timers within their range. */
@@ -9,12 +10,38 @@ export class Scope {
   readonly signal: AbortSignal;
   readonly #endMs: number;
   readonly #stepMs: number;
+  #timer: NodeJS.Timeout | undefined;
 
   constructor(options: CallOptions | undefined, stepMs: number, closing: AbortSignal) {
     const { signal, timeoutMs } = options ?? {};
-    this.signal = signal === undefined ? closing : AbortSignal.any([signal, closing]);
+    const ends = [closing];
+    if (signal !== undefined) ends.push(signal);
+    if (timeoutMs !== undefined) ends.push(this.#endAfter(timeoutMs));
+    this.signal = ends.length === 1 ? closing : AbortSignal.any(ends);
     this.#endMs = timeoutMs === undefined ? Infinity : performance.now() + timeoutMs;
     this.#stepMs = stepMs;
+  }
+
+  /** The call has come to its end. */
+  end(): void {
+    clearTimeout(this.#timer);
+  }
+
+  /** Its reason is the error of a call that took so long. */
+  #endAfter(timeoutMs: number): AbortSignal {
+    const controller = new AbortController();
+    const message = `The call did not end within ${timeoutMs} ms (timeoutMs)`;
+    const abort = (): void =>
+      controller.abort(new ClusterError('timeout', message, { retryable: true }));
+    this.#timer = setTimeout(abort, Math.min(timeoutMs, MOVE_MS_MAX)).unref();
+    return controller.signal;
+  }
+
+  /** What really ended the call, where that was its time and the layers below call it a cancellation. */
+  endOf(error: unknown): unknown {
+    const reason: unknown = this.signal.reason;
+    const isTimeout = reason instanceof ClusterError && reason.code === 'timeout';
+    return isTimeout && isCancellation(error) ? reason : error;
   }
 
   /** For one question to the cluster. */
@@ -28,4 +55,8 @@ export class Scope {
     const deadlineMs = Math.min(this.#endMs, performance.now() + MOVE_MS_MAX);
     return { signal: this.signal, deadlineMs };
   }
+}
+
+function isCancellation(error: unknown): boolean {
+  return hasCode(error, 'cancelled') || (error instanceof Error && error.name === 'AbortError');
 }

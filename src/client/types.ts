@@ -63,9 +63,16 @@ export interface ClientOptions {
    * `cluster`, as its workers tell it (Enterprise).
    */
   readonly mounts?: Readonly<Record<string, string>> | 'cluster' | undefined;
+  /** A file with rules that turn names into paths of the cluster; the name space is then only read. */
+  readonly pathRules?: string | undefined;
   /** `4MB`, or bytes. */
   readonly pageSize?: string | number | undefined;
   readonly virtualNodes?: number | 'auto' | undefined;
+  /**
+   * Who tells whose file a path is: the hash ring of the known workers, or the workers themselves
+   * (Enterprise); then some of them in `workerHosts`, or a DNS name for any of them, are enough.
+   */
+  readonly routing?: 'ring' | 'node' | undefined;
   /** Alluxio property names and their values. */
   readonly options?: Readonly<Record<string, string>> | undefined;
   /** A load job is submitted for it when the client is opened. */

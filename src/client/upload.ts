@@ -1,7 +1,7 @@
 /** From this machine's disk to the cluster. */
 import { opendir, stat } from 'node:fs/promises';
 import { byteStringOfBytes, joinPath, type ByteString } from '../base/byte-string.ts';
-import { CONCURRENCY, lookUp, makeDirectory, putLocalFile, sameTime, timesOf } from './changes.ts';
+import { lookUp, makeDirectory, putLocalFile, sameTime, timesOf } from './changes.ts';
 import type { Connection } from './connection.ts';
 import { joinLocal, PART_PREFIX, type TransferOptions } from './download.ts';
 import { AlluxioError } from './errors.ts';
@@ -31,14 +31,7 @@ export async function uploadFile(
     }
   }
   const attributes = options.preserveTimes === false ? {} : timesOf(connection, mtimeMs);
-  const status = await putLocalFile(connection, from, to, attributes, scope);
-  const after = await stat(from);
-  if (status.lengthBytes !== after.size || !sameTime(after.mtimeMs, before.mtimeMs)) {
-    throw new AlluxioError('version-changed', 'The file changed while it was uploaded', {
-      path: shown,
-      retryable: true,
-    });
-  }
+  await putLocalFile(connection, from, to, attributes, scope, before);
   options.onBytes?.(before.size);
   options.onFile?.(shown, before.size, 'copied');
 }
@@ -53,7 +46,7 @@ export async function uploadTree(
 ): Promise<void> {
   await makeDirectory(connection, to, true, scope);
   const directories: ByteString[] = [];
-  const atOnce = options.concurrency ?? connection.concurrency ?? CONCURRENCY;
+  const atOnce = options.concurrency ?? connection.concurrency;
   await forEachOf(namesIn(from), atOnce, async (name) => {
     const local = joinLocal(from, name);
     // Its own times tell whether a cluster's copy is the same, so a link's target counts.

@@ -10,6 +10,7 @@ import type {
   FileStatus,
   FileVersion,
   MembershipView,
+  Worker,
 } from './types.ts';
 
 export interface ReadRequest {
@@ -28,8 +29,8 @@ export interface ReadResult {
 export interface PathLocation {
   /** '' for a directory that holds mount points and nothing else: nobody owns it. */
   readonly ufsPath: ByteString;
-  /** Ring order, the owner first; at most as many as were asked for. */
-  readonly workers: readonly string[];
+  /** The owner first, then ring order; at most as many as were asked for. */
+  readonly workers: readonly Worker[];
 }
 
 export interface ClusterStatus {
@@ -69,7 +70,7 @@ export interface ClusterClient {
    * the range may be delivered again from its start by another worker: the sink overwrites.
    */
   read(request: ReadRequest, sink: ByteSink, context: CallContext): Promise<ReadResult>;
-  locate(path: ByteString, count: number): PathLocation;
+  locate(path: ByteString, count: number, context: CallContext): Promise<PathLocation>;
   status(): ClusterStatus;
   close(): Promise<void>;
 }

@@ -17,7 +17,8 @@ export type WorkerMethod =
   | 'delete'
   | 'mkdir'
   | 'move'
-  | 'refresh';
+  | 'refresh'
+  | 'node';
 
 export interface WorkerCallEvent {
   readonly method: WorkerMethod;

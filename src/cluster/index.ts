@@ -35,4 +35,3 @@ export type {
   WriteContext,
   WrittenFile,
 } from './write/cluster-writer.ts';
-export { isTemporaryName } from './write/temporary-names.ts';

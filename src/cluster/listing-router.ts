@@ -54,7 +54,8 @@ export class ListingRouter {
     // After a failure half way the next worker begins again: names already given are left out.
     const listed = new Set<ByteString>();
     let last: ClusterError | undefined;
-    for (const worker of placement.candidates(ufsPath, !fallback.isConfigured(path))) {
+    const isLastResort = !fallback.isConfigured(path);
+    for (const worker of await placement.candidates(ufsPath, isLastResort, context)) {
       remainingMs(context, clock);
       try {
         yield* fresh(this.#listAt(worker, path, context), listed);

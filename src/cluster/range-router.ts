@@ -80,7 +80,7 @@ export class RangeRouter {
       tried: new Set(),
       failed: new Set(),
       named: new Set(),
-      queue: placement.candidates(job.ufsPath, !fallback.isConfigured(job.path)),
+      queue: await placement.candidates(job.ufsPath, !fallback.isConfigured(job.path), context),
       last: undefined,
       deadOwner: undefined,
       deadRedirects: 0,

@@ -26,10 +26,12 @@ import type { Membership } from './membership/index.ts';
 import { OssReader } from './oss-reader.ts';
 import { PageTrust } from './page-trust.ts';
 import { PathChoice } from './path-choice.ts';
+import { NodeOwners } from './node-owners.ts';
 import { Placement } from './placement.ts';
+import type { CommonPorts } from './placement.ts';
 import { RangeRouter } from './range-router.ts';
+import { ReadsUnderWay } from './reads-under-way.ts';
 import type { ByteSink, CallContext, FileStatus, MembershipView, Worker } from './types.ts';
-import { ClusterError } from './types.ts';
 import { normaliseAlluxioPath } from './ufs-path.ts';
 import type { UfsRootCheck } from './ufs-root-check.ts';
 import type { UnderStore } from './under-store.ts';
@@ -51,6 +53,10 @@ export interface RoutedClientOptions {
   readonly ufsRootCheck?: UfsRootCheck;
   readonly pageSizeBytes: number;
   readonly virtualNodes: number | 'auto';
+  /** Who tells whose file a path is: the ring of the view (when left out), or the workers. */
+  readonly routing?: 'ring' | 'node' | undefined;
+  /** Of workers that the view lacks, where it is not the whole cluster. */
+  readonly commonPorts?: CommonPorts | undefined;
   /** What an earlier process learned where `virtualNodes` is `auto`. */
   readonly learnedVirtualNodes?: number | undefined;
   readonly underStore?: UnderStore | undefined;
@@ -89,6 +95,7 @@ export class RoutedClient implements ClusterClient {
   readonly #trust: PageTrust;
   readonly #fallback: UnderStoreFallback;
   readonly #ranges: RangeRouter;
+  readonly #reads = new ReadsUnderWay();
   readonly #listings: ListingRouter;
   readonly #loggedPaths = new LRUCache<ByteString, true>({ max: LOGGED_PATHS_MAX });
   /** By worker id, for as long as its view lasts: a restarted worker may be of another kind. */
@@ -115,8 +122,14 @@ export class RoutedClient implements ClusterClient {
     const { virtualNodes, learnedVirtualNodes: learnedBefore } = options;
     const settings = { virtualNodes, learnedBefore };
     this.#virtualNodes = new VirtualNodes({ ...settings, clock, logger, events });
-    this.#placement = new Placement({ virtualNodes: this.#virtualNodes, breakers, choice });
+    const unlistedPorts = membership.isWhole ? undefined : options.commonPorts;
+    const placing = { virtualNodes: this.#virtualNodes, breakers, choice, unlistedPorts };
+    this.#placement = new Placement(placing);
     const placement = this.#placement;
+    if (options.routing === 'node') {
+      const workerAt = placement.workerAtHttp.bind(placement);
+      placement.nodes = new NodeOwners({ client, calls, workerAt, clock, events, logger });
+    }
     this.#trust = new PageTrust({ pageSizeBytes, clock, logger, events });
     const trust = this.#trust;
     const limits = options.fallbackLimits ?? DEFAULT_FALLBACK_LIMITS;
@@ -155,21 +168,16 @@ export class RoutedClient implements ClusterClient {
 
   async stat(path: ByteString, context: CallContext): Promise<FileStatus> {
     const normal = normaliseAlluxioPath(path);
-    const { mounts } = this;
-    if (!mounts.isMountedDirectory(normal)) return this.#statBelow(normal, context);
     // A mount point is there, whether or not the under store above it has the name.
-    if (mounts.resolve(normal) === undefined) return mountedDirectory(normal);
-    return await this.#statBelow(normal, context).catch((error: unknown) => {
-      if (normal !== '/' && isNotFound(error)) return mountedDirectory(normal);
-      throw error;
-    });
+    const below = () => this.#statBelow(normal, context);
+    return this.mounts.directories.stat(normal, this.#isOfTableAlone(normal) ? undefined : below);
   }
 
   async #statBelow(normal: ByteString, context: CallContext): Promise<FileStatus> {
     const { client, clock, events } = this.#options;
     const hasFallback = this.#fallback.isConfigured(normal);
     const ufsPath = this.#ufsPath(normal);
-    const workers = this.#placement.candidates(ufsPath, !hasFallback);
+    const workers = await this.#placement.candidates(ufsPath, !hasFallback, context);
     const result = await firstAnswer(
       workers,
       { method: 'stat', context, clock, events, hasFallback },
@@ -192,39 +200,12 @@ export class RoutedClient implements ClusterClient {
 
   list(path: ByteString, context: CallContext): AsyncIterable<FileStatus[]> {
     const normal = normaliseAlluxioPath(path);
-    const { mounts } = this;
-    const mounted = mounts.namesIn(normal);
-    if (mounted.length > 0) return this.#listWithMounts(normal, mounted, context);
-    return this.#listBelow(normal, context);
+    const below = () => this.#listBelow(normal, context);
+    return this.mounts.directories.list(normal, this.#isOfTableAlone(normal) ? undefined : below);
   }
 
   async *#listBelow(normal: ByteString, context: CallContext): AsyncGenerator<FileStatus[]> {
     yield* this.#listings.list(normal, this.#ufsPath(normal), context);
-  }
-
-  /** What lies below the mount itself, and instead of what has their names the mounts in it. */
-  async *#listWithMounts(
-    normal: ByteString,
-    mounted: readonly ByteString[],
-    context: CallContext,
-  ): AsyncGenerator<FileStatus[]> {
-    const missing = new Set(mounted);
-    if (this.mounts.resolve(normal) !== undefined) {
-      try {
-        for await (const batch of this.#listBelow(normal, context)) {
-          const shown = batch.filter(
-            ({ name, type }) => type === 'directory' || !missing.has(name),
-          );
-          for (const { name, type } of shown) if (type === 'directory') missing.delete(name);
-          yield shown;
-        }
-      } catch (error) {
-        // A mount point on the way to another one, which the under store above need not have.
-        if (normal === '/' || !isNotFound(error)) throw error;
-      }
-    }
-    const parent = normal === '/' ? '' : normal;
-    yield [...missing].map((name) => mountedDirectory(`${parent}/${name}` as ByteString));
   }
 
   /** What lies past the end of the version is not asked for: the sink gets what there is. */
@@ -238,16 +219,14 @@ export class RoutedClient implements ClusterClient {
     if (lengthBytes <= 0) return { source: 's3', worker: undefined };
     const path = normaliseAlluxioPath(request.path);
     const job = { path, ufsPath: this.#ufsPath(path), offset, lengthBytes, version };
-    return this.#ranges.read(job, sink, context);
+    return this.#reads.during(path, this.#ranges.read(job, sink, context));
   }
 
-  locate(path: ByteString, count: number): PathLocation {
+  async locate(path: ByteString, count: number, context: CallContext): Promise<PathLocation> {
     const normal = normaliseAlluxioPath(path);
-    const isOfTable = this.mounts.resolve(normal) === undefined;
-    if (isOfTable && this.mounts.isMountedDirectory(normal)) return NOWHERE;
+    if (this.#isOfTableAlone(normal)) return NOWHERE;
     const ufsPath = this.#ufsPath(normal);
-    const workers = this.#placement.owners(ufsPath, count).map((worker) => worker.id);
-    return { ufsPath, workers };
+    return { ufsPath, workers: await this.#placement.owners(ufsPath, count, context) };
   }
 
   status(): ClusterStatus {
@@ -264,7 +243,7 @@ export class RoutedClient implements ClusterClient {
       ufsRootMismatch: this.#options.ufsRootCheck?.mismatch,
       underStoreFallback: this.#fallback.status,
       underStoreProblem: this.#fallback.problem,
-      workers: this.#placement.view.workers.map((worker) => this.#workerStatus(worker)),
+      workers: this.#placement.known.map((worker) => this.#workerStatus(worker)),
     };
   }
 
@@ -299,7 +278,15 @@ export class RoutedClient implements ClusterClient {
     const placement = this.#placement;
     const stallMs = uploadStallMs;
     return new RoutedWriter({
-      attempts: new WriteAttempts({ client, calls, placement, clock, events, stallMs }),
+      attempts: new WriteAttempts({
+        client,
+        calls,
+        placement,
+        clock,
+        events,
+        stallMs,
+        reads: this.#reads,
+      }),
       fallback: this.#fallback,
       personalityOf: (ufsPath, context) => this.#personalityNear(ufsPath, context),
       ufsPathOf: (path) => this.#ufsPath(path),
@@ -317,7 +304,7 @@ export class RoutedClient implements ClusterClient {
   /** Of the first worker for the path that tells it; all of a cluster are of one kind. */
   async #personalityNear(ufsPath: ByteString, context: CallContext): Promise<Personality> {
     const { clock, events } = this.#options;
-    const workers = this.#placement.candidates(ufsPath, true);
+    const workers = await this.#placement.candidates(ufsPath, true, context);
     const asked = { method: 'personality', context, clock, events, hasFallback: false } as const;
     const result = await firstAnswer(workers, asked, (worker, limited) =>
       this.#personalityOf(worker, limited),
@@ -335,6 +322,11 @@ export class RoutedClient implements ClusterClient {
     this.#trust.retain(ids);
     this.#ranges.retain(ids);
     this.#personalities.clear();
+  }
+
+  /** A directory on the way to mount points, that itself lies below none. */
+  #isOfTableAlone(normal: ByteString): boolean {
+    return this.mounts.isMountedDirectory(normal) && this.mounts.resolve(normal) === undefined;
   }
 
   #ufsPath(normal: ByteString): ByteString {
@@ -382,14 +374,4 @@ export class RoutedClient implements ClusterClient {
     const fields = { path: displayByteString(path), reason, message };
     logger.warn(fields, `No worker of this cluster can be asked for this name; ${then}`);
   }
-}
-
-function isNotFound(error: unknown): boolean {
-  return error instanceof ClusterError && error.code === 'not-found';
-}
-
-/** What is there because of the mount table alone: nobody says when it was changed. */
-function mountedDirectory(path: ByteString): FileStatus {
-  const name = path.slice(path.lastIndexOf('/') + 1) as ByteString;
-  return { type: 'directory', name, lengthBytes: 0, mtimeMs: 0 };
 }

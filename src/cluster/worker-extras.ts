@@ -30,7 +30,10 @@ export interface LoadQuery {
   readonly progressFormat?: 'TEXT' | 'JSON' | undefined;
 }
 
-/** The fields of all three answers; which of them come depends on the operation and the version. */
+/**
+ * The fields of all three answers; which of them come depends on the operation and the version. The
+ * state is `RUNNING`, `VERIFYING`, `STOPPED`, `SUCCEEDED` or `FAILED`, of progress only.
+ */
 export interface LoadAnswer {
   readonly success: boolean | undefined;
   readonly jobId: string | undefined;
@@ -44,7 +47,15 @@ export interface ToldMount {
   readonly ufs: string;
 }
 
+/** Where an owner is, as a worker tells it. */
+export interface ToldOwner {
+  readonly host: string;
+  readonly httpPort: number;
+}
+
 export interface WorkerExtras {
+  /** Whose file this is: Enterprise; `unsupported` on open source. */
+  ownerOf(worker: Worker, ufsPath: ByteString, context: CallContext): Promise<ToldOwner>;
   /** Which under store lies where: Enterprise; `unsupported` on open source, which has one root. */
   mounts(worker: Worker, context: CallContext): Promise<ToldMount[]>;
   /** Into the worker's cache only, not into the under store. */

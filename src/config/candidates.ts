@@ -48,20 +48,16 @@ interface Place {
  * Several mounts are one list, at the place of the last. Of other lists the last word is meant: those
  * of the command line replace those of fstab.
  */
-function joinedWords(words: readonly MountOptionWord[]): MountOptionWord[] {
-  const joined: MountOptionWord[] = [];
-  for (const word of words) {
-    const normal = word.name.replaceAll('-', '_');
-    const isList = mountOptionNames(options.map).includes(normal);
-    const before = joined.findIndex(({ name }) => name.replaceAll('-', '_') === normal);
-    if (!isList || before < 0 || word.value === undefined) {
-      joined.push(word);
-      continue;
-    }
-    const [earlier] = joined.splice(before, 1);
-    joined.push({ ...word, value: `${earlier?.value ?? ''},${word.value}` });
-  }
-  return joined;
+function joinedMounts(words: readonly MountOptionWord[]): MountOptionWord[] {
+  const names = mountOptionNames(options.map);
+  const isMount = ({ name, value }: MountOptionWord): boolean =>
+    value !== undefined && names.includes(name.replaceAll('-', '_'));
+  const mounts = words.filter(isMount);
+  const value = mounts.map((word) => word.value).join(',');
+  const last = mounts.at(-1);
+  return words
+    .filter((word) => word === last || !isMount(word))
+    .map((word) => (word === last ? { ...word, value } : word));
 }
 
 export class Candidates {
@@ -104,7 +100,7 @@ export class Candidates {
   addMountOptions(texts: readonly string[]): void {
     // The last of several is meant, as everywhere in mount(8): it goes in first.
     const pending: (() => void)[] = [];
-    for (const word of joinedWords(texts.flatMap(parseMountOptions))) {
+    for (const word of joinedMounts(texts.flatMap(parseMountOptions))) {
       const add = this.#mountOption(word);
       if (add !== undefined) pending.unshift(add);
     }

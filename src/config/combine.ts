@@ -58,16 +58,21 @@ export function combine(raw: RawValues, context: CombineContext): CombinedValues
     return difference >= 0 ? one : other;
   };
 
+  const textOf = (field: OptionField, path: string): string | undefined => {
+    try {
+      return context.readText(path);
+    } catch (error) {
+      const message = error instanceof Error ? error.message : String(error);
+      problem(field, path, `cannot be read: ${message}`);
+      return undefined;
+    }
+  };
+
   const passwordFrom = choose('etcdPassword', 'etcdPasswordFile');
   let etcdPassword = passwordFrom === 'etcdPassword' ? raw.etcdPassword : undefined;
   if (passwordFrom === 'etcdPasswordFile' && raw.etcdPasswordFile !== undefined) {
-    try {
-      etcdPassword = context.readText(raw.etcdPasswordFile).split(/\r?\n/, 1)[0];
-      if (etcdPassword === '') problem(passwordFrom, raw.etcdPasswordFile, 'holds no password');
-    } catch (error) {
-      const message = error instanceof Error ? error.message : String(error);
-      problem(passwordFrom, raw.etcdPasswordFile, `cannot be read: ${message}`);
-    }
+    etcdPassword = textOf(passwordFrom, raw.etcdPasswordFile)?.split(/\r?\n/, 1)[0];
+    if (etcdPassword === '') problem(passwordFrom, raw.etcdPasswordFile, 'holds no password');
   }
   if (etcdPassword !== undefined && raw.etcdUsername === undefined) {
     problem('etcdUsername', undefined, 'must be given with a password for etcd');
@@ -118,6 +123,10 @@ export function combine(raw: RawValues, context: CombineContext): CombinedValues
     problem('uploadStrategy', 'rename', reason);
   }
 
+  const { pathRulesFile } = raw;
+  const pathRules =
+    pathRulesFile === undefined ? undefined : textOf('pathRulesFile', pathRulesFile);
+
   const membership = choose('etcdHosts', 'workerHosts');
   // A value that was given but is wrong has been reported already.
   const isGiven = (field: OptionField): boolean => provenance[field].source !== 'default';
@@ -130,12 +139,19 @@ export function combine(raw: RawValues, context: CombineContext): CombinedValues
   }
   if (membership === undefined || mounts === undefined) return undefined;
 
-  const { etcdPasswordFile: _file, config: _config, siteProperties: _site, ...kept } = raw;
+  const {
+    etcdPasswordFile: _file,
+    pathRulesFile: _rules,
+    config: _config,
+    siteProperties: _site,
+    ...kept
+  } = raw;
   const { etcdPassword: _password, ufs: _ufs, map: _map, ...values } = kept;
   const isTls = raw.etcdCaFile !== undefined;
   return {
     ...values,
     ...(etcdPassword === undefined ? {} : { etcdPassword }),
+    ...(pathRules === undefined ? {} : { pathRules }),
     mounts,
     membershipSource: membership === 'etcdHosts' ? 'etcd' : 'static',
     etcdHosts: (membership === 'etcdHosts' ? (raw.etcdHosts ?? []) : []).map(

@@ -9,7 +9,7 @@
 export { ConfigError, formatProblem } from './config-error.ts';
 export { alignColumns, formatConfig } from './format.ts';
 export { withoutAddedWords } from './mount-flags.ts';
-export { describeMounts } from './mounts.ts';
+export { describeMounts, describeNameSpace } from './mounts.ts';
 export { defaultText, optionsMarkdown } from './markdown.ts';
 export { isBooleanOption, isFlagOnCommandLine, OPTION_GROUPS, optionList } from './options.ts';
 export type { AnyOption, OptionField, OptionGroup } from './options.ts';

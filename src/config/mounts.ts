@@ -1,5 +1,5 @@
 /** Where the under stores of a cluster are mounted in its name space. */
-import type { ConfiguredMount } from './types.ts';
+import type { ConfiguredMount, MountConfig } from './types.ts';
 import { splitList, ValueError, withoutCredentials } from './values.ts';
 import type { ValueKind } from './values.ts';
 
@@ -51,4 +51,12 @@ export function describeMounts(mounts: readonly ConfiguredMount[]): string {
   const [first] = mounts;
   if (mounts.length === 1 && first?.path === '/') return first.ufs;
   return mapKind.format([...mounts].sort((a, b) => (a.path < b.path ? -1 : 1)));
+}
+
+/** The same text for those to whom every path means the same: one cluster, its mounts and rules. */
+export function describeNameSpace(config: MountConfig): string {
+  const { membershipSource, etcdHosts, workerHosts, clusterName, mounts, pathRules } = config;
+  const members = membershipSource === 'etcd' ? [...etcdHosts, clusterName] : workerHosts;
+  const rules = pathRules === undefined ? [] : [pathRules];
+  return JSON.stringify([describeMounts(mounts), members, ...rules]);
 }

@@ -6,7 +6,8 @@
  * From a row's key `page-size` follow `--page-size`, `ALLUXIO_FUSE_PAGE_SIZE`, the YAML key
  * `page-size` and `-o page_size`.
  */
-import { etcdHostsKind, workerHostsKind } from './hosts.ts';
+import { etcdOptions } from './etcd-options.ts';
+import { workerHostsKind } from './hosts.ts';
 import type { EtcdHost, HostAndPorts } from './hosts.ts';
 import { s3Options } from './s3-options.ts';
 import { mapKind, ufsKind } from './mounts.ts';
@@ -18,6 +19,8 @@ import {
   integerKind,
   modeKind,
   parseBoolean,
+  pathKind,
+  portKind,
   sizeKind,
   textKind,
 } from './values.ts';
@@ -66,12 +69,16 @@ export interface OptionRow<T> {
 }
 
 /** Values as parsed, before options are combined into a `MountConfig`. */
-export interface RawValues extends Omit<OptionValues, 'etcdHosts' | 'workerHosts' | 'mounts'> {
+export interface RawValues extends Omit<
+  OptionValues,
+  'etcdHosts' | 'workerHosts' | 'mounts' | 'pathRules'
+> {
   readonly etcdHosts?: readonly EtcdHost[];
   readonly workerHosts?: readonly HostAndPorts[];
   readonly ufs?: string;
   readonly map?: readonly ConfiguredMount[];
   readonly etcdPasswordFile?: string;
+  readonly pathRulesFile?: string;
   readonly config?: string;
   readonly siteProperties?: string;
 }
@@ -90,16 +97,9 @@ const SECOND = 1000;
 const HOUR = 3600 * SECOND;
 const DAY = 24 * HOUR;
 
-const portKind = integerKind({ min: 1, max: 65535 });
 /** The kernel's attribute times are 64 bit; a year is "for ever" for a mount. */
 const cacheTimeKind = durationKind({ min: 0, max: 365 * DAY });
 const idKind = integerKind({ min: 0, max: 2 ** 32 - 2 });
-const pathKind = textKind({
-  placeholder: 'PATH',
-  allowed: 'a path',
-  // oxlint-disable-next-line no-control-regex
-  pattern: /^[^\x00]+$/,
-});
 const nameKind = (what: string): ValueKind<string> =>
   textKind({ placeholder: 'NAME', allowed: what, pattern: /^[^\s/,\\]+$/ });
 
@@ -145,78 +145,7 @@ export const options: OptionTable = {
     isPath: true,
     doc: "Alluxio's own property file. The properties named below are read from it; all others are left to Alluxio.",
   },
-  etcdHosts: {
-    key: 'etcd-hosts',
-    group: 'Cluster',
-    kind: etcdHostsKind,
-    isRepeatable: true,
-    properties: ['alluxio.etcd.endpoints'],
-    fallback: () => undefined,
-    defaultText: 'none; this or `--worker-hosts` is required',
-    doc: 'The etcd servers in which the workers of the cluster register.',
-  },
-  etcdPort: {
-    key: 'etcd-port',
-    group: 'Cluster',
-    kind: portKind,
-    fallback: () => 2379,
-    doc: 'Port for the etcd hosts that are given without one.',
-  },
-  etcdUsername: {
-    key: 'etcd-username',
-    group: 'Cluster',
-    kind: textKind({ placeholder: 'NAME', allowed: 'a name', pattern: /^[^\n]+$/ }),
-    properties: ['alluxio.etcd.username'],
-    fallback: () => undefined,
-    defaultText: 'none',
-    doc: 'User for etcd; needs a password.',
-  },
-  etcdPassword: {
-    key: 'etcd-password',
-    group: 'Cluster',
-    kind: textKind({ placeholder: 'SECRET', allowed: 'a password', pattern: /^[^\n]+$/ }),
-    properties: ['alluxio.etcd.password'],
-    fallback: () => undefined,
-    defaultText: 'none',
-    isSecret: true,
-    doc: 'Password for etcd. Not accepted on a command line or with -o, where every user of the machine could read it: use the environment, a file, or `--etcd-password-file`.',
-  },
-  etcdPasswordFile: {
-    key: 'etcd-password-file',
-    group: 'Cluster',
-    kind: pathKind,
-    fallback: () => undefined,
-    defaultText: 'none',
-    isPath: true,
-    doc: 'File whose first line is the password for etcd.',
-  },
-  etcdCaFile: {
-    key: 'etcd-ca-file',
-    group: 'Cluster',
-    kind: pathKind,
-    fallback: () => undefined,
-    defaultText: 'none',
-    isPath: true,
-    doc: 'PEM file with the authority that signed the certificates of the etcd servers. Makes hosts without a scheme https.',
-  },
-  etcdCertFile: {
-    key: 'etcd-cert-file',
-    group: 'Cluster',
-    kind: pathKind,
-    fallback: () => undefined,
-    defaultText: 'none',
-    isPath: true,
-    doc: 'PEM file with the client certificate for etcd; needs `--etcd-ca-file` and `--etcd-key-file`.',
-  },
-  etcdKeyFile: {
-    key: 'etcd-key-file',
-    group: 'Cluster',
-    kind: pathKind,
-    fallback: () => undefined,
-    defaultText: 'none',
-    isPath: true,
-    doc: 'PEM file with the key of the client certificate for etcd.',
-  },
+  ...etcdOptions,
   clusterName: {
     key: 'cluster-name',
     group: 'Cluster',
@@ -269,6 +198,13 @@ export const options: OptionTable = {
     fallback: () => 'auto',
     doc: 'Virtual nodes of each worker on the hash ring. The cluster does not tell: auto begins with 2000 and learns from the redirects of the workers; a number pins it.',
   },
+  routing: {
+    key: 'routing',
+    group: 'Cluster',
+    kind: choiceKind(['ring', 'node']),
+    fallback: () => 'ring',
+    doc: "Who tells which worker a file belongs to. ring: Alluxio's hash ring of the workers in etcd or in `--worker-hosts`. node: the workers themselves, asked once a minute for each file (/v1/node, Enterprise), for a cluster without etcd: some of its workers in `--worker-hosts`, or a DNS name that leads to any of them, are enough.",
+  },
   ufs: {
     key: 'ufs',
     group: 'Cluster',
@@ -286,6 +222,15 @@ export const options: OptionTable = {
     fallback: () => undefined,
     defaultText: '/ and --ufs',
     doc: 'A cluster with several under stores: which lies below which path, exactly as the cluster has it. Given once for each, or as a list with commas; the longest path counts. Without a mount at / (Alluxio Enterprise has none) such a cluster is mounted with --read-only. --ufs is the mount at /. cluster: as its workers tell it (/v1/ufsInfo, Enterprise), asked once, when mounting.',
+  },
+  pathRulesFile: {
+    key: 'path-rules',
+    group: 'Cluster',
+    kind: pathKind,
+    fallback: () => undefined,
+    defaultText: 'none',
+    isPath: true,
+    doc: 'JSON file with the virtual path mapping of Alluxio Enterprise, {"rules":[{"src":"^/v/(.*)$","dst":"/real/{{ var1 }}"}],"virtualDirectories":["/v"]}: names are turned into paths of the cluster before anything else. The first rule that matches the whole path counts, in the syntax of RE2. For reading: needs --read-only.',
   },
   membershipRefreshMs: {
     key: 'membership-refresh',
@@ -452,10 +397,12 @@ export const options: OptionTable = {
       if (uid === 0) return '/var/lib/alluxio-fuse';
       const data = env['XDG_STATE_HOME'];
       if (data !== undefined && data.startsWith('/')) return `${data}/alluxio-fuse`;
+      const home = env['HOME'];
+      if (home !== undefined && home.startsWith('/')) return `${home}/.local/state/alluxio-fuse`;
       return `/tmp/alluxio-fuse-staging-${uid}`;
     },
     defaultText:
-      '/var/lib/alluxio-fuse for root, else $XDG_STATE_HOME/alluxio-fuse or /tmp/alluxio-fuse-staging-UID',
+      '/var/lib/alluxio-fuse for root, else $XDG_STATE_HOME/alluxio-fuse or ~/.local/state/alluxio-fuse',
     isPath: true,
     doc: 'Directory for what programs have written and the cluster does not have yet, with the journal. On a disk that survives a reboot.',
   },

@@ -42,8 +42,12 @@ export interface OptionValues {
   readonly workerS3Port: number;
   readonly pageSizeBytes: number;
   readonly virtualNodes: number | 'auto';
+  /** Who tells whose file a path is. */
+  readonly routing: 'ring' | 'node';
   /** Which under store lies below which path, no path twice. Empty: as the cluster tells it. */
   readonly mounts: readonly ConfiguredMount[];
+  /** The text of the rule file. */
+  readonly pathRules?: string;
   readonly membershipRefreshMs: number;
   readonly requestTimeoutMs: number;
   readonly connectTimeoutMs: number;

@@ -213,3 +213,12 @@ export function splitList(text: string): string[] {
 export function withoutCredentials(text: string): string {
   return text.replace(/^[^]*:[^]*@/, '(hidden)@');
 }
+
+export const portKind = integerKind({ min: 1, max: 65535 });
+
+export const pathKind = textKind({
+  placeholder: 'PATH',
+  allowed: 'a path',
+  // oxlint-disable-next-line no-control-regex
+  pattern: /^[^\x00]+$/,
+});

@@ -1,8 +1,16 @@
 /** Builds the cluster layer from the configuration: membership, worker client, routing, fallback. */
 import type { Logger } from '../base/logger.ts';
-import { clusterOf, membershipOf, withMounts } from '../client/configured-cluster.ts';
+import { clusterOf, membershipOf } from '../client/configured-cluster.ts';
 import { ClusterError, EtcdMembership } from '../cluster/index.ts';
-import type { ClusterEvents, Membership, RoutedClient, Worker } from '../cluster/index.ts';
+import type {
+  ClusterClient,
+  ClusterEvents,
+  ClusterWriter,
+  Membership,
+  MountTable,
+  RoutedClient,
+  Worker,
+} from '../cluster/index.ts';
 import type { ConfiguredMount, MountConfig } from '../config/index.ts';
 
 /**
@@ -33,8 +41,14 @@ export interface ClusterSideParts {
   readonly onVirtualNodes: (learned: number) => void;
 }
 
-/** The client owns what it was built from: closing it closes all. */
-export async function startClusterSide(parts: ClusterSideParts): Promise<RoutedClient> {
+export interface ClusterSide {
+  /** Owns what it was built from: closing it closes all. */
+  readonly cluster: ClusterClient;
+  readonly writer: ClusterWriter;
+  readonly mounts: MountTable;
+}
+
+export async function startClusterSide(parts: ClusterSideParts): Promise<ClusterSide> {
   const { logger } = parts;
   const events: ClusterEvents = {
     ...parts.events,
@@ -51,29 +65,18 @@ export async function startClusterSide(parts: ClusterSideParts): Promise<RoutedC
   };
   tell();
   membership.onChange(tell);
-  const config = await completed(parts, membership);
-  const { routed: client } = clusterOf({ config, logger, events }, membership, {
-    uploadStrategy: config.uploadStrategy,
-    learnedVirtualNodes: parts.learnedVirtualNodes,
-  });
-  // Later lives are waited for by programs, and the check was made in the first.
-  if (parts.knownWorkers.length === 0) await askForRoots(client);
-  return client;
-}
-
-async function completed(parts: ClusterSideParts, membership: Membership): Promise<MountConfig> {
-  const { config } = parts;
-  if (config.mounts.length > 0) return config;
   const deadlineMs = performance.now() + MOUNTS_TIMEOUT_MS;
   const context = { signal: new AbortController().signal, deadlineMs };
-  try {
-    const complete = await withMounts(parts, membership, context);
-    parts.onMounts(complete.mounts);
-    return complete;
-  } catch (error) {
-    await membership.close();
-    throw error;
-  }
+  const { routed, cluster, config } = await clusterOf(
+    { config: parts.config, logger, events },
+    membership,
+    context,
+    { learnedVirtualNodes: parts.learnedVirtualNodes },
+  );
+  if (parts.config.mounts.length === 0) parts.onMounts(config.mounts);
+  // Later lives are waited for by programs, and the check was made in the first.
+  if (parts.knownWorkers.length === 0) await askForRoots(routed);
+  return { cluster, writer: routed.writer, mounts: routed.mounts };
 }
 
 /** Of each mount: any entry tells where it lies. */

@@ -1,5 +1,6 @@
 /** One life of the daemon: joins the kernel thread, the cluster layer, telemetry and the admin socket. */
 import { systemClock } from '../base/clock.ts';
+import { makePrivateDirectory } from '../base/private-directory.ts';
 import { Slab, slabGeometry } from '../cache/index.ts';
 import type { ClusterClient } from '../cluster/index.ts';
 import type { MountConfig } from '../config/index.ts';
@@ -28,7 +29,7 @@ import type { KernelHostParts } from './kernel-host.ts';
 import { openNameSpace } from './name-space.ts';
 import { pathBytesMax } from './path-limit.ts';
 import { ObservedWriter } from './observed-writer.ts';
-import { adminSocketPath, makeDirectory, mountDirectory, removeState } from './state-dir.ts';
+import { adminSocketPath, mountDirectory, removeState } from './state-dir.ts';
 import { registerBacklog, writeStatusOf } from './write-status.ts';
 
 /** A kernel thread that does not turn for so long is stuck: its longest work is milliseconds. */
@@ -106,8 +107,8 @@ export class Daemon {
   /** Resolves once the kernel is being answered; throws with the reason why not. */
   async start(): Promise<void> {
     const config = this.#config;
-    makeDirectory(mountDirectory(config.stateDir, config.mountpoint), 0o700);
-    const client = await startClusterSide({
+    makePrivateDirectory(mountDirectory(config.stateDir, config.mountpoint));
+    const side = await startClusterSide({
       config,
       logger: this.#logger,
       events: clusterEventsFor(this.#metrics),
@@ -120,6 +121,7 @@ export class Daemon {
       learnedVirtualNodes: this.#start.learnedVirtualNodes,
       onVirtualNodes: (learned) => this.#send({ kind: 'virtual-nodes', learned }),
     });
+    const { cluster: client, mounts } = side;
     this.#cluster = client;
     registerClusterStatus(this.#metrics, () => client.status());
     const restarts = this.#start.incarnation - 1;
@@ -131,10 +133,11 @@ export class Daemon {
       operation: (name, outcome) => this.#counters.operation(name, outcome),
       get: (name) => this.#counters.get(name),
     });
-    const writer = new ObservedWriter(client.writer, this.#metrics);
+    const writer = new ObservedWriter(side.writer, this.#metrics);
     const names = await openNameSpace({
       config,
       client,
+      mounts,
       writer,
       logger: this.#logger,
       onStagingReleased: (name) => this.#kernel?.stagingReleased(name),

@@ -27,7 +27,7 @@ function clientOf(script: Script): ClusterClient {
       await (script.read ?? missing)(sink, context);
       return { source: 's3', worker: undefined };
     },
-    locate: () => ({ ufsPath: 'file:///f' as ByteString, workers: ['w'] }),
+    locate: () => Promise.resolve({ ufsPath: 'file:///f' as ByteString, workers: [] }),
     status: () => assert.fail('Not in the script'),
     close: async () => await Promise.resolve(),
   };

@@ -152,8 +152,8 @@ export class JobRunner {
         await this.#fetch(job, context);
         return;
       case 'locate': {
-        const location = client.locate(job.path, 1);
-        deliver({ kind: 'located', id: job.id, ...location });
+        const { ufsPath, workers } = await client.locate(job.path, 1, context);
+        deliver({ kind: 'located', id: job.id, ufsPath, workers: workers.map(({ id }) => id) });
         return;
       }
     }

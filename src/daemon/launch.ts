@@ -4,11 +4,18 @@ import { closeSync, openSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { MountConfig } from '../config/index.ts';
 import { findMount } from '../fuse/device/index.ts';
+import { makeDirectory, makePrivateDirectory } from '../base/private-directory.ts';
 import { askAdminServer } from './admin-server.ts';
 import type { FromSupervisor, StartSupervisor } from './ipc.ts';
 import { canonicalMountpoint, mountpointProblem } from './mountpoint.ts';
 import { runSupervisor } from './run-supervisor.ts';
-import { adminSocketPath, allStates, isAlive, locateState, makeDirectory } from './state-dir.ts';
+import {
+  adminSocketPath,
+  allStates,
+  isSupervised,
+  locateState,
+  mountDirectory,
+} from './state-dir.ts';
 import type { MountState } from './state-dir.ts';
 
 export type MountOutcome =
@@ -38,7 +45,7 @@ export async function mountDaemon(
   if (problem !== undefined) return { ok: false, reason: problem };
   const canonical = { ...config, mountpoint: canonicalMountpoint(config.mountpoint) };
   try {
-    makeDirectory(config.stateDir, 0o700);
+    makePrivateDirectory(mountDirectory(config.stateDir, canonical.mountpoint));
     if (config.logFile !== undefined) makeDirectory(dirname(config.logFile), 0o755);
   } catch (error) {
     const { message } = error as Error;
@@ -121,7 +128,6 @@ async function reportOf(stateDir: string, state: MountState) {
     adminSocketPath(stateDir, state.mountpoint),
     'GET /status',
   )) as (typeof NO_FIGURES & { fuse: object; cluster: undefined }) | undefined;
-  const isSupervised = isAlive(state.supervisorPid);
   const shown = answer === undefined && state.state === 'serving' ? 'not answering' : state.state;
   return {
     ...NO_FIGURES,
@@ -131,7 +137,7 @@ async function reportOf(stateDir: string, state: MountState) {
     daemonPid: state.daemonPid,
     uptimeMs: Date.now() - state.startedAtMs,
     driver: state.driver,
-    state: isSupervised ? shown : `supervisor gone, ${shown}`,
+    state: isSupervised(state) ? shown : `supervisor gone, ${shown}`,
     restarts: state.restarts,
     fuse: {
       protocol: '',
@@ -141,6 +147,14 @@ async function reportOf(stateDir: string, state: MountState) {
       readAheadKb: state.readAheadKb ?? 0,
     },
   };
+}
+
+/** Where the name space is mounted on this machine, as far as the state directory tells. */
+export function mountpointsOf(nameSpace: string, options: { readonly stateDir: string }): string[] {
+  return allStates(options.stateDir)
+    .filter(({ state }) => state === 'serving' || state === 'restarting')
+    .filter((state) => state.nameSpace === nameSpace && isSupervised(state))
+    .map(({ mountpoint }) => mountpoint);
 }
 
 /** All mounts of this state directory, or the one asked for, wherever its state is; empty: none. */

@@ -2,6 +2,7 @@
 import { readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ByteString } from '../base/byte-string.ts';
+import { makePrivateDirectory } from '../base/private-directory.ts';
 import { systemClock } from '../base/clock.ts';
 import type { Logger } from '../base/logger.ts';
 import type { ClusterClient, ClusterWriter, MountTable } from '../cluster/index.ts';
@@ -9,13 +10,13 @@ import type { MountConfig } from '../config/index.ts';
 import { openReadView, openStore } from '../store/index.ts';
 import type { ClusterStore, WritableStore } from '../store/index.ts';
 import { journalDirectory, stagingDirectory } from './staging-area.ts';
-import { makeDirectory } from './state-dir.ts';
 
 const ROOT = '/' as ByteString;
 
 export interface NameSpaceParts {
   readonly config: MountConfig;
-  readonly client: ClusterClient & { readonly mounts: MountTable };
+  readonly client: ClusterClient;
+  readonly mounts: MountTable;
   readonly writer: ClusterWriter;
   readonly logger: Logger;
   /** A staging file that the store was given is gone. */
@@ -43,6 +44,11 @@ export async function openNameSpace(parts: NameSpaceParts): Promise<NameSpace> {
     logger,
     attributesTtlMs: config.attrTimeoutMs,
   };
+  if (config.pathRules !== undefined && config.posixAttributes === 'on') {
+    throw new Error(
+      '--posix-attributes on is not possible with --path-rules: they lie beside the real names',
+    );
+  }
   if (config.readOnly) {
     const view = openReadView({ ...common, hasAttributes: config.posixAttributes === 'on' });
     return {
@@ -54,7 +60,12 @@ export async function openNameSpace(parts: NameSpaceParts): Promise<NameSpace> {
       writes: undefined,
     };
   }
-  const { mounts } = client;
+  const { mounts } = parts;
+  if (config.pathRules !== undefined) {
+    throw new Error(
+      'With --path-rules names are only read, since several may lead to one file: add --read-only',
+    );
+  }
   if (mounts.resolve(ROOT) === undefined) {
     // Files that are removed while they are open, and the owners of what lies there, have no place.
     throw new Error(
@@ -64,7 +75,7 @@ export async function openNameSpace(parts: NameSpaceParts): Promise<NameSpace> {
   }
   const [state, staging] = [journalDirectory(config), stagingDirectory(config)];
   try {
-    for (const directory of [state, staging]) makeDirectory(directory, 0o700);
+    for (const directory of [state, staging]) makePrivateDirectory(directory);
   } catch (error) {
     const { message } = error as Error;
     throw new Error(`No directory for --staging-dir (${message}); give another, or --read-only`, {

@@ -46,6 +46,7 @@ export async function runSupervisor(
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     logger.error({ reason }, 'The mount could not be made');
+    await logger.opened();
     logger.flush();
     run.onStarted({ ok: false, reason });
     return reason;

@@ -3,22 +3,18 @@
  * description and the daemon's admin socket. It is of no use after the supervisor has ended.
  */
 import { createHash } from 'node:crypto';
-import {
-  existsSync,
-  mkdirSync,
-  readFileSync,
-  readdirSync,
-  renameSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs';
-import { dirname, join } from 'node:path';
+import { readFileSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { makePrivateDirectory } from '../base/private-directory.ts';
 import { processStat } from '../base/process-stat.ts';
 
 export interface MountState {
   readonly mountpoint: string;
+  /** As `describeNameSpace` tells it; absent in what an older program left. */
+  readonly nameSpace?: string;
   readonly supervisorPid: number;
+  /** When it started, in the kernel's words; absent in what an older program left. */
+  readonly supervisorStart?: string | undefined;
   readonly daemonPid: number | undefined;
   readonly driver: string;
   readonly startedAtMs: number;
@@ -29,23 +25,6 @@ export interface MountState {
   readonly isWritable: boolean;
   /** Of a writable mount: what it has acknowledged and the cluster does not have. */
   readonly journalDirectory: string;
-}
-
-/**
- * mkdir -p. Not Node's own: that one never returns where the kernel refuses to make a directory with
- * ENOENT although its parent is there (/proc).
- */
-export function makeDirectory(path: string, mode: number): void {
-  try {
-    mkdirSync(path, { mode });
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === 'EEXIST' && statSync(path).isDirectory()) return;
-    const parent = dirname(path);
-    if (code !== 'ENOENT' || parent === path || existsSync(parent)) throw error;
-    makeDirectory(parent, mode);
-    mkdirSync(path, { mode });
-  }
 }
 
 const STATE_FILE = 'state.json';
@@ -61,7 +40,7 @@ export function adminSocketPath(stateDir: string, mountpoint: string): string {
 
 export function writeState(stateDir: string, state: MountState): void {
   const directory = mountDirectory(stateDir, state.mountpoint);
-  makeDirectory(directory, 0o700);
+  makePrivateDirectory(directory);
   const path = join(directory, STATE_FILE);
   // Readers see the old state or the new one, never a half.
   writeFileSync(`${path}.new`, JSON.stringify(state), { mode: 0o600 });
@@ -135,10 +114,20 @@ export function locateState(
   return { stateDir: other, state: findState(other, mountpoint) };
 }
 
+/** False too where another process has got its number since. */
+export function isSupervised({ supervisorPid, supervisorStart }: MountState): boolean {
+  if (!isAlive(supervisorPid)) return false;
+  return (
+    supervisorStart === undefined || processStat(supervisorPid)?.startTicks === supervisorStart
+  );
+}
+
 export function isAlive(pid: number): boolean {
+  // In this order: one that has ended may be gone altogether between the two questions.
+  if (processStat(pid)?.hasEnded === true) return false;
   try {
     process.kill(pid, 0);
-    return processStat(pid)?.hasEnded !== true;
+    return true;
   } catch (error) {
     return (error as NodeJS.ErrnoException).code === 'EPERM';
   }

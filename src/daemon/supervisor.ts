@@ -7,7 +7,9 @@ import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { closeSync } from 'node:fs';
 import type { Logger } from '../base/logger.ts';
+import { processStat } from '../base/process-stat.ts';
 import type { Worker } from '../cluster/index.ts';
+import { describeNameSpace } from '../config/index.ts';
 import type { Driver, MountConfig } from '../config/index.ts';
 import {
   canResend,
@@ -20,7 +22,7 @@ import type { Negotiated } from '../fuse/device/index.ts';
 import type { FromDaemon, StartDaemon } from './ipc.ts';
 import { probeMount } from './probe-mount.ts';
 import { journalDirectory } from './staging-area.ts';
-import { findState, isAlive, removeState, writeState } from './state-dir.ts';
+import { findState, isSupervised, removeState, writeState } from './state-dir.ts';
 import type { MountState } from './state-dir.ts';
 
 /** Descriptor 3 in the daemon: the first after standard error. */
@@ -138,11 +140,7 @@ export class Supervisor {
   async #mount(): Promise<void> {
     const config = this.#config;
     const other = findState(config.stateDir, config.mountpoint);
-    if (
-      other !== undefined &&
-      other.supervisorPid !== process.pid &&
-      isAlive(other.supervisorPid)
-    ) {
+    if (other !== undefined && other.supervisorPid !== process.pid && isSupervised(other)) {
       throw new Error(
         `"${config.mountpoint}" is already looked after by the supervisor with pid ${other.supervisorPid}; ` +
           `unmount it first (alluxio-fuse umount ${config.mountpoint})`,
@@ -387,7 +385,9 @@ export class Supervisor {
   #publish(): void {
     writeState(this.#config.stateDir, {
       mountpoint: this.#config.mountpoint,
+      nameSpace: describeNameSpace(this.#config),
       supervisorPid: process.pid,
+      supervisorStart: processStat(process.pid)?.startTicks,
       daemonPid: this.#daemon?.pid,
       driver: this.#driver,
       startedAtMs: this.#startedAtMs,

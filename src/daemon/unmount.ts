@@ -7,7 +7,14 @@ import { findMount, unmount } from '../fuse/device/index.ts';
 import { askAdminServer } from './admin-server.ts';
 import type { AdminCall } from './admin-server.ts';
 import { canonicalMountpoint } from './mountpoint.ts';
-import { adminSocketPath, findState, isAlive, locateState, removeState } from './state-dir.ts';
+import {
+  adminSocketPath,
+  findState,
+  isAlive,
+  isSupervised,
+  locateState,
+  removeState,
+} from './state-dir.ts';
 import type { MountState } from './state-dir.ts';
 import type { WriteStatus } from './write-status.ts';
 
@@ -157,7 +164,10 @@ async function untilSaved(target: Target): Promise<string | undefined> {
       const isTravelling = (writes?.uploads.active ?? 0) > 0 && writes?.lastError === undefined;
       if (mark !== last || isTravelling) movedMs = nowMs;
       last = mark;
-    } else if (!isAlive(state.supervisorPid) && !isAlive(state.daemonPid ?? 0)) {
+    } else if (
+      !isSupervised(state) &&
+      (state.daemonPid === undefined || !isAlive(state.daemonPid))
+    ) {
       return undefined;
     }
     if (options.signal.aborted) return 'Interrupted: the mount stays, and saving goes on';
@@ -166,7 +176,8 @@ async function untilSaved(target: Target): Promise<string | undefined> {
       return (
         'Not everything is saved, and nothing got on for a while' +
         `${report === undefined ? ': the daemon does not answer' : why === undefined ? '' : `: ${why}`}. ` +
-        'The mount stays; --timeout waits longer, --force leaves what is in the journal to the next mount'
+        'The mount stays; --timeout waits longer, --force leaves what is in the journal to the next mount ' +
+        '(and, with --drop-unsaved, gives up what is not in it)'
       );
     }
     await pause(ASK_MS, undefined, { signal: options.signal }).catch(() => undefined);
@@ -186,22 +197,23 @@ async function untilEnded(target: Target): Promise<string | undefined> {
   const { state, stateDir, mountpoint, options } = target;
   const deadlineMs = performance.now() + options.timeoutMs;
   // A supervisor that was killed has left its daemon behind, and their state to us.
-  const { supervisorPid, daemonPid = supervisorPid } = state;
-  const isSupervised = isAlive(supervisorPid);
+  const { supervisorPid, daemonPid } = state;
+  const hasSupervisor = isSupervised(state);
   // The kernel does not end it while somebody else uses the mount; whoever asks here means it.
   const mustEnd = state.state === 'detached' || options.force;
-  if (isSupervised && mustEnd) process.kill(supervisorPid, 'SIGTERM');
-  const pid = isSupervised ? supervisorPid : daemonPid;
-  while (isAlive(pid)) {
+  if (hasSupervisor && mustEnd) process.kill(supervisorPid, 'SIGTERM');
+  const pid = hasSupervisor ? supervisorPid : daemonPid;
+  const isThere = (): boolean => pid !== undefined && isAlive(pid);
+  while (isThere()) {
     const isDetached = findState(stateDir, mountpoint)?.state === 'detached';
     if (isDetached && !mustEnd) {
       return (
         'Unmounted, but still in use by a copy of the mount in another mount name space (a ' +
-        `container), which the daemon (pid ${daemonPid}) serves; unmount again to end it all the same`
+        `container), which the daemon (pid ${pid}) serves; unmount again to end it all the same`
       );
     }
     if (performance.now() > deadlineMs || options.signal.aborted) {
-      const who = isSupervised ? 'supervisor' : 'daemon';
+      const who = hasSupervisor ? 'supervisor' : 'daemon';
       return (
         `Unmounted, but the ${who} (pid ${pid}) has not ended: it may still be saving what programs ` +
         'wrote. Its log tells; unmount again to go on waiting'
@@ -209,6 +221,6 @@ async function untilEnded(target: Target): Promise<string | undefined> {
     }
     await pause(POLL_MS, undefined, { signal: options.signal }).catch(() => undefined);
   }
-  if (!isSupervised) removeState(stateDir, mountpoint);
+  if (!hasSupervisor) removeState(stateDir, mountpoint);
   return undefined;
 }

@@ -45,6 +45,8 @@ export interface DevclusterOptions {
   readonly clusterName?: string | undefined;
   /** 5 for open source and 2000 for Enterprise when left out, as in their releases. */
   readonly virtualNodes?: number | undefined;
+  /** Of all workers, each on its own address; a free one when left out. */
+  readonly s3Port?: number | undefined;
   /** How long a killed worker still counts as alive; 120 as in a real one when left out. */
   readonly leaseTtlS?: number | undefined;
   /** Page cache of each worker. */
@@ -178,7 +180,7 @@ class RunningDevcluster implements Devcluster {
   }
 
   async start(): Promise<void> {
-    const { dataDir, etcdHosts, mounts } = this.#options;
+    const { dataDir, etcdHosts, mounts, s3Port } = this.#options;
     if (dataDir === undefined && mounts === undefined) {
       this.#temporaryDir = await mkdtemp(join(tmpdir(), 'devcluster-data-'));
     }
@@ -202,13 +204,14 @@ class RunningDevcluster implements Devcluster {
       this.#etcdHosts = etcdHosts.split(',').map((host) => host.trim().replace(/^https?:\/\//, ''));
     }
     for (let attempt = 1; ; attempt += 1) {
-      this.#s3Port = await freePort();
+      this.#s3Port = s3Port ?? (await freePort());
       try {
         await this.#startWorkers();
         break;
       } catch (error) {
         await this.#killWorkers();
-        if (!(error instanceof PortTaken) || attempt >= S3_PORT_ATTEMPTS) throw error;
+        const mayTryAgain = error instanceof PortTaken && s3Port === undefined;
+        if (!mayTryAgain || attempt >= S3_PORT_ATTEMPTS) throw error;
       }
     }
     await this.settled();

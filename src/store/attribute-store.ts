@@ -21,6 +21,7 @@ import { contextFor, waitWithin } from './contexts.ts';
 import { storeError, unlessMissing } from './errors.ts';
 import type { Journal, JournalChange, Planned } from './journal.ts';
 import type { PathLocks } from './path-locks.ts';
+import { makeHiddenDirectory } from './kept.ts';
 import { attributesPathOf, isWithin, recordPlaceOf, ROOT } from './paths.ts';
 import type { Temporaries } from './temporaries.ts';
 import { newToken } from './temporaries.ts';
@@ -175,7 +176,10 @@ export class AttributeStore {
     while (this.#pending.has(directory)) {
       // A flush under way may have begun before the newest change: the loop looks again.
       this.#parts.background.hurry();
-      await waitWithin(this.#flush(directory), context, 'writing attributes');
+      // Tried again and again; but programs wait here, and a directory's fsync(2) keeps others out.
+      const deadlineMs = Math.min(context.deadlineMs, performance.now() + FLUSH_TIMEOUT_MS);
+      const what = `writing attributes: ${this.#parts.background.lastError ?? 'no answer'}`;
+      await waitWithin(this.#flush(directory), { ...context, deadlineMs }, what);
       this.#parts.background.stop.throwIfAborted();
     }
   }
@@ -343,6 +347,8 @@ export class AttributeStore {
       },
     };
     const file = attributesPathOf(directory);
+    const isThere = this.#parts.cache.current(directory)?.version !== undefined;
+    if (directory === ROOT && !isThere) await makeHiddenDirectory(this.#parts.writer, context);
     const end = this.#parts.cache.beginWrite(directory);
     const status = await this.#parts.temporaries.put(file, content, context).finally(end);
     const { lengthBytes, mtimeMs, contentHash } = status;

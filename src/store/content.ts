@@ -15,6 +15,8 @@ export interface ComposedContent {
   readonly segments: readonly UploadSegment[];
   /** A range of the base version. */
   readonly readBase: (offset: number, into: Buffer, context: CallContext) => Promise<void>;
+  /** Throws where the base is not the file's version any more: pages tell no version. */
+  readonly assertBase: (context: CallContext) => Promise<void>;
 }
 
 export function lengthOf(segments: readonly UploadSegment[]): number {
@@ -81,7 +83,10 @@ export class StagedContent implements FileContent {
         if (next !== undefined) yield await next;
         next = reading;
       }
-      if (next !== undefined) yield await next;
+      const last = await next;
+      // Before the end: what is composed of two versions must not get under the name.
+      await this.#content.assertBase(this.#context);
+      if (last !== undefined) yield last;
     } catch (error) {
       this.#failure = localError('The staging file cannot be read', error);
       throw this.#failure;
@@ -93,10 +98,14 @@ export class StagedContent implements FileContent {
   }
 
   async #read(piece: Piece, file: FileHandle | undefined): Promise<Buffer> {
-    const buffer = Buffer.alloc(piece.lengthBytes);
     if (piece.from === 'staging' && file !== undefined) {
-      await readStaging(file, piece.offset, buffer);
-    } else if (piece.from === 'base') {
+      // Filled to its end, or not used.
+      const staged = Buffer.allocUnsafe(piece.lengthBytes);
+      await readStaging(file, piece.offset, staged);
+      return staged;
+    }
+    const buffer = Buffer.alloc(piece.lengthBytes);
+    if (piece.from === 'base') {
       await this.#content.readBase(piece.offset, buffer, this.#context);
     }
     return buffer;

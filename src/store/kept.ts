@@ -7,6 +7,7 @@ import { joinPath } from '../base/byte-string.ts';
 import type { CallContext, FileVersion } from '../cluster/index.ts';
 import { contextFor, waitWithin } from './contexts.ts';
 import { isCode, unlessMissing } from './errors.ts';
+import type { BoundedWriter } from './cluster-parts.ts';
 import type { StoreParts } from './parts.ts';
 import { HIDDEN_DIRECTORY, KEPT_DIRECTORY } from './paths.ts';
 import { newToken } from './temporaries.ts';
@@ -75,13 +76,24 @@ export class KeptFiles {
 
   async #makeDirectory(context: CallContext): Promise<void> {
     if (this.#hasDirectory) return;
-    for (const path of [HIDDEN_DIRECTORY, KEPT_DIRECTORY]) {
-      try {
-        await this.#parts.writer.makeDirectory(path, context);
-      } catch (error) {
-        if (!isCode(error, 'exists')) throw error;
-      }
-    }
+    await makeHiddenDirectory(this.#parts.writer, context);
+    await madeOrThere(this.#parts.writer.makeDirectory(KEPT_DIRECTORY, context));
     this.#hasDirectory = true;
+  }
+}
+
+/** What belongs to the root lies below it: nothing that is put there makes it. */
+export async function makeHiddenDirectory(
+  writer: Pick<BoundedWriter, 'makeDirectory'>,
+  context: CallContext,
+): Promise<void> {
+  await madeOrThere(writer.makeDirectory(HIDDEN_DIRECTORY, context));
+}
+
+async function madeOrThere(making: Promise<unknown>): Promise<void> {
+  try {
+    await making;
+  } catch (error) {
+    if (!isCode(error, 'exists')) throw error;
   }
 }

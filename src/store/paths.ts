@@ -1,6 +1,7 @@
 /** Path arithmetic, and the names that this project keeps for itself. */
-import { joinPath } from '../base/byte-string.ts';
+import { joinPath, parentOf } from '../base/byte-string.ts';
 import type { ByteString } from '../base/byte-string.ts';
+import { ATTRIBUTES_NAME, HIDDEN_NAME, isKeptName } from '../base/kept-names.ts';
 
 export const ROOT = '/' as ByteString;
 const NO_NAME = '' as ByteString;
@@ -10,14 +11,8 @@ const NO_NAME = '' as ByteString;
  * lives below a directory there. Kept files lie there too: their own directory may be removed while
  * they are open.
  */
-export const HIDDEN_DIRECTORY = '/.alluxio-fuse' as ByteString;
+export const HIDDEN_DIRECTORY = `/${HIDDEN_NAME}` as ByteString;
 export const KEPT_DIRECTORY = `${HIDDEN_DIRECTORY}/kept` as ByteString;
-const ATTRIBUTES_NAME = '.alluxio-fuse-attributes' as ByteString;
-
-export function parentOf(path: ByteString): ByteString {
-  const slash = path.lastIndexOf('/');
-  return slash <= 0 ? ROOT : (path.slice(0, slash) as ByteString);
-}
 
 /** '' for the root. */
 export function nameOf(path: ByteString): ByteString {
@@ -62,13 +57,10 @@ export function recordPlaceOf(path: ByteString): {
   return { directory: parentOf(path), name: nameOf(path) };
 }
 
-/** Names of ours; temporary names of the writer are its own knowledge. */
 export function isReservedName(directory: ByteString, name: ByteString): boolean {
-  // Damaged attribute files are kept aside under the same beginning.
-  if (name.startsWith(ATTRIBUTES_NAME)) return true;
-  return directory === ROOT && name === HIDDEN_DIRECTORY.slice(1);
+  return isKeptName(directory === ROOT, name);
 }
 
 export function isReservedPath(path: ByteString): boolean {
-  return isWithin(path, HIDDEN_DIRECTORY) || nameOf(path).startsWith(ATTRIBUTES_NAME);
+  return isWithin(path, HIDDEN_DIRECTORY) || isKeptName(false, nameOf(path));
 }

@@ -1,7 +1,6 @@
 /** The writable name space over a cluster: every operation of the mount, in the order of its paths' locks. */
-import type { ByteString } from '../base/byte-string.ts';
+import { parentOf, type ByteString } from '../base/byte-string.ts';
 import type { ByteSink, CallContext, ReadRequest, ReadResult } from '../cluster/index.ts';
-import { isTemporaryName } from '../cluster/write/temporary-names.ts';
 import { stagedIdOf } from './aliases.ts';
 import type { AttributeRecord } from './attribute-record.ts';
 import { changedRecord, specialStatus } from './attribute-record.ts';
@@ -13,15 +12,7 @@ import { together } from './journal.ts';
 import { KeptFiles, newKeptPath } from './kept.ts';
 import type { LockKind, LockWish, Release } from './path-locks.ts';
 import type { StoreParts } from './parts.ts';
-import {
-  isBelow,
-  isReservedPath,
-  nameOf,
-  parentOf,
-  recordPlaceOf,
-  resolvePath,
-  ROOT,
-} from './paths.ts';
+import { isBelow, isReservedPath, nameOf, recordPlaceOf, resolvePath, ROOT } from './paths.ts';
 import type { RenameProgress } from './renames.ts';
 import type {
   AttributeChange,
@@ -369,7 +360,7 @@ export class ClusterStore implements WritableStore {
 
   #guard(path: ByteString): void {
     if (path === ROOT) throw storeError('permission', 'The root cannot be replaced', path);
-    if (isReservedPath(path) || isTemporaryName(nameOf(path))) {
+    if (isReservedPath(path)) {
       throw storeError('permission', 'The name is kept for the mount itself', path);
     }
     this.#mustHavePlace(path);

@@ -2,7 +2,6 @@
 import type { ByteString } from '../base/byte-string.ts';
 import { joinPath } from '../base/byte-string.ts';
 import type { CallContext, FileStatus } from '../cluster/index.ts';
-import { isTemporaryName } from '../cluster/write/temporary-names.ts';
 import type { AttributeDefaults, AttributeRecord } from './attribute-record.ts';
 import { isShadowed, movedRecord } from './attribute-record.ts';
 import type { AttributeStore } from './attribute-store.ts';
@@ -111,6 +110,10 @@ export class TreeCopy {
   /** Deletes a tree that was copied; what came into it since is copied first. */
   async deleteCopied(from: ByteString, to: ByteString, context: CallContext): Promise<void> {
     await this.#makeListed(from, context);
+    await this.#deleteListed(from, to, context);
+  }
+
+  async #deleteListed(from: ByteString, to: ByteString, context: CallContext): Promise<void> {
     for (let round = 1; ; round++) {
       const listing = await this.#listOrNothing(from, context);
       if (listing === undefined) return;
@@ -126,7 +129,7 @@ export class TreeCopy {
         }),
       );
       await this.#eachDirectory(listing.directories, (name) =>
-        this.deleteCopied(joinPath(from, name), joinPath(to, name), context),
+        this.#deleteListed(joinPath(from, name), joinPath(to, name), context),
       );
       await this.#deleteHidden(from, listing.hidden, context);
       if (await this.#removeDirectory(from, context, round)) return;
@@ -141,6 +144,15 @@ export class TreeCopy {
     context: CallContext,
   ): Promise<void> {
     await this.#makeListed(to, context);
+    await this.#undoListed(from, to, keepsDirectory, context);
+  }
+
+  async #undoListed(
+    from: ByteString,
+    to: ByteString,
+    keepsDirectory: boolean,
+    context: CallContext,
+  ): Promise<void> {
     const there = await this.#listOrNothing(to, context);
     if (there === undefined) return;
     const listing = await this.#list(from, context);
@@ -151,7 +163,7 @@ export class TreeCopy {
         .map(({ name }) => this.#delete(joinPath(to, name), context)),
     );
     await this.#eachDirectory(listing.directories, (name) =>
-      this.undoCopy(joinPath(from, name), joinPath(to, name), false, context),
+      this.#undoListed(joinPath(from, name), joinPath(to, name), false, context),
     );
     await this.#deleteHidden(to, there.hidden, context);
     if (keepsDirectory) return;
@@ -228,7 +240,7 @@ export class TreeCopy {
     for await (const batch of this.#parts.reader.list(path, context)) {
       for (const status of batch) {
         const { name } = status;
-        if (isReservedName(path, name) || isTemporaryName(name)) listing.hidden.push(status);
+        if (isReservedName(path, name)) listing.hidden.push(status);
         else if (status.type === 'file') listing.files.push(status);
         else listing.directories.push(name);
       }

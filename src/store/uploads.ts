@@ -4,9 +4,11 @@ import type {
   ByteSink,
   CallContext,
   FileStatus,
+  FileVersion,
   ReadRequest,
   ReadResult,
 } from '../cluster/index.ts';
+import { isSameVersion } from '../cluster/path-choice.ts';
 import { isSameRecord } from './attribute-json.ts';
 import type { AttributeRecord } from './attribute-record.ts';
 import { changedRecord, versionSubject } from './attribute-record.ts';
@@ -17,7 +19,7 @@ import { isCode, localError, storeError, unlessMissing } from './errors.ts';
 import type { StoreParts } from './parts.ts';
 import { recordPlaceOf } from './paths.ts';
 import { newToken } from './temporaries.ts';
-import type { AttributeChange, NodeStatus, Upload } from './types.ts';
+import type { AttributeChange, NodeStatus, Upload, UploadSegment } from './types.ts';
 import { nodeOf } from './view.ts';
 import type { PendingUpload } from './write-back.ts';
 import { pendingStatus } from './write-back.ts';
@@ -60,8 +62,13 @@ export class Uploads {
     return status;
   }
 
-  #contentOf({ stagingName, segments, base }: Upload): ComposedContent {
+  #contentOf({ path, stagingName, segments, base }: Upload): ComposedContent {
     return {
+      assertBase: async (context) => {
+        // What was kept of a removed file is ours alone.
+        if (base === undefined || base.path !== path) return;
+        await this.#mustBeCurrent(path, base.version, context);
+      },
       stagingPath: this.#parts.staging.pathOf(stagingName),
       segments,
       readBase: async (offset, into, context) => {
@@ -70,6 +77,32 @@ export class Uploads {
         await this.#read(request, (chunk, at) => into.set(chunk, at), context);
       },
     };
+  }
+
+  async #mustBeCurrent(
+    path: ByteString,
+    version: FileVersion,
+    context: CallContext,
+  ): Promise<void> {
+    const { temporaries, view, writer, writeBack, aliases } = this.#parts;
+    // An acknowledged version is whole, whatever became of its upload.
+    const isAcknowledged = writeBack.newest(path) !== undefined;
+    if (!isAcknowledged && temporaries.isUnfinished(path)) {
+      throw storeError('unavailable', 'The file is being repaired after a failed upload', path);
+    }
+    const now = await unlessMissing(view.stat(path, context));
+    if (now !== undefined && isSameVersion(now, version)) return;
+    // Giving up is final, and one worker may remember what was there before: the store knows better.
+    const stored = await writer.statStored(path, context);
+    if (stored !== undefined && isSameVersion(stored, aliases.resolve(version))) return;
+    throw storeError('version-changed', 'Another client changed the file meanwhile', path);
+  }
+
+  async #complete(upload: Upload, context: CallContext): Promise<readonly UploadSegment[]> {
+    const content = this.#contentOf(upload);
+    const segments = await this.#parts.staging.complete(content, context);
+    await content.assertBase(context);
+    return segments;
   }
 
   #through(upload: Upload, context: CallContext): Promise<NodeStatus> {
@@ -147,7 +180,7 @@ export class Uploads {
 
   /** Undefined: this disk has no room for it; the cluster may. */
   async #acknowledge(upload: Upload, context: CallContext): Promise<NodeStatus | undefined> {
-    const { staging, locks, writeBack, attributes, defaults } = this.#parts;
+    const { locks, writeBack, attributes, defaults } = this.#parts;
     const { path, stagingName } = upload;
     const release = await locks.acquire('acknowledge', [{ path }], context);
     try {
@@ -155,7 +188,7 @@ export class Uploads {
       // An older version may arrive in the cluster while the answers travel.
       const wasPending = writeBack.newest(path) !== undefined;
       const work = [
-        staging.complete(this.#contentOf(upload), context),
+        this.#complete(upload, context),
         attributes.load(directory, context),
         unlessMissing(this.#reader.stat(path, context)),
       ] as const;

@@ -6,7 +6,6 @@
 import type { ByteString } from '../base/byte-string.ts';
 import { joinPath } from '../base/byte-string.ts';
 import type { CallContext, FileStatus } from '../cluster/index.ts';
-import { isTemporaryName } from '../cluster/write/temporary-names.ts';
 import { isShadowed, posixOf, specialStatus } from './attribute-record.ts';
 import type { AttributeRecord } from './attribute-record.ts';
 import type { AttributeView } from './attribute-store.ts';
@@ -14,7 +13,7 @@ import type { StoreReader } from './cluster-parts.ts';
 import { isCode, storeError } from './errors.ts';
 import type { ListingUnderWay } from './listings.ts';
 import { Listings } from './listings.ts';
-import { isReservedName, isReservedPath, nameOf, recordPlaceOf } from './paths.ts';
+import { isReservedName, isReservedPath, recordPlaceOf } from './paths.ts';
 import type { NodeStatus } from './types.ts';
 
 export interface Overlay {
@@ -72,7 +71,7 @@ export class NameSpaceView {
   }
 
   async stat(path: ByteString, context: CallContext): Promise<NodeStatus> {
-    if (isReservedPath(path) || isTemporaryName(nameOf(path)) || this.#overlay.isHidden(path)) {
+    if (isReservedPath(path) || this.#overlay.isHidden(path)) {
       throw storeError('not-found', 'No such file', path);
     }
     const replacement = this.#overlay.replacement(path);
@@ -112,7 +111,7 @@ export class NameSpaceView {
     context: CallContext,
   ): AsyncGenerator<readonly NodeStatus[]> {
     const overlay = this.#overlay;
-    if (isReservedPath(path) || isTemporaryName(nameOf(path)) || overlay.isHidden(path)) {
+    if (isReservedPath(path) || overlay.isHidden(path)) {
       throw storeError('not-found', 'No such directory', path);
     }
     if (overlay.isEmptied(path)) return;
@@ -127,7 +126,7 @@ export class NameSpaceView {
       const shown: NodeStatus[] = [];
       for (const status of batch) {
         const { name } = status;
-        if (isReservedName(path, name) || isTemporaryName(name)) continue;
+        if (isReservedName(path, name)) continue;
         const child = joinPath(path, name);
         if (overlay.isHidden(child) || overlay.isRemoved(child)) continue;
         const record = view.get(name);

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { destination, pino, stdTimeFunctions } from 'pino';
 import type { LogFields, Logger } from '../base/logger.ts';
 import type { LogLevel } from '../config/types.ts';
@@ -20,6 +21,11 @@ export interface ProcessLogger extends Logger {
   reopen(): void;
   /** Calls `reopen` at every SIGHUP; the returned function stops that. Main thread only. */
   reopenOnHangup(): () => void;
+  /**
+   * Resolves once lines can be written, or after a moment where they cannot. A process that ends before
+   * that ends with an error of its own.
+   */
+  opened(): Promise<void>;
   /** Blocks until every line is out: before the process ends, also from a crash handler. */
   flush(): void;
 }
@@ -29,6 +35,8 @@ export interface ProcessLogger extends Logger {
  * stop the mount nor eat its memory.
  */
 const BACKLOG_BYTES_MAX = 1024 * 1024;
+/** A disk that takes longer to open a file may not open it at all. */
+const OPEN_MS = 1_000;
 
 /** JSON lines: `{"level":"info","time":"…","pid":…,…,"msg":"…"}`. */
 export function createLogger(options: LoggerOptions): ProcessLogger {
@@ -42,6 +50,10 @@ export function createLogger(options: LoggerOptions): ProcessLogger {
   });
   // A full disk or a pulled one. There is nowhere to say it, and the next line tries again.
   sink.on('error', () => undefined);
+  const isOpen = new Promise<void>((resolve) => {
+    sink.once('ready', resolve);
+    sink.once('error', () => resolve());
+  });
   const root = pino(
     {
       level: options.level,
@@ -65,6 +77,9 @@ export function createLogger(options: LoggerOptions): ProcessLogger {
     reopenOnHangup: () => {
       process.on('SIGHUP', reopen);
       return () => process.off('SIGHUP', reopen);
+    },
+    opened: async () => {
+      await Promise.race([isOpen, delay(OPEN_MS)]);
     },
     flush: () => {
       try {

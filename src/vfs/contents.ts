@@ -82,6 +82,7 @@ export class Contents {
       pages: new Map(),
       version,
       isStale: false,
+      isLost: false,
       successor: undefined,
       keptPath: undefined,
     };

@@ -391,6 +391,7 @@ export class Core {
     const handle = this.#context.handles.find(handleId, 'file');
     if (typeof handle === 'string') this.#context.replies.error(request, handle);
     else if (!handle.canWrite) this.#context.replies.ok(request);
+    else if (contentOfHandle(handle).isLost) this.#context.replies.error(request, 'stale');
     else this.#writer.save(request, handle.inode);
   }
 
@@ -400,6 +401,7 @@ export class Core {
     const handle = handles.find(handleId, 'file');
     if (typeof handle === 'string') replies.error(request, handle);
     else if (options.isReadOnly || handle.inode.isUnlinked) replies.ok(request);
+    else if (contentOfHandle(handle).isLost) replies.error(request, 'stale');
     else this.#writer.sync(request, handle.inode);
   }
 

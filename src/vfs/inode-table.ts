@@ -23,6 +23,8 @@ export interface Content extends CachedFile {
   version: VersionMessage;
   /** The path holds another version now; whoever still reads this one gets ESTALE. */
   isStale: boolean;
+  /** What was written to it was given up, since it was gone: who wrote it is told at every turn. */
+  isLost: boolean;
   /** What this mount has written over it: whoever reads this one goes on there. */
   successor: Content | undefined;
   /** Where the bytes of an unlinked file lie while somebody has it open. */

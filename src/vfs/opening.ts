@@ -1,5 +1,6 @@
 /** Opening, making and closing files. */
 import type { ByteString } from '../base/byte-string.ts';
+import { isKeptName } from '../base/kept-names.ts';
 import type { CoreContext } from './context.ts';
 import type { Inode } from './inode-table.ts';
 import type { Metadata } from './metadata.ts';
@@ -164,6 +165,8 @@ export class Opening {
   /** A new file, known only here until it is saved. */
   #createLocal(parent: Inode, name: ByteString, creation: Creation): Inode | FsErrorCode {
     const { options } = this.#context;
+    // Not only when it is saved: what cannot be saved would keep the mount from being taken away.
+    if (isKeptName(parent.parent === undefined, name)) return 'permission';
     const inode = this.#parts.metadata.makeLocal(parent, name);
     const error = this.#parts.writer.createLocal(inode, this.#parts.metadata.contentOf(inode));
     if (error !== undefined) {

@@ -285,6 +285,14 @@ export class Writer {
     if (inode.staged !== undefined && !inode.staged.isUploading) this.#drop(inode);
   }
 
+  /** It was begun from a version that is gone: what was written to it has no place any more. */
+  #giveUp(inode: Inode, staged: StagedFile): void {
+    const { base } = staged;
+    this.#drop(inode);
+    base.isLost = true;
+    this.#metadata.versionChanged(inode, base);
+  }
+
   #upload(inode: Inode, staged: StagedFile): void {
     const { jobs, inodes, options } = this.#context;
     const path = inodes.path(inode);
@@ -317,8 +325,10 @@ export class Writer {
           if (hasMoved) this.#settle(inode, -1, undefined);
           else {
             reportFailure(this.#context, inode, code, `${NOT_SAVED}: ${reason}`);
+            // Never laid over what others wrote. Before anybody is told: who waits may go on at once.
+            if (code === 'stale') this.#giveUp(inode, staged);
             this.#settle(inode, Infinity, code);
-            this.#retryLater(inode);
+            if (code !== 'stale') this.#retryLater(inode);
           }
         }
         inode.openHandles--;

@@ -45,7 +45,10 @@ describe('commands that are killed', { skip: skipReason('etcd'), timeout: SUITE_
     await Promise.all(cluster.workers.map((worker) => worker.setFaults(rules, 1)));
   }
 
-  async function killedOnce(args: readonly string[], isInside: () => boolean): Promise<void> {
+  async function killedOnce(
+    args: readonly string[],
+    isInside: () => boolean | Promise<boolean>,
+  ): Promise<void> {
     const child = spawn(process.execPath, [MAIN, ...args], {
       cwd: local,
       env: { ...process.env, ...env },
@@ -127,5 +130,44 @@ describe('commands that are killed', { skip: skipReason('etcd'), timeout: SUITE_
     await cli(...args);
     assert.equal(existsSync(inStore('from')), false);
     for (const name of names) assert.equal(await readFile(inStore(`to/${name}`), 'utf8'), name);
+  });
+
+  test('cp of a directory', async () => {
+    await mkdir(inStore('source'));
+    const names = Array.from({ length: 20 }, (_, i) => `f${i}`);
+    for (const [i, name] of names.entries()) {
+      await writeFile(inStore(`source/${name}`), sampleBytes(100_000, i));
+    }
+    await faults([{ port: 's3', header: 'x-amz-copy-source', action: { kind: 'delay', ms: 500 } }]);
+    const args = ['fs', 'cp', '-r', '-T', '--resume', '/b/source', '/b/copy'];
+    const copied = (): string[] =>
+      existsSync(inStore('copy')) ? readdirSync(inStore('copy')) : [];
+    await killedOnce([...args, '--concurrency', '2'], () => copied().includes('f0'));
+    assert.ok(copied().length < names.length, `${copied().length} were copied`);
+    const isWhole = async (name: string): Promise<void> =>
+      assert.deepEqual(
+        await readFile(inStore(`copy/${name}`)),
+        await readFile(inStore(`source/${name}`)),
+      );
+    for (const name of copied().filter((one) => names.includes(one))) await isWhole(name);
+    await faults([]);
+    await cli(...args);
+    for (const name of names) await isWhole(name);
+  });
+
+  test('job load --client', async () => {
+    await mkdir(inStore('load'));
+    for (let i = 0; i < 12; i += 1) await writeFile(inStore(`load/f${i}`), sampleBytes(100_000, i));
+    const args = ['job', 'load', '--client', '--path', '/b/load'];
+    const reads = async (): Promise<number> => {
+      const views = await Promise.all(cluster.workers.map((worker) => worker.stats()));
+      return views.reduce((sum, { requests }) => sum + (requests['s3:GET'] ?? 0), 0);
+    };
+    const atStart = await reads();
+    const slowly = [...args, '--bandwidth', '150KB', '--concurrency', '1'];
+    await killedOnce(slowly, async () => (await reads()) > atStart);
+    const rest = await cli(...args, '--verify');
+    assert.match(rest, /^SUCCEEDED: [1-9]\d* files loaded .*, [1-9]\d* there already, 0 failed/);
+    assert.match(await cli(...args), /^SUCCEEDED: 0 files loaded .*, 12 there already/);
   });
 });

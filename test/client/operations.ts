@@ -16,7 +16,7 @@ export interface World {
   readonly dir: string;
   /** A local directory, alike. */
   readonly local: string;
-  readonly hasMaster: boolean;
+  readonly takesLoads: boolean;
 }
 
 export interface Operation {
@@ -348,9 +348,9 @@ export const OPERATIONS: readonly Operation[] = [
     await client.writeChunk(`${dir}/f`, LARGE);
     assert.deepEqual(await client.read(`${dir}/f`), LARGE);
   }),
-  clientOperation('submitLoad, loadProgress, stopLoad', async ({ client, dir, hasMaster }) => {
+  clientOperation('submitLoad, loadProgress, stopLoad', async ({ client, dir, takesLoads }) => {
     await client.write(`${dir}/f`, LARGE);
-    if (!hasMaster) {
+    if (!takesLoads) {
       await client.submitLoad(dir);
       return;
     }
@@ -389,10 +389,10 @@ export const OPERATIONS: readonly Operation[] = [
       [true, true, true],
     );
     assert.equal(client.members().length, 3);
-    const { ufsPath, workers } = client.location(`${dir}/f`);
+    const { ufsPath, workers } = await client.location(`${dir}/f`);
     assert.ok(ufsPath.startsWith('file:///') && ufsPath.endsWith(`${dir}/f`));
     assert.equal(workers.length, 3);
-    assert.equal(client.location(ufsPath).path, `${dir}/f`);
+    assert.equal((await client.location(ufsPath)).path, `${dir}/f`);
   }),
 ];
 

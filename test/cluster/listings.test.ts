@@ -4,6 +4,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
 import { after, before, describe, test } from 'node:test';
 import { byteStringOfText } from '../../src/base/byte-string.ts';
+import { isKeptName } from '../../src/base/kept-names.ts';
 import type { ByteString } from '../../src/base/byte-string.ts';
 import { systemClock } from '../../src/base/clock.ts';
 import { silentLogger } from '../../src/base/logger.ts';
@@ -12,7 +13,6 @@ import type { UploadStrategy } from '../../src/cluster/index.ts';
 import {
   ClusterError,
   createWorkerClient,
-  isTemporaryName,
   MountTable,
   RoutedClient,
 } from '../../src/cluster/index.ts';
@@ -82,7 +82,7 @@ describe('listings of other clients', { skip: skipReason('etcd') }, () => {
     const context = { ...live(), deadlineMs: performance.now() + 20_000 };
     try {
       for await (const batch of client.list(directory, context)) {
-        names.push(...batch.map((entry) => entry.name).filter((name) => !isTemporaryName(name)));
+        names.push(...batch.map((entry) => entry.name).filter((name) => !isKeptName(false, name)));
       }
     } catch (error) {
       if (!(error instanceof ClusterError) || error.code !== 'not-found') throw error;

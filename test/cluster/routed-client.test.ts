@@ -39,6 +39,8 @@ interface Setting {
   readonly workerPage?: number;
   /** Membership never told of a worker. */
   readonly isEmpty?: boolean;
+  /** Of a fixed list that names so many of the workers only. */
+  readonly listed?: number;
   readonly hasStore?: boolean;
   readonly storeIsUp?: boolean;
   readonly clock?: Clock;
@@ -55,8 +57,8 @@ function build(setting: Setting = {}): World {
   const store = new MemoryUnderStore(workers);
   store.isUp = setting.storeIsUp ?? true;
   const holder = new ViewHolder();
-  if (setting.isEmpty !== true) holder.replace(workers.workers);
-  const membership = heldMembership(holder);
+  if (setting.isEmpty !== true) holder.replace(workers.workers.slice(0, setting.listed));
+  const membership = heldMembership(holder, setting.listed === undefined);
   const events: string[] = [];
   const note =
     (name: string) =>
@@ -202,10 +204,12 @@ test('a cold file is read through in large ranges, and again from pages', async 
 
 test('a redirect is followed and remembered for the file', async () => {
   const world = build({ virtualNodes: 2000, truth: 5 });
-  const path = Array.from({ length: 50 }, (_, i) => `/d/f${i}`).find((name) => {
-    const [first] = world.client.locate(name as ByteString, 1).workers;
-    return first !== world.workers.ownerOf(name).id;
-  });
+  let path: string | undefined;
+  for (let i = 0; i < 50 && path === undefined; i += 1) {
+    const name = `/d/f${i}`;
+    const { workers } = await world.client.locate(name as ByteString, 1, within(500));
+    if (workers[0]?.id !== world.workers.ownerOf(name).id) path = name;
+  }
   assert.ok(path !== undefined);
   world.workers.add(path, 4 * PAGE);
   const result = await read(world, path, { length: PAGE });
@@ -616,12 +620,32 @@ test('an Enterprise worker is asked for ranges, or through S3 where it has no ra
   assert.equal(older.workers.countOf('range'), 1, 'asked once');
 });
 
+test('a redirect to a worker that a fixed list lacks is followed', async () => {
+  const commonPorts = { httpPort: 28_080, s3Port: 29_998 };
+  const world = build({ listed: 1, options: { commonPorts } });
+  const paths = Array.from({ length: 20 }, (_, i) => `/d/f${i}`);
+  for (const path of paths) {
+    world.workers.add(path, 2 * PAGE);
+    await read(world, path);
+  }
+  assert.ok(world.events.includes('redirect followed'));
+  assert.ok(!world.events.includes('redirect owner-unknown'));
+  assert.equal(world.client.status().workers.length, 3);
+  // Once known, the owner is asked at once, for its pages too.
+  const calls = world.workers.calls.length;
+  for (const path of paths) await read(world, path);
+  const asked = world.workers.calls.slice(calls).map((call) => call.split(' ')[0]);
+  const owners = paths.map((path) => world.workers.ownerOf(path).host);
+  assert.deepEqual(new Set(asked), new Set(owners));
+  await world.client.close();
+});
+
 test('locate tells the ring order, and status what is in use', async () => {
   const world = build();
-  const location = world.client.locate('/d/f' as ByteString, 9);
+  const location = await world.client.locate('/d/f' as ByteString, 9, within(500));
   assert.equal(location.ufsPath, `${ROOT}/d/f`);
   assert.equal(location.workers.length, 3);
-  assert.equal(location.workers[0], world.workers.ownerOf('/d/f').id);
+  assert.equal(location.workers[0]?.id, world.workers.ownerOf('/d/f').id);
   const status = world.client.status();
   assert.equal(status.virtualNodesFrom, 'pinned');
   assert.equal(status.underStoreFallback, 'off');

@@ -8,6 +8,7 @@ import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { mkdir, readdir, rename, writeFile } from 'node:fs/promises';
 import { after, before, describe, test } from 'node:test';
 import { byteStringOfBytes, byteStringOfText } from '../../src/base/byte-string.ts';
+import { isKeptName } from '../../src/base/kept-names.ts';
 import type { ByteString } from '../../src/base/byte-string.ts';
 import { systemClock } from '../../src/base/clock.ts';
 import { silentLogger } from '../../src/base/logger.ts';
@@ -21,7 +22,6 @@ import type {
 import {
   ClusterError,
   createWorkerClient,
-  isTemporaryName,
   MountTable,
   RoutedClient,
   UploadUnfinished,
@@ -236,7 +236,7 @@ for (const personality of ['oss', 'enterprise'] as const) {
       await rejectsWith(writer.removeDirectory(at, live()), 'not-found');
       // The directory of uploads is ours: it does not keep the bucket.
       const names = await readdir(`${cluster.dataDir}/bucket`);
-      assert.ok(names.every((name) => isTemporaryName(path(name))));
+      assert.ok(names.every((name) => isKeptName(false, path(name))));
       await writer.removeDirectory(bucket, live());
       assert.equal(existsSync(`${cluster.dataDir}/bucket`), false);
     });

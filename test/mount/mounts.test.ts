@@ -43,6 +43,8 @@ suite('a cluster with two under stores and none at the root', { skip }, () => {
     });
     env = commandEnvironment(cluster, await makeTempDir(cleanup, 'staging'));
     mount = await mountForTest(cleanup, cluster.info);
+    // So that commands find the mount.
+    env = { ...env, ALLUXIO_FUSE_STATE_DIR: mount.stateDir };
   });
 
   const cli = (...args: string[]) => run(process.execPath, [MAIN, ...args], { env });
@@ -121,9 +123,11 @@ suite('a cluster with two under stores and none at the root', { skip }, () => {
   test('commands see the same name space, and change it', async () => {
     assert.equal(await ok('fs', 'ls', '/'), 'data\ns3\n');
     const uri = `file://${join(work, 'two', 'sub', 'f')}`;
-    for (const given of ['/data/sub/f', uri]) {
+    const mounted = mount.path('data', 'sub', 'f');
+    for (const given of ['/data/sub/f', uri, mounted]) {
       const location = await ok('fs', 'location', given);
-      assert.match(location, new RegExp(`^path: /data/sub/f\nufs: ${uri}\nworker: `));
+      const expected = `^path: /data/sub/f\nufs: ${uri}\nmount: ${mounted}\nworker: `;
+      assert.match(location, new RegExp(expected));
     }
     await ok('fs', 'upload', join(work, 'local', 'sub', 'f'), '/s3/up/f');
     await output('cmp', [join(work, 'local', 'sub', 'f'), join(work, 'one', 'up', 'f')]);

@@ -65,6 +65,18 @@ export async function startRealAlluxio(
   return cluster;
 }
 
+/** Takes load jobs some 40 s after its start, until when workers refuse them: nobody waits for it here. */
+export async function startRealMaster(cleanup: Cleanup, info: DevclusterInfo): Promise<void> {
+  const dir = await makeTempDir(cleanup, 'master');
+  const etcd = `http://${info.etcdHost}:${info.etcdPort}`;
+  const args = ['master', '--dir', dir, '--ufs', info.ufs, '--etcd', etcd];
+  // The script ends in `exec java`, so the signal at the parent's death is java's.
+  const command = ['--pdeathsig', 'KILL', realAlluxioScript(), ...args];
+  const child = spawn(SETPRIV, command, { stdio: 'ignore' });
+  child.once('error', () => undefined);
+  cleanup(() => endProcess(child, 'SIGKILL'));
+}
+
 class RunningRealAlluxio implements RealAlluxio {
   readonly etcd: EtcdProcess;
   readonly #options: RealAlluxioOptions;

@@ -5,10 +5,12 @@ import { parseSize, ValueError } from '../../config/index.ts';
 import { EXIT_CODES, UsageError } from '../context.ts';
 import type { CliContext, ExitCode } from '../context.ts';
 import type { DevclusterOptions } from '../daemon-api.ts';
+import { collect } from '../repeated.ts';
 
 /** Each worker is a server in one process: more than these say nothing that these do not. */
 const WORKERS_MAX = 100;
 const VIRTUAL_NODES_MAX = 10_000;
+const PORT_MAX = 65_535;
 /** The signal that ended a child may be on its way to this process, too. */
 const LOSS_GRACE_MS = 200;
 
@@ -21,9 +23,8 @@ interface DevclusterFlags {
   readonly etcdHosts?: string;
   readonly clusterName?: string;
   readonly virtualNodes?: string;
+  readonly s3Port?: string;
 }
-
-const collect = (value: string, previous: readonly string[] = []): string[] => [...previous, value];
 
 export function addDevclusterCommand(
   program: Command,
@@ -52,6 +53,7 @@ export function addDevclusterCommand(
     .option('--etcd-hosts <HOST:PORT>', 'an etcd that runs already (default: start one)')
     .option('--cluster-name <NAME>', 'name under which the workers register')
     .option('--virtual-nodes <NUMBER>', 'virtual nodes of each worker on the ring')
+    .option('--s3-port <NUMBER>', 'S3 port of all workers, each on its own address (default: any)')
     .action(async (flags: DevclusterFlags) => {
       const options = devclusterOptions(flags, context.cwd);
       let isStopping = false;
@@ -79,7 +81,7 @@ export function addDevclusterCommand(
 }
 
 function devclusterOptions(flags: DevclusterFlags, cwd: string): DevclusterOptions {
-  const { data, map, etcdHosts, clusterName, virtualNodes } = flags;
+  const { data, map, etcdHosts, clusterName, virtualNodes, s3Port } = flags;
   if (map !== undefined && data !== undefined) throw new UsageError('--map excludes --data');
   return {
     workers: integer('--workers', flags.workers, WORKERS_MAX),
@@ -94,6 +96,7 @@ function devclusterOptions(flags: DevclusterFlags, cwd: string): DevclusterOptio
     ...(virtualNodes === undefined
       ? {}
       : { virtualNodes: integer('--virtual-nodes', virtualNodes, VIRTUAL_NODES_MAX) }),
+    ...(s3Port === undefined ? {} : { s3Port: integer('--s3-port', s3Port, PORT_MAX) }),
   };
 }
 

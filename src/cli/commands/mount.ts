@@ -1,9 +1,9 @@
 import { Option } from 'commander';
 import type { Command } from 'commander';
 import {
-  describeMounts,
   ConfigError,
   defaultText,
+  describeMounts,
   formatConfig,
   formatProblem,
   inspectConfig,
@@ -14,6 +14,7 @@ import {
 import type { ConfigInputs, ConfigProblem, OptionField } from '../../config/index.ts';
 import { EXIT_CODES, UsageError } from '../context.ts';
 import type { CliContext, ExitCode } from '../context.ts';
+import { collect, joinLists } from '../repeated.ts';
 
 const EXAMPLES = `
 Examples:
@@ -36,10 +37,6 @@ interface MountFlags {
   readonly property?: readonly string[];
   readonly [attribute: string]: unknown;
 }
-
-const collect = (value: string, previous: readonly string[] = []): string[] => [...previous, value];
-const joinLists = (value: string, previous: string | undefined): string =>
-  previous === undefined ? value : `${previous},${value}`;
 
 export function addMountCommand(
   program: Command,

@@ -64,11 +64,11 @@ test('one place under two paths has the shorter one as its name', () => {
 });
 
 test('mount points, and what leads to them, are names of their directories', () => {
-  assert.deepEqual(nested.namesIn(p('/')), ['a', 's3']);
-  assert.deepEqual(nested.namesIn(p('/s3')), ['deep']);
-  assert.deepEqual(nested.namesIn(p('/s3/deep/')), ['er']);
-  assert.deepEqual(nested.namesIn(p('/s3/deep/er')), []);
-  assert.deepEqual(nested.namesIn(p('/x')), []);
+  assert.deepEqual(nested.directories.namesIn(p('/')), ['a', 's3']);
+  assert.deepEqual(nested.directories.namesIn(p('/s3')), ['deep']);
+  assert.deepEqual(nested.directories.namesIn(p('/s3/deep')), ['er']);
+  assert.deepEqual(nested.directories.namesIn(p('/s3/deep/er')), []);
+  assert.deepEqual(nested.directories.namesIn(p('/x')), []);
   for (const path of ['/', '/a', '/a/b', '/s3/deep']) {
     assert.equal(nested.isMountedDirectory(p(path)), true, path);
   }
@@ -81,7 +81,7 @@ test('without a mount of the root, paths beside the mounts are nowhere', () => {
   const table = tableOf('/s3=s3://b');
   assert.equal(table.resolve(p('/')), undefined);
   assert.equal(table.resolve(p('/other')), undefined);
-  assert.deepEqual(table.namesIn(p('/')), ['s3']);
+  assert.deepEqual(table.directories.namesIn(p('/')), ['s3']);
 });
 
 test('what is no mount is refused with a reason', () => {
@@ -94,7 +94,7 @@ test('what is no mount is refused with a reason', () => {
 test('a single root is what it always was', () => {
   const table = MountTable.ofRoot('s3://b/pre');
   assert.equal(table.resolve(p('/d/f'))?.ufsPath, 's3://b/pre/d/f');
-  assert.deepEqual(table.namesIn(p('/')), []);
+  assert.deepEqual(table.directories.namesIn(p('/')), []);
 });
 
 test('from any path to its URI and back', () => {

@@ -3,10 +3,11 @@
  * stores (`s3://bucket/prefix/a`). The longest prefix wins, so mounts may lie in each other.
  */
 import type { ByteString } from '../../base/byte-string.ts';
-import { byteStringOfText, textOfByteString } from '../../base/byte-string.ts';
+import { byteStringOfText, parentOf, textOfByteString } from '../../base/byte-string.ts';
 import { ClusterError } from '../types.ts';
 import { temporaryDirectoryFor } from '../write/temporary-names.ts';
 import { normaliseAlluxioPath, parseUfsRoot, ufsPathOf, type UfsRoot } from '../ufs-path.ts';
+import { isWithin, ShownDirectories, trimmed } from './shown-directories.ts';
 
 export interface MountPoint {
   /** Normalised; `/` for the root. */
@@ -34,6 +35,8 @@ export function parseMount(text: string): MountPoint {
 export class MountTable {
   /** The longest path first. */
   readonly mounts: readonly MountPoint[];
+  /** Mount points, and the directories on the way to them. */
+  readonly directories: ShownDirectories;
   /** By URI instead: of two mounts of one place, that with the shorter path is its name. */
   readonly #byUri: readonly MountPoint[];
 
@@ -46,6 +49,7 @@ export class MountTable {
     }
     const length = ({ path }: MountPoint): number => (path === '/' ? 0 : path.length);
     this.mounts = [...mounts].sort((a, b) => length(b) - length(a));
+    this.directories = new ShownDirectories(this.mounts.map(({ path }) => path));
     this.#byUri = [...mounts].sort(
       (a, b) => b.root.prefix.length - a.root.prefix.length || length(a) - length(b),
     );
@@ -98,38 +102,10 @@ export class MountTable {
     return places.every((place) => this.resolve(place) !== undefined);
   }
 
-  /**
-   * Names of mount points, and of directories on the way to them, that belong into a listing of the
-   * directory though no under store has them.
-   */
-  namesIn(directory: ByteString): ByteString[] {
-    const parent = trimmed(normaliseAlluxioPath(directory));
-    const names = new Set<ByteString>();
-    for (const { path } of this.mounts) {
-      if (path === '/' || !path.startsWith(`${parent}/`)) continue;
-      const name = path.slice(parent.length + 1).split('/', 1)[0] ?? '';
-      if (name !== '') names.add(name as ByteString);
-    }
-    return [...names].sort();
-  }
-
   /** Whether it is there because of the table: a mount point, or a directory on the way to one. */
   isMountedDirectory(path: ByteString): boolean {
-    const normal = normaliseAlluxioPath(path);
-    return this.mounts.some((mount) => isWithin(mount.path, normal));
+    return this.directories.has(normaliseAlluxioPath(path));
   }
-}
-
-function parentOf(path: ByteString): ByteString {
-  return path.slice(0, Math.max(1, path.lastIndexOf('/'))) as ByteString;
-}
-
-function trimmed(path: ByteString): string {
-  return path === '/' ? '' : path;
-}
-
-function isWithin(path: ByteString, directory: ByteString): boolean {
-  return path === directory || path.startsWith(`${trimmed(directory)}/`);
 }
 
 function below(path: ByteString, directory: ByteString): ByteString {

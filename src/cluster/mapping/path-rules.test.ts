@@ -36,6 +36,15 @@ test('the first rule that matches counts, with its groups', () => {
   assert.equal(rules.apply(bytes), bytes);
 });
 
+test('a directory leads where what is in it leads', () => {
+  const rules = new PathRules([{ src: '^/v/(.*)$', dst: '/real/{{var1}}' }], ['/v', '/w/x/']);
+  assert.equal(rules.apply(p('/v')), '/real');
+  assert.equal(rules.apply(p('/v/')), '/real');
+  assert.equal(rules.apply(p('/vv')), '/vv');
+  assert.deepEqual(rules.directories, ['/v', '/w/x']);
+  assert.throws(() => new PathRules([], ['v']), /is a path: "v"/);
+});
+
 test('a pattern takes no more time than its length and that of the path allow', () => {
   const rules = new PathRules([{ src: '^/(a+)+$', dst: '/x' }]);
   const path = p(`/${'a'.repeat(4_000)}b`);
@@ -43,6 +52,15 @@ test('a pattern takes no more time than its length and that of the path allow', 
   assert.equal(rules.apply(path), path);
   // A backtracking matcher would need longer than the world has been there.
   assert.ok(performance.now() - startMs < 5_000);
+});
+
+test('a name does not climb out of where its rule leads', () => {
+  const rules = new PathRules([{ src: '^/([^-]*)-(.*)$', dst: '/tenant/{{var1}}/{{var2}}' }]);
+  assert.equal(rules.apply(p('/a-b')), '/tenant/a/b');
+  assert.equal(rules.apply(p('/...-b')), '/tenant/.../b');
+  for (const path of ['/..-secret', '/a-..', '/.-b', '/..-../x']) {
+    assert.throws(() => rules.apply(p(path)), /with dots/, path);
+  }
 });
 
 test('a target does not grow without bound', () => {
@@ -53,6 +71,10 @@ test('a target does not grow without bound', () => {
 test("Alluxio's rule file is read, and what is wrong in it is named", () => {
   const rules = parsePathRules('{"rules":[{"src":"^/a/(.*)$","dst":"/b/{{ var1 }}"}]}');
   assert.equal(rules.apply(p('/a/f')), '/b/f');
+  const later =
+    '{"mappingRules":{"rules":[{"src":"^/a$","dst":"/b"}],"virtualDirectories":["/d"]}}';
+  assert.equal(parsePathRules(later).apply(p('/a')), '/b');
+  assert.deepEqual(parsePathRules(later).directories, ['/d']);
   const wrong: readonly (readonly [string, RegExp])[] = [
     ['{', /are JSON/],
     ['[]', /are like/],
@@ -62,6 +84,7 @@ test("Alluxio's rule file is read, and what is wrong in it is named", () => {
     ['{"rules":[{"src":"^/(a)$","dst":"/{{var2}}"}]}', /no group for var2/],
     ['{"rules":[{"src":"^/(a)$","dst":"/{{name}}"}]}', /var1, var2/],
     ['{"rules":[{"src":"^/a$","dst":"x"}]}', /begin with a slash/],
+    ['{"rules":[],"virtualDirectories":[1]}', /list of paths/],
   ];
   for (const [text, pattern] of wrong) assert.throws(() => parsePathRules(text), pattern, text);
 });

@@ -53,6 +53,7 @@ const BAD_KEYS_MAX = 1_000;
 
 export class EtcdMembership implements Membership {
   readonly source: string;
+  readonly isWhole = true;
   readonly #options: EtcdMembershipOptions;
   readonly #prefix: string;
   readonly #holder = new ViewHolder();

@@ -15,6 +15,8 @@ export type MembershipStatus =
 export interface Membership {
   /** For status and logs, such as `etcd http://127.0.0.1:2379 cluster DefaultAlluxioCluster`. */
   readonly source: string;
+  /** Whether a worker that the view lacks is none of the cluster. */
+  readonly isWhole: boolean;
   view(): MembershipView;
   status(): MembershipStatus;
   /** When the source last answered, on the injected clock; undefined before the first answer. */

@@ -1,19 +1,14 @@
 /** A fixed list of workers, as Alluxio's static membership file has it: one host a line. */
 import type { Clock } from '../../base/clock.ts';
-import type { MembershipView, Worker } from '../types.ts';
-import { identifierOfHost, workerIdText } from '../worker-identity.ts';
+import type { MembershipView } from '../types.ts';
+import type { WorkerAddress } from '../worker-identity.ts';
+import { workerOfAddress } from '../worker-identity.ts';
 import type { Membership, MembershipStatus } from './membership.ts';
 import { ViewHolder } from './membership.ts';
 
-export interface StaticWorkerAddress {
-  readonly host: string;
-  readonly httpPort: number;
-  readonly s3Port: number;
-}
-
 export interface StaticMembershipOptions {
   /** `host`, `host:httpPort` (an IPv6 address with a port is written `[addr]:port`), or in parts. */
-  readonly hosts: readonly (string | StaticWorkerAddress)[];
+  readonly hosts: readonly (string | WorkerAddress)[];
   readonly httpPort: number;
   readonly s3Port: number;
   readonly clock: Clock;
@@ -21,6 +16,7 @@ export interface StaticMembershipOptions {
 
 export class StaticMembership implements Membership {
   readonly source = 'static worker list';
+  readonly isWhole = false;
   readonly #clock: Clock;
   readonly #holder = new ViewHolder();
 
@@ -29,7 +25,10 @@ export class StaticMembership implements Membership {
     this.#clock = options.clock;
     if (options.hosts.length === 0) throw new RangeError('Worker list is empty');
     const workers = options.hosts.map((entry) =>
-      workerOf(typeof entry === 'string' ? addressOf(entry.trim(), options) : entry, options),
+      workerOfAddress(
+        typeof entry === 'string' ? addressOf(entry.trim(), options) : entry,
+        options.httpPort,
+      ),
     );
     const ids = new Set(workers.map((worker) => worker.id));
     if (ids.size < workers.length) throw new RangeError('Worker list names a worker twice');
@@ -62,7 +61,7 @@ export class StaticMembership implements Membership {
   }
 }
 
-function addressOf(entry: string, options: StaticMembershipOptions): StaticWorkerAddress {
+function addressOf(entry: string, options: StaticMembershipOptions): WorkerAddress {
   const match = /^(?:\[([0-9A-Fa-f:.%]+)\]|([A-Za-z0-9._-]+))(?::(\d{1,5}))?$/.exec(entry);
   // An IPv6 address without brackets can only be a host alone.
   const bare = /^[0-9A-Fa-f:.%]+$/.test(entry) && entry.split(':').length > 2;
@@ -72,13 +71,4 @@ function addressOf(entry: string, options: StaticMembershipOptions): StaticWorke
     throw new RangeError(`Worker must be like host or host:port: "${entry}"`);
   }
   return { host, httpPort, s3Port: options.s3Port };
-}
-
-function workerOf(address: StaticWorkerAddress, options: StaticMembershipOptions): Worker {
-  const { host, httpPort, s3Port } = address;
-  // Alluxio hashes the host alone. Several workers of one host cannot be told apart that way (it
-  // has no such clusters), so an entry with another port than the common one is its own identity.
-  const name = httpPort === options.httpPort ? host : `${host}:${httpPort}`;
-  const identifier = identifierOfHost(name);
-  return { id: workerIdText(1, identifier), identifier, version: 1, host, httpPort, s3Port };
 }

@@ -4,12 +4,10 @@
  * and an address to call.
  */
 import type { Worker } from '../types.ts';
-import { workerIdText } from '../worker-identity.ts';
+import { isHost, isPort, workerIdText } from '../worker-identity.ts';
 
 /** Real values are about 400 bytes; Alluxio has no field that grows. */
 export const ENTRY_LENGTH_MAX = 64 * 1024;
-/** A DNS name has at most 253 characters, the text of an IPv6 address with a zone far fewer. */
-const HOST_LENGTH_MAX = 253;
 /** A UUID has 16 bytes, a long 8; room for a successor of both. */
 const IDENTIFIER_BYTES_MAX = 64;
 /** What Alluxio's own clients assume where a field is left out. */
@@ -83,20 +81,11 @@ function identifierOf(value: unknown): string {
 }
 
 function hostOf(value: unknown): string {
-  // Letters, digits, `.`, `-`, `_`, and `:` and `%` of IPv6: nothing that could change a URL.
-  if (
-    typeof value === 'string' &&
-    value.length <= HOST_LENGTH_MAX &&
-    /^[A-Za-z0-9._:%-]+$/.test(value)
-  ) {
-    return value;
-  }
+  if (isHost(value)) return value;
   throw new WorkerEntryError('WorkerNetAddress.Host is not a host');
 }
 
 function portOf(value: unknown): number {
-  if (typeof value === 'number' && Number.isInteger(value) && value > 0 && value < 65_536) {
-    return value;
-  }
+  if (isPort(value)) return value;
   throw new WorkerEntryError('WorkerNetAddress.HttpServerPort is not a port');
 }

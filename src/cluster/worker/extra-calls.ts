@@ -8,9 +8,11 @@ import type {
   LoadQuery,
   RemoveOptions,
   ToldMount,
+  ToldOwner,
   WorkerExtras,
 } from '../worker-extras.ts';
 import type { WritePath } from '../worker-writes.ts';
+import { isHost, isPort } from '../worker-identity.ts';
 import type { Connections } from './connections.ts';
 import { ClosedWithoutAnswer } from './exchange.ts';
 import { fileId, ossHttpPath, percentEncode } from './names.ts';
@@ -46,6 +48,16 @@ export class ExtraCalls implements WorkerExtras {
     this.#parts = parts;
   }
 
+  async ownerOf(worker: Worker, ufsPath: ByteString, context: CallContext): Promise<ToldOwner> {
+    await this.#mustBeEnterprise(worker, ufsPath, 'an owner to tell (/v1/node)', context);
+    const target = `/v1/node?path=${percentEncode(ufsPath, true)}`;
+    const answer = await this.#done(worker, { method: 'GET', target, path: ufsPath }, context);
+    const owner = toldOwner(answer.body);
+    if (owner !== undefined) return owner;
+    const message = 'The owner that the worker tells (/v1/node) is not understood';
+    throw new ClusterError('protocol', message, { worker: worker.id, path: ufsPath });
+  }
+
   async mounts(worker: Worker, context: CallContext): Promise<ToldMount[]> {
     await this.#mustBeEnterprise(worker, ROOT, 'a table of mounts (/v1/ufsInfo)', context);
     const request = { method: 'GET', target: '/v1/ufsInfo', path: ROOT } as const;
@@ -54,7 +66,7 @@ export class ExtraCalls implements WorkerExtras {
     // It tells the keys of the under stores, too: nothing of it may get into a message.
     assertDone({ ...answer, body: NO_BODY }, worker, ROOT);
     const told = Object.entries(fieldsOf(answer.body)).map(([ufs, value]) => {
-      const path = (value as Readonly<Record<string, unknown>> | null)?.['alluxio_path'];
+      const path = fieldOf(value, 'alluxio_path');
       return typeof path === 'string' && path.startsWith('/') ? { path, ufs } : undefined;
     });
     const mounts = told.filter((mount) => mount !== undefined);
@@ -149,7 +161,8 @@ export class ExtraCalls implements WorkerExtras {
     const isOss = (await this.#parts.personalityOf(worker, context)) === 'oss';
     const path = isOss ? ossHttpPath(at.ufsPath) : percentEncode(at.ufsPath, true);
     if (path === undefined) {
-      const message = 'The load endpoint of open-source workers cannot be told this name';
+      const message =
+        'Open-source workers cannot be told this name for a load job; a load by the client can take it';
       throw new ClusterError('inexpressible', message, { worker: worker.id, path: at.path });
     }
     const search = [`path=${path}`, `opType=${operation}`];
@@ -166,7 +179,7 @@ export class ExtraCalls implements WorkerExtras {
     return {
       success: typeof success === 'boolean' ? success : undefined,
       jobId: typeof jobId === 'string' ? jobId : undefined,
-      jobState: typeof jobState === 'string' ? jobState : undefined,
+      jobState: typeof jobState === 'string' ? jobState : stateIn(message),
       message: typeof message === 'string' ? message : '',
     };
   }
@@ -223,6 +236,33 @@ function fieldsOf(body: Buffer): Record<string, unknown> {
     // Before 308, open source answered in plain text.
   }
   return { message: text };
+}
+
+/** Open source tells the state of a job within the text or JSON that it prints. */
+function stateIn(message: unknown): string | undefined {
+  if (typeof message !== 'string') return undefined;
+  return /(?:"mJobState"\s*:\s*"|Job State:\s*)(\w+)/.exec(message)?.[1];
+}
+
+/** A flat object; before September 2025 it lay deep in the first of a list of block locations. */
+function toldOwner(body: Buffer): ToldOwner | undefined {
+  let told: unknown;
+  try {
+    told = JSON.parse(body.toString('utf8'));
+  } catch {
+    return undefined;
+  }
+  if (Array.isArray(told)) {
+    const way = ['mBlockInfo', 'mBlockInfo', 'mLocations', '0', 'mWorkerAddress'];
+    told = way.reduce<unknown>((at, name) => fieldOf(at, name), told[0]);
+  }
+  const host = fieldOf(told, 'Host');
+  const httpPort = fieldOf(told, 'HttpServerPort');
+  return isHost(host) && isPort(httpPort) ? { host, httpPort } : undefined;
+}
+
+function fieldOf(value: unknown, name: string): unknown {
+  return (value as Readonly<Record<string, unknown>> | null | undefined)?.[name];
 }
 
 function assertDone(answer: SmallAnswer, worker: Worker, path: ByteString): void {

@@ -4,7 +4,7 @@
  * fall back (that is the RoutedClient's).
  */
 import { LRUCache } from 'lru-cache';
-import { displayByteString, joinPath, type ByteString } from '../../base/byte-string.ts';
+import { displayByteString, joinPath, parentOf, type ByteString } from '../../base/byte-string.ts';
 import { silentLogger, type Logger } from '../../base/logger.ts';
 import { ignoredEvents, type ClusterEvents, type InexpressibleReason } from '../cluster-events.ts';
 import { lostName } from '../inexpressible.ts';
@@ -418,10 +418,6 @@ export class UndiciWorkerClient implements WorkerClient {
 /** The value for `path=`, or undefined where this worker's HTTP port cannot carry the name. */
 function httpPath(path: ByteString, personality: Personality): string | undefined {
   return personality === 'oss' ? ossHttpPath(path) : percentEncode(path, true);
-}
-
-function parentOf(path: ByteString): ByteString {
-  return path.slice(0, Math.max(1, path.lastIndexOf('/'))) as ByteString;
 }
 
 function notFound(worker: Worker, path: ByteString): ClusterError {

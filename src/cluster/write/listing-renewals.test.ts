@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
-import { byteStringOfText, type ByteString } from '../../base/byte-string.ts';
+import { byteStringOfText, parentOf, type ByteString } from '../../base/byte-string.ts';
 import { silentLogger, type Logger } from '../../base/logger.ts';
 import { Ring } from '../ring.ts';
 import type { Worker } from '../types.ts';
-import { ListingRenewals, parentOf } from './listing-renewals.ts';
+import { ListingRenewals } from './listing-renewals.ts';
 
 const path = byteStringOfText;
 const ufsPathOf = (at: ByteString): ByteString => `file:///r${at === '/' ? '' : at}` as ByteString;

@@ -187,10 +187,6 @@ export class ListingRenewals {
   }
 }
 
-export function parentOf(path: ByteString): ByteString {
-  return (path.slice(0, path.lastIndexOf('/')) || '/') as ByteString;
-}
-
 async function pause(ms: number, signal: AbortSignal): Promise<void> {
   await delay(ms, undefined, { signal }).catch(() => undefined);
 }

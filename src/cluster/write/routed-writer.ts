@@ -5,7 +5,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import { setTimeout } from 'node:timers/promises';
-import { displayByteString, type ByteString } from '../../base/byte-string.ts';
+import { displayByteString, parentOf, type ByteString } from '../../base/byte-string.ts';
 import type { Logger } from '../../base/logger.ts';
 import type { ClusterEvents } from '../cluster-events.ts';
 import { isSameVersion } from '../path-choice.ts';
@@ -29,7 +29,7 @@ import type {
   WrittenFile,
 } from './cluster-writer.ts';
 import { UploadUnfinished } from './cluster-writer.ts';
-import { ListingRenewals, parentOf } from './listing-renewals.ts';
+import { ListingRenewals } from './listing-renewals.ts';
 import {
   findInStore,
   ignoring,

@@ -114,6 +114,9 @@ export class StoreWriter {
     // Of what was not there, the workers mostly know nothing yet: they find it when they are asked.
     const found = isNew ? await this.#attempts.look(at, signal) : undefined;
     if (isSameFile(found, writtenNow)) return result(found);
+    // What a worker reads now of the old file it keeps, if it is told before it has it. Of a file that
+    // went meanwhile it is not told: it would make a directory.
+    if (await this.#attempts.readsEnded(at, signal)) await store.stat(at.path, step(signal));
     // Enterprise cannot be told; what it says of a name that was new to it is right all the same.
     await ignoring('unsupported', this.#attempts.refresh(at, signal));
     const told = await this.#attempts.look(at, signal);

@@ -3,19 +3,14 @@
  * directory of the file itself: other clients of the cluster would list them there, workers would
  * remember them for days, and a directory that looks empty could not be removed.
  */
-import { byteStringOfText, type ByteString } from '../../base/byte-string.ts';
+import type { ByteString } from '../../base/byte-string.ts';
+import { UPLOADS_NAME as DIRECTORY_NAME } from '../../base/kept-names.ts';
 import { ClusterError } from '../types.ts';
 
-const DIRECTORY_NAME = byteStringOfText('.alluxio-fuse-uploads');
 /** The one of the root. To the S3 port it is a bucket. */
 export const UPLOADS_DIRECTORY = `/${DIRECTORY_NAME}` as ByteString;
 /** Plain in every encoding, and short enough for every store. */
 const TOKEN = /^[A-Za-z0-9_-]{1,128}$/;
-
-/** Whether listings of ours leave the name out, in whichever directory. */
-export function isTemporaryName(name: ByteString): boolean {
-  return name === DIRECTORY_NAME;
-}
 
 /** The directory for the uploads of the bucket that the path lies in; of the root for root files. */
 export function temporaryDirectoryFor(path: ByteString): ByteString {

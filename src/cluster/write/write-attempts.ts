@@ -9,6 +9,7 @@ import { remainingMs, runAttempt } from '../attempt.ts';
 import type { ClusterEvents, WorkerMethod } from '../cluster-events.ts';
 import { ATTEMPT_MS_MAX, noAnswer } from '../failover.ts';
 import type { Placement } from '../placement.ts';
+import type { ReadsUnderWay } from '../reads-under-way.ts';
 import type { CallContext, FileStatus, Worker } from '../types.ts';
 import { ClusterError } from '../types.ts';
 import type { WorkerCalls } from '../worker-calls.ts';
@@ -24,6 +25,7 @@ export interface WriteAttemptsParts {
   readonly placement: Placement;
   readonly clock: Clock;
   readonly events: ClusterEvents;
+  readonly reads: ReadsUnderWay;
   /** Without a byte taken by the worker: as long as a reader waits for one. */
   readonly stallMs?: number | undefined;
 }
@@ -35,6 +37,8 @@ const ANSWER_MS = 30_000;
 const BYTES_PER_MS_MIN = 2_000;
 /** Nobody waits for it, and it is one small answer. */
 const LOOK_MS = 5_000;
+/** Pages that a worker has to fetch first; a read that hangs is not waited for. */
+const READS_MS = 5_000;
 /** One worker that stumbles is asked again; three failures are not chance. */
 const ATTEMPTS_MIN = 3;
 /** Doubles; a worker that closed may be starting anew. */
@@ -88,6 +92,14 @@ export class WriteAttempts {
         watch.end();
       }
     });
+  }
+
+  /** Once workers have answered what this process reads of the file now; false where it reads nothing. */
+  readsEnded(at: WritePath, signal: AbortSignal): Promise<boolean> {
+    return this.#parts.reads.ended(
+      at.path,
+      AbortSignal.any([signal, AbortSignal.timeout(READS_MS)]),
+    );
   }
 
   makeDirectory(at: WritePath, signal: AbortSignal): Promise<void> {
@@ -201,12 +213,7 @@ export class WriteAttempts {
       }
       if (sent !== lengthBytes) throw new Error(`It gave ${sent} of ${lengthBytes} bytes`);
     } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
-      onSourceError(
-        new ClusterError('protocol', `The bytes to upload cannot be read: ${reason}`, {
-          cause: error,
-        }),
-      );
+      onSourceError(error instanceof ClusterError ? error : unreadable(error));
       watch.giveUp();
       throw error;
     }
@@ -236,13 +243,14 @@ export class WriteAttempts {
     attempt: (worker: Worker) => Promise<T>,
   ): Promise<T> {
     const { placement, events, clock } = this.#parts;
-    const workers = placement.candidates(at.ufsPath, true);
+    const unbounded = { signal, deadlineMs: Infinity };
+    const workers = await placement.candidates(at.ufsPath, true, unbounded);
     const attempts = workers.length === 0 ? 0 : Math.max(workers.length, ATTEMPTS_MIN);
     let last: ClusterError | undefined;
     for (let i = 0; i < attempts; i += 1) {
       const worker = workers[i % workers.length];
       if (worker === undefined) break;
-      remainingMs({ signal, deadlineMs: Infinity }, clock);
+      remainingMs(unbounded, clock);
       try {
         return await attempt(worker);
       } catch (error) {
@@ -254,6 +262,12 @@ export class WriteAttempts {
     }
     throw noAnswer(last).error;
   }
+}
+
+function unreadable(error: unknown): ClusterError {
+  const reason = error instanceof Error ? error.message : String(error);
+  const message = `The bytes to upload cannot be read: ${reason}`;
+  return new ClusterError('protocol', message, { cause: error });
 }
 
 function isWorthAnother(error: ClusterError): boolean {

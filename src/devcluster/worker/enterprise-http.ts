@@ -13,6 +13,7 @@ import type { Answer, Handler, Request, Response } from './http1.ts';
 import { decodeForm, UrlError } from './java-text.ts';
 import type { Entry } from './metadata.ts';
 import { UnlistableError } from './metadata.ts';
+import type { Loads } from './loads.ts';
 import type { NameSpace } from './name-space.ts';
 import type { PageStore } from './page-store.ts';
 import type { Peers } from './peers.ts';
@@ -25,6 +26,7 @@ export interface EnterpriseHttpDependencies {
   readonly names: NameSpace;
   readonly pages: PageStore;
   readonly peers: Peers;
+  readonly loads: Loads;
 }
 
 type Query = ReadonlyMap<string, string>;
@@ -70,7 +72,11 @@ function failure(error: unknown): Response {
 }
 
 function messageAnswer(status: string, text: string): Response {
-  return bytes('application/json', Buffer.from(JSON.stringify({ message: text })), status);
+  return json({ message: text }, status);
+}
+
+function json(answer: unknown, status?: string): Response {
+  return bytes('application/json', Buffer.from(JSON.stringify(answer)), status);
 }
 
 function bytes(type: string, body: Buffer, status = '200 OK'): Response {
@@ -154,12 +160,28 @@ const ENDPOINTS: Readonly<Record<string, (call: Call) => Promise<Answer> | Answe
     const count = countOf(call);
     return range(call, path, entry, Math.max(0, entry.lengthBytes - count), count);
   },
+  'GET load': (call) => {
+    const flag = (name: string): boolean => /^true$/i.test(call.query.get(name) ?? '');
+    // Better refused than loaded without it.
+    if (call.query.has('fileFilterRegx')) throw new HttpError('400 Bad Request', 'No filters here');
+    const path = pathOf(call, 'path');
+    const load = { path, isMetadataOnly: flag('loadMetadataOnly') };
+    switch (call.query.get('opType')?.toLowerCase()) {
+      case 'submit':
+        return json(call.loads.submit(load));
+      case 'progress':
+        return json(call.loads.progress(load));
+      case 'stop':
+        return json(call.loads.stop(load));
+      default:
+        throw new HttpError('400 Bad Request', 'Parameter opType is bad');
+    }
+  },
   'GET node': (call) => {
     const path = pathOf(call, 'path');
     const owner = call.peers.ownerOf(call.names.roots.uriOf(path.text));
     if (owner === undefined) throw new HttpError('503 Service Unavailable', 'No worker is known');
-    const answer = { Host: owner.host, HttpServerPort: owner.httpPort };
-    return bytes('application/json', Buffer.from(JSON.stringify(answer)));
+    return json({ Host: owner.host, HttpServerPort: owner.httpPort });
   },
   // The secrets are made up, to be searched for in logs: no client may ever print this answer.
   'GET ufsInfo': (call) => {
@@ -172,8 +194,7 @@ const ENDPOINTS: Readonly<Record<string, (call: Call) => Promise<Answer> | Answe
         endpoint: '',
       },
     ]);
-    const answer: unknown = Object.fromEntries(mounts);
-    return bytes('application/json', Buffer.from(JSON.stringify(answer)));
+    return json(Object.fromEntries(mounts));
   },
   'POST mkdir': async (call) => {
     const path = pathOf(call, 'ufsFullPath');

@@ -272,16 +272,22 @@ class SocketReader {
   }
 
   async head(): Promise<Head | undefined> {
+    const text = await this.#until('\r\n\r\n');
+    return text === undefined ? undefined : parseHead(text);
+  }
+
+  /** What comes before the mark, which is read, too; undefined where it does not come. */
+  async #until(mark: string): Promise<string | undefined> {
     let searched = 0;
     for (;;) {
-      const end = this.#buffered.indexOf('\r\n\r\n', searched);
+      const end = this.#buffered.indexOf(mark, searched);
       if (end >= 0) {
         const text = this.#buffered.toString('latin1', 0, end);
-        this.#buffered = this.#buffered.subarray(end + 4);
-        return parseHead(text);
+        this.#buffered = this.#buffered.subarray(end + mark.length);
+        return text;
       }
       if (this.#buffered.length > HEAD_BYTES_MAX) return undefined;
-      searched = Math.max(0, this.#buffered.length - 3);
+      searched = Math.max(0, this.#buffered.length - mark.length + 1);
       const more = await this.#more();
       if (more === undefined) return undefined;
       this.#buffered = this.#buffered.length === 0 ? more : Buffer.concat([this.#buffered, more]);
@@ -289,7 +295,27 @@ class SocketReader {
   }
 
   async *body(head: Head): AsyncGenerator<Buffer, void, undefined> {
-    let left = contentLengthOf(head.headers) ?? 0;
+    if (head.headers.get('transfer-encoding')?.toLowerCase() !== 'chunked') {
+      yield* this.#bytes(contentLengthOf(head.headers) ?? 0);
+      return;
+    }
+    for (;;) {
+      const size = await this.#until('\r\n');
+      const length = /^[\da-f]{1,8}/i.exec(size ?? '')?.[0];
+      if (length === undefined) {
+        this.#socket.destroy();
+        return;
+      }
+      if (Number.parseInt(length, 16) === 0) break;
+      yield* this.#bytes(Number.parseInt(length, 16));
+      await this.#until('\r\n');
+    }
+    // Trailers, and the empty line after them.
+    while (!['', undefined].includes(await this.#until('\r\n')));
+  }
+
+  async *#bytes(length: number): AsyncGenerator<Buffer, void, undefined> {
+    let left = length;
     while (left > 0) {
       const chunk = this.#buffered.length > 0 ? this.#buffered : await this.#more();
       if (chunk === undefined) return;

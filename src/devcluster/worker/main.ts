@@ -9,6 +9,7 @@ import { enterpriseHttpHandler } from './enterprise-http.ts';
 import { Faults } from './faults.ts';
 import type { Request } from './http1.ts';
 import { createHttp1Server } from './http1.ts';
+import { Loads } from './loads.ts';
 import { Metadata } from './metadata.ts';
 import { NameSpace } from './name-space.ts';
 import { ossHttpHandler } from './oss-http.ts';
@@ -31,6 +32,7 @@ async function run(config: WorkerConfig): Promise<Running> {
   const pages = new PageStore(config);
   const peers = new Peers(config);
   const names = new NameSpace(metadata, pages, peers);
+  const loads = new Loads(names);
   const { personality } = config;
 
   const count = (label: string): void => {
@@ -44,7 +46,7 @@ async function run(config: WorkerConfig): Promise<Running> {
     handlerOf: () =>
       personality === 'oss'
         ? ossHttpHandler({ names, pages })
-        : enterpriseHttpHandler({ names, pages, peers }),
+        : enterpriseHttpHandler({ names, pages, peers, loads }),
     onRequest: (request) => count(`http:${endpointOf(request)}`),
   });
   const s3 = createHttp1Server({

@@ -43,6 +43,12 @@ export class NameSpace {
     await this.#ask('changed', path, () => Promise.resolve(undefined));
   }
 
+  /** The owner reads the file and keeps its pages. */
+  async load(path: AlluxioPath): Promise<void> {
+    const nobody = (): Promise<undefined> => Promise.reject(new Error('The owner does not answer'));
+    await this.#ask('load', path, nobody);
+  }
+
   pagedFile(path: AlluxioPath, entry: Entry): PagedFile {
     return {
       fileId: fileIdOf(this.roots.uriOf(path.text)),
@@ -66,6 +72,13 @@ export class NameSpace {
         this.#metadata.changed(path.text);
         this.#pages.drop(fileIdOf(this.roots.uriOf(path.text)));
         return null;
+      case 'load': {
+        const entry = await this.#metadata.status(path);
+        if (entry?.type !== 'file') return null;
+        const file = this.pagedFile(path, entry);
+        for await (const part of this.#pages.read(file, 0, entry.lengthBytes, 'whole')) void part;
+        return null;
+      }
       default:
         throw new Error('Unknown call');
     }

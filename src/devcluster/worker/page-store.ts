@@ -17,6 +17,11 @@ export class PageStore {
   readonly #pages: LRUCache<string, Buffer>;
   /** So that one file's pages can be dropped without a scan of all. */
   readonly #indexesOfFile = new Map<string, Set<number>>();
+  /**
+   * Pages that are being read, by file; taken away where the file changes meanwhile. (A real worker is
+   * not known to be so careful; our writer tells it of a change only after reads of its own are over.)
+   */
+  readonly #reading = new Map<string, Set<object>>();
   #pagesLoaded = 0;
 
   constructor(options: { pageSizeBytes: number; cacheBytes: number }) {
@@ -55,6 +60,7 @@ export class PageStore {
   }
 
   drop(fileId: string): void {
+    this.#reading.delete(fileId);
     for (const index of this.#indexesOfFile.get(fileId) ?? []) {
       this.#pages.delete(`${fileId}/${index}`);
     }
@@ -93,20 +99,29 @@ export class PageStore {
   async #load(file: PagedFile, index: number, lengthBytes: number): Promise<Buffer> {
     const start = index * this.pageSizeBytes;
     const page = Buffer.allocUnsafeSlow(lengthBytes);
-    const handle = await open(file.filePath, 'r');
+    const reading = this.#reading.get(file.fileId) ?? new Set();
+    this.#reading.set(file.fileId, reading.add(page));
     try {
-      let filled = 0;
-      while (filled < page.length) {
-        const { bytesRead } = await handle.read(page, filled, page.length - filled, start + filled);
-        if (bytesRead === 0) throw new UnderStoreMismatch(`File ends at ${start + filled}`);
-        filled += bytesRead;
+      const handle = await open(file.filePath, 'r');
+      try {
+        let filled = 0;
+        while (filled < page.length) {
+          const left = page.length - filled;
+          const { bytesRead } = await handle.read(page, filled, left, start + filled);
+          if (bytesRead === 0) throw new UnderStoreMismatch(`File ends at ${start + filled}`);
+          filled += bytesRead;
+        }
+      } finally {
+        await handle.close();
       }
+      this.#pagesLoaded += 1;
+      if (this.#reading.get(file.fileId) === reading) this.put(file.fileId, index, page);
+      return page;
     } finally {
-      await handle.close();
+      reading.delete(page);
+      const isLast = reading.size === 0 && this.#reading.get(file.fileId) === reading;
+      if (isLast) this.#reading.delete(file.fileId);
     }
-    this.#pagesLoaded += 1;
-    this.put(file.fileId, index, page);
-    return page;
   }
 
   #forget(key: string): void {

@@ -22,7 +22,7 @@ interface Member extends Worker {
 }
 
 export interface RpcCall {
-  readonly op: 'status' | 'list' | 'changed' | 'begin-write';
+  readonly op: 'status' | 'list' | 'changed' | 'begin-write' | 'load';
   readonly path: string;
   readonly text: string;
 }

@@ -3,7 +3,7 @@
  * get lost, and a life of the mount can end between any two steps.
  */
 import { createHash } from 'node:crypto';
-import type { ByteString } from '../../base/byte-string.ts';
+import { parentOf, type ByteString } from '../../base/byte-string.ts';
 import { silentLogger } from '../../base/logger.ts';
 import type { Random } from '../../base/random.ts';
 import type {
@@ -29,7 +29,7 @@ import type { StoreReader } from '../cluster-parts.ts';
 import type { JournalDisk } from '../journal-disk.ts';
 import { openStore } from '../open.ts';
 import type { StoreOptions } from '../options.ts';
-import { nameOf, parentOf } from '../paths.ts';
+import { nameOf } from '../paths.ts';
 import type { ClusterStore } from '../store.ts';
 
 interface MemoryFile {
@@ -159,6 +159,7 @@ export class Life {
     this.steps++;
     if (this.isDead) return never;
     await new Promise((resolve) => setImmediate(resolve));
+    if (this.#isDead) return never;
     if (signal?.aborted === true) throw new ClusterError('cancelled', `Cancelled at ${what}`);
     if (this.isAway || this.#random.chance(this.faultRate)) {
       throw new ClusterError('unavailable', `Failed at ${what}`, { retryable: true });

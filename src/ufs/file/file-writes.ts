@@ -4,7 +4,7 @@
  */
 import { constants, type BigIntStats } from 'node:fs';
 import { mkdir, open, rename, rmdir, stat, unlink, type FileHandle } from 'node:fs/promises';
-import { bytesOfByteString, joinPath, type ByteString } from '../../base/byte-string.ts';
+import { bytesOfByteString, joinPath, parentOf, type ByteString } from '../../base/byte-string.ts';
 import { SharedRuns } from '../../base/shared-runs.ts';
 import { ClusterError, type CallContext, type FileStatus } from '../../cluster/types.ts';
 import type { StoredFile, UnderStoreUpload, UnderStoreWrites } from '../../cluster/under-store.ts';
@@ -45,7 +45,7 @@ const fileMode = 0o644;
 const directoryMode = 0o755;
 const permissionBits = 0o7777;
 /** Between two syncs, so that the last one does not have to write everything. */
-const syncEveryBytes = 64 * 1024 * 1024;
+const syncEveryBytes = 32 * 1024 * 1024;
 
 /** Buckets whose directory for uploads is known: one path each. */
 const bucketsMax = 1000;
@@ -146,6 +146,8 @@ export class FileWrites implements UnderStoreWrites {
     const { path, stallMs, lengthBytes } = upload;
     let written = 0;
     let syncedAt = 0;
+    // One at a time, while the next bytes are written: the disk is never idle.
+    let syncing: Promise<void> = Promise.resolve();
     for await (const chunk of upload.chunks) {
       for (let at = 0; at < chunk.length;) {
         const { bytesWritten } = await this.#parts.run(path, step(context, stallMs), () =>
@@ -155,10 +157,14 @@ export class FileWrites implements UnderStoreWrites {
         written += bytesWritten;
       }
       if (written - syncedAt >= syncEveryBytes) {
-        await this.#parts.run(path, step(context, stallMs), () => file.datasync());
+        await syncing;
+        syncing = this.#parts.run(path, step(context, stallMs), () => file.datasync());
+        // Awaited a while later, or not at all where the upload fails for another reason.
+        syncing.catch(ignore);
         syncedAt = written;
       }
     }
+    await syncing;
     if (written === lengthBytes) return;
     const message = `The source gave ${written} of ${lengthBytes} bytes`;
     throw new ClusterError('protocol', message, { path });
@@ -253,10 +259,6 @@ async function syncDirectory(path: ByteString): Promise<void> {
   } finally {
     await directory.close();
   }
-}
-
-function parentOf(path: ByteString): ByteString {
-  return path.slice(0, Math.max(1, path.lastIndexOf('/'))) as ByteString;
 }
 
 /** Both, or a failure once both have ended: nothing goes on behind an error. */

@@ -1,0 +1,36 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { setImmediate } from 'node:timers/promises';
+import { byteStringOfText } from '../base/byte-string.ts';
+import { ReadsUnderWay } from './reads-under-way.ts';
+
+const path = byteStringOfText('/f');
+const never = new AbortController().signal;
+
+test('who waits, waits for the reads that run, and for no later ones', async () => {
+  const reads = new ReadsUnderWay();
+  let answer: (text: string) => void = () => undefined;
+  let fail: (error: Error) => void = () => undefined;
+  const first = reads.during(path, new Promise<string>((resolve) => (answer = resolve)));
+  const second = reads.during(path, new Promise((_resolve, reject) => (fail = reject)));
+  const failed = assert.rejects(second, /broke/);
+  let isOver = false;
+  const over = reads.ended(path, never).then((some) => (isOver = some));
+  void reads.during(path, new Promise(() => undefined));
+  answer('a');
+  assert.equal(await first, 'a');
+  await setImmediate();
+  assert.equal(isOver, false);
+  fail(new Error('broke'));
+  await failed;
+  assert.equal(await over, true);
+});
+
+test('nobody waits without reads, nor longer than the signal', async () => {
+  const reads = new ReadsUnderWay();
+  assert.equal(await reads.ended(path, never), false);
+  void reads.during(path, new Promise(() => undefined));
+  assert.equal(await reads.ended(byteStringOfText('/other'), never), false);
+  assert.equal(await reads.ended(path, AbortSignal.abort()), true);
+  assert.equal(await reads.ended(path, AbortSignal.timeout(1)), true);
+});
