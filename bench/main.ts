@@ -149,6 +149,7 @@ async function measure(
   round: number,
 ): Promise<Figures> {
   if (subject.kind === 'curl') return (await scenario.curl?.(subject, bench, round)) ?? {};
+  if (subject.kind === 'copier') return (await scenario.copier?.(subject, bench, round)) ?? {};
   return await scenario.mount(subject, bench, round);
 }
 

@@ -21,6 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -67,8 +68,13 @@ static void read_list(const char *file) {
   fclose(in);
 }
 
+static double seconds_of(struct timeval t) { return (double)t.tv_sec + (double)t.tv_usec / 1e6; }
+
 static void report(double seconds) {
-  printf("{\"seconds\":%.6f,\"count\":%lu,\"bytes\":%lu}\n", seconds, done_count, done_bytes);
+  struct rusage used;
+  if (getrusage(RUSAGE_CHILDREN, &used) != 0) die("getrusage");
+  printf("{\"seconds\":%.6f,\"count\":%lu,\"bytes\":%lu,\"cpuSeconds\":%.3f}\n", seconds,
+         done_count, done_bytes, seconds_of(used.ru_utime) + seconds_of(used.ru_stime));
 }
 
 static void stat_all(void) {

@@ -4,6 +4,7 @@ import { readdir } from './readdir.ts';
 import { sequential } from './sequential.ts';
 import { smallFiles } from './small-files.ts';
 import { stat } from './stat.ts';
+import { transfer } from './transfer.ts';
 import { writing } from './writing.ts';
 
 export const SCENARIOS: readonly Scenario[] = [
@@ -13,4 +14,5 @@ export const SCENARIOS: readonly Scenario[] = [
   sequential,
   random,
   writing,
+  transfer,
 ];

@@ -12,6 +12,7 @@ import { findProgram } from '../support/programs.ts';
 import type { Workload } from '../support/workload.ts';
 import { attachedClusterPlace, devClusterPlace, realClusterPlace } from './clusters.ts';
 import type { ClusterPlace } from './clusters.ts';
+import { ourCommands, rcloneCopy } from './copiers.ts';
 import { curlSubject } from './curl.ts';
 import { localSubject } from './local.ts';
 import { Ours } from './ours.ts';
@@ -60,7 +61,7 @@ export async function assemble(parts: CastParts): Promise<Cast> {
   const places = { workload: parts.workload, workDir };
 
   await take('local', 'local file', () => localSubject(data.folder));
-  if (['ours', 'curl-page', 'curl-s3', 'alluxio-fuse'].some(isWanted)) {
+  if (['ours', 'curl-page', 'curl-s3', 'alluxio-fuse', 'ours-copy'].some(isWanted)) {
     const real = await reach(() => realPlace(parts));
     const over = (make: (cluster: ClusterPlace) => Subject | string) => () =>
       typeof real === 'string' ? real : make(real);
@@ -84,8 +85,13 @@ export async function assemble(parts: CastParts): Promise<Cast> {
       "Alluxio's own FUSE",
       over((c) => alluxioFuse(c, mounts)),
     );
+    await take(
+      'ours-copy',
+      'ours, commands',
+      over((c) => ourCommands('ours-copy', 'ours, commands', c, places)),
+    );
   }
-  if (['ours-dev', 'curl-page-dev'].some(isWanted)) {
+  if (['ours-dev', 'curl-page-dev', 'curl-s3-dev', 'ours-copy-dev'].some(isWanted)) {
     const dev = await reach(async () =>
       hasEtcd() ? await devClusterPlace(cleanup, data.root) : 'etcd is not installed',
     );
@@ -101,10 +107,23 @@ export async function assemble(parts: CastParts): Promise<Cast> {
       'curl, dev worker',
       over((c) => curlOf('curl-page-dev', c, 'page')),
     );
+    await take(
+      'curl-s3-dev',
+      'curl, S3 port of the dev worker',
+      over((c) => curlOf('curl-s3-dev', c, 's3')),
+    );
+    await take(
+      'ours-copy-dev',
+      'ours, commands, dev worker',
+      over((c) => ourCommands('ours-copy-dev', 'ours, commands, dev worker', c, places)),
+    );
   }
-  if (['rclone', 's3fs'].some(isWanted)) {
+  if (['rclone', 's3fs', 'rclone-copy'].some(isWanted)) {
     const s3 = await reach(() => startS3Server(cleanup, data.root, workDir));
     await take('rclone', 'rclone mount', () => (typeof s3 === 'string' ? s3 : rclone(s3, mounts)));
+    await take('rclone-copy', 'rclone copy', async () =>
+      typeof s3 === 'string' ? s3 : await rcloneCopy(s3, places),
+    );
     await take('s3fs', 's3fs', () => (typeof s3 === 'string' ? s3 : s3fs(s3, mounts)));
   }
   return { subjects, notes };
@@ -112,7 +131,8 @@ export async function assemble(parts: CastParts): Promise<Cast> {
   function curlOf(id: string, cluster: ClusterPlace, dataPath: 'page' | 's3'): Subject | string {
     if (findProgram('curl') === undefined) return 'curl is not installed';
     const subject = curlSubject(id, cluster, dataPath, places);
-    return id.endsWith('-dev') ? { ...subject, title: 'curl, dev worker' } : subject;
+    if (!id.endsWith('-dev')) return subject;
+    return { ...subject, title: dataPath === 'page' ? 'curl, dev worker' : 'curl, S3 port, dev' };
   }
 }
 

@@ -47,10 +47,11 @@ function configOf(
   dataPath: CurlSubject['dataPath'],
   atOnce: number,
 ): string {
-  const blocks = requests.map(({ url, range }, i) =>
+  const blocks = requests.map(({ url, range, upload }, i) =>
     [
       ...(dataPath === 's3' ? alone(url, i) : [`url = "${url}"`]),
       ...(range === undefined ? [] : [`range = "${range}"`]),
+      ...(upload === undefined ? [] : [`upload-file = "${upload}"`]),
       'fail',
     ].join('\n'),
   );

@@ -9,7 +9,7 @@ import { DATA_FOLDER } from '../support/data-set.ts';
 
 const MOUNT_MS = 60_000;
 /** The program of the same build as this file. */
-const PROGRAM = new URL('../../src/cli/main.js', import.meta.url).pathname;
+export const PROGRAM = new URL('../../src/cli/main.js', import.meta.url).pathname;
 
 export interface OursOptions {
   readonly id: string;

@@ -62,24 +62,23 @@ export async function rclone(s3: S3Place, workDir: string): Promise<Peer> {
     folder: '.',
     hasServerCache: false,
     logFile: join(workDir, 'rclone.log'),
-    command: [
-      program,
-      'mount',
-      `:s3:${DATA_FOLDER}`,
-      mountpoint,
-      '--read-only',
-      '--config',
-      '/dev/null',
-      '--s3-provider',
-      'Other',
-      '--s3-endpoint',
-      s3.endpoint,
-      '--s3-access-key-id',
-      S3_KEY,
-      '--s3-secret-access-key',
-      S3_SECRET,
-    ],
+    command: [program, 'mount', `:s3:${DATA_FOLDER}`, mountpoint, ...rcloneFlags(s3)],
   });
+}
+
+export function rcloneFlags(s3: S3Place): string[] {
+  return [
+    '--config',
+    '/dev/null',
+    '--s3-provider',
+    'Other',
+    '--s3-endpoint',
+    s3.endpoint,
+    '--s3-access-key-id',
+    S3_KEY,
+    '--s3-secret-access-key',
+    S3_SECRET,
+  ];
 }
 
 export async function s3fs(s3: S3Place, workDir: string): Promise<Peer> {
@@ -103,7 +102,7 @@ export async function s3fs(s3: S3Place, workDir: string): Promise<Peer> {
       mountpoint,
       '-f',
       '-o',
-      `url=${s3.endpoint},use_path_request_style,passwd_file=${secret},ro`,
+      `url=${s3.endpoint},use_path_request_style,passwd_file=${secret}`,
     ],
   });
 }

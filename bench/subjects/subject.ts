@@ -1,6 +1,6 @@
 /** What is measured: mounts, the local file system, and curl as the plainest client there is. */
 import type { DataSet } from '../support/data-set.ts';
-import type { Workload } from '../support/workload.ts';
+import type { Measured, Workload } from '../support/workload.ts';
 
 export interface MountSubject {
   readonly kind: 'mount' | 'local';
@@ -27,7 +27,7 @@ export interface CurlSubject {
   /** `page`: what workers have cached; `s3`: reads through, a connection a request. */
   readonly dataPath: 'page' | 's3';
   readonly urls: CurlUrls;
-  /** Fetches all in one process, with so many transfers at a time; gives seconds. */
+  /** Asks for all in one process, with so many transfers at a time; gives seconds. */
   fetch(requests: readonly CurlRequest[], atOnce: number): Promise<number>;
   stop(): Promise<void>;
 }
@@ -36,6 +36,8 @@ export interface CurlRequest {
   readonly url: string;
   /** `first-last`. */
   readonly range?: string;
+  /** A file to put there. */
+  readonly upload?: string;
 }
 
 export interface CurlUrls {
@@ -47,7 +49,19 @@ export interface CurlUrls {
   readonly pageSizeBytes: number;
 }
 
-export type Subject = MountSubject | CurlSubject;
+/** A program that copies whole directories, with its defaults. */
+export interface CopierSubject {
+  readonly kind: 'copier';
+  readonly id: string;
+  readonly title: string;
+  readonly detail: string;
+  /** `name` is below the directory of the data set, and new. */
+  upload(from: string, name: string): Promise<Measured>;
+  download(name: string, to: string): Promise<Measured>;
+  stop(): Promise<void>;
+}
+
+export type Subject = MountSubject | CurlSubject | CopierSubject;
 
 /** What scenarios work with. */
 export interface Bench {

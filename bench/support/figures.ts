@@ -53,6 +53,8 @@ export interface SubjectNote {
 
 export interface ScenarioResult {
   readonly name: string;
+  /** When and how, where it was not with the others. */
+  readonly measured?: string;
   readonly rows: readonly RowResult[];
 }
 

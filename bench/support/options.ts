@@ -6,8 +6,9 @@ export const USAGE = `bin/bench [--quick] [--runs N] [--only SCENARIO,…] [--su
           [--json FILE] [--publish] [--install] [--ours FLAG …]
 
   --quick         3 runs instead of 5
-  --only          scenarios: stat, readdir, small-files, sequential, random, writing
-  --subjects      local, ours, curl-page, curl-s3, alluxio-fuse, ours-dev, curl-page-dev, rclone, s3fs
+  --only          scenarios: stat, readdir, small-files, sequential, random, writing, transfer
+  --subjects      local, ours, curl-page, curl-s3, alluxio-fuse, ours-dev, curl-page-dev,
+                  curl-s3-dev, rclone, s3fs; of transfer: ours-copy, ours-copy-dev, rclone-copy
   --real-cluster  workers that run already, over the directory DIR, instead of one of our own
   --data          root of the under store when we start the worker; kept. Default: a temporary one
   --json          where the results go besides the table

@@ -4,14 +4,34 @@ import { join } from 'node:path';
 import { format, resolveConfig } from 'prettier';
 import { formatSummary } from './figures.ts';
 import type { Results, RowResult, ScenarioResult, SubjectNote } from './figures.ts';
-import { ratio } from './table.ts';
+import { oursFor, ratio } from './table.ts';
 
 const BEGIN = '<!-- begin: made by bench/report.ts from performance.json -->';
 const END = '<!-- end -->';
 
+/** Scenarios that did not run stay as they were measured. */
 export async function publish(results: Results, root: string): Promise<void> {
-  await writeFile(join(root, 'docs', 'performance.json'), `${JSON.stringify(results, null, 1)}\n`);
+  const file = join(root, 'docs', 'performance.json');
+  const before = await readFile(file, 'utf8').then(
+    (text) => JSON.parse(text) as Results,
+    () => undefined,
+  );
+  const all = before === undefined ? results : joined(before, results);
+  await writeFile(file, `${JSON.stringify(all, null, 1)}\n`);
   await writeReport(root);
+}
+
+function joined(before: Results, now: Results): Results {
+  const ran = new Set(now.scenarios.map(({ name }) => name));
+  const kept = before.scenarios.filter(({ name }) => !ran.has(name));
+  if (kept.length === 0) return now;
+  const whenOf = ({ date, commit, runs }: Results): string => `${date} at ${commit}, ${runs} runs`;
+  const subjects = new Map(before.subjects.map((note) => [note.id, note]));
+  for (const note of now.subjects) {
+    if (note.missing === undefined || !subjects.has(note.id)) subjects.set(note.id, note);
+  }
+  const added = now.scenarios.map((scenario) => ({ ...scenario, measured: whenOf(now) }));
+  return { ...before, subjects: [...subjects.values()], scenarios: [...kept, ...added] };
 }
 
 export async function writeReport(root: string): Promise<void> {
@@ -45,14 +65,16 @@ function subjectLine({ title, detail, missing }: SubjectNote): string {
 }
 
 function sectionOf(scenario: ScenarioResult, present: readonly SubjectNote[]): string {
-  return [`### ${scenario.name}`, ...scenario.rows.map((row) => rowOf(row, present))].join('\n\n');
+  const { name, measured, rows } = scenario;
+  const when = measured === undefined ? [] : [`Measured ${measured}.`];
+  return [`### ${name}`, ...when, ...rows.map((row) => rowOf(row, present))].join('\n\n');
 }
 
 function rowOf(row: RowResult, present: readonly SubjectNote[]): string {
   const lines = present.flatMap(({ id, title }) => {
     const summary = row.figures[id];
     if (summary === undefined) return [];
-    const ours = row.figures[id.endsWith('-dev') ? 'ours-dev' : 'ours'];
+    const ours = oursFor(id, row);
     const times = ratio(ours?.median, summary.median, row.better);
     return [`| ${title} | ${formatSummary(summary)} | ${times} |`];
   });

@@ -1,4 +1,4 @@
-import type { Bench, CurlSubject, MountSubject } from '../subjects/subject.ts';
+import type { Bench, CopierSubject, CurlSubject, MountSubject } from '../subjects/subject.ts';
 import type { Figures, Row } from './figures.ts';
 
 export interface Scenario {
@@ -7,6 +7,7 @@ export interface Scenario {
   /** One round; leaves out rows that have no sense for this mount. */
   mount(subject: MountSubject, bench: Bench, round: number): Promise<Figures>;
   curl?(subject: CurlSubject, bench: Bench, round: number): Promise<Figures>;
+  copier?(subject: CopierSubject, bench: Bench, round: number): Promise<Figures>;
 }
 
 /** So many of something a second. */

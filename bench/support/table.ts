@@ -1,6 +1,6 @@
 /** A scenario as a table for the terminal. */
 import { formatSummary } from './figures.ts';
-import type { ScenarioResult, SubjectNote } from './figures.ts';
+import type { RowResult, ScenarioResult, SubjectNote, Summary } from './figures.ts';
 
 export function tableOf(result: ScenarioResult, notes: readonly SubjectNote[]): string {
   const present = notes.filter(({ missing }) => missing === undefined);
@@ -11,7 +11,7 @@ export function tableOf(result: ScenarioResult, notes: readonly SubjectNote[]): 
       .filter(({ id }) => row.figures[id] !== undefined)
       .map(({ id, title }) => {
         const summary = row.figures[id];
-        const ours = row.figures[id.endsWith('-dev') ? 'ours-dev' : 'ours'];
+        const ours = oursFor(id, row);
         if (summary === undefined) return '';
         return `    ${title.padEnd(22)} ${formatSummary(summary).padEnd(30)}${ratio(ours?.median, summary.median, row.better)}`;
       }),
@@ -20,6 +20,12 @@ export function tableOf(result: ScenarioResult, notes: readonly SubjectNote[]): 
     ([id, reason]) => `  ${id} failed: ${reason}`,
   );
   return `\n${result.name}\n${[...lines, ...failures].join('\n')}\n`;
+}
+
+/** Ours over the same worker; programs that copy compare with our commands, on whatever worker. */
+export function oursFor(id: string, { figures }: RowResult): Summary | undefined {
+  const mount = figures[id.endsWith('-dev') ? 'ours-dev' : 'ours'];
+  return mount ?? figures['ours-copy'] ?? figures['ours-copy-dev'];
 }
 
 /** How many times as good as this subject ours is. */

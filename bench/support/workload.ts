@@ -7,11 +7,13 @@ export interface Measured {
   readonly seconds: number;
   readonly count: number;
   readonly bytes: number;
+  /** Of a command and what it started. */
+  readonly cpuSeconds: number;
 }
 
 const COMPILE_MS = 60_000;
 /** Above the longest loop; what is not done by then hangs. */
-const WORKLOAD_MS = 300_000;
+const WORKLOAD_MS = 900_000;
 /** Kernel pages that may stay behind after an eviction: some are being written or locked. */
 const EVICTION_LEFT_MAX = 0.01;
 
