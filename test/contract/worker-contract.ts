@@ -4,6 +4,7 @@
  * the suite itself is wrong, the real cluster says so.
  */
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, statSync, symlinkSync } from 'node:fs';
 import { mkdir, rm, unlink, writeFile } from 'node:fs/promises';
@@ -35,6 +36,8 @@ export function workerContract(name: string, options: ContractOptions): void {
       await mkdir(`${c.dir}/sub/deep`, { recursive: true });
       await mkdir(`${c.dir}/empty-dir`);
       await writeFile(`${c.dir}/f`, 'hello6');
+      // Cut to milliseconds, never rounded: half a microsecond more would be the next one.
+      execFileSync('touch', ['-d', '@1700000000.123999950', `${c.dir}/f`]);
       await writeFile(`${c.dir}/empty`, '');
       await writeFile(`${c.dir}/sub/g`, 'x');
     });
@@ -56,7 +59,7 @@ export function workerContract(name: string, options: ContractOptions): void {
 }
 
 function mtimeMs(path: string): number {
-  return Math.floor(statSync(path).mtimeMs);
+  return Number(statSync(path, { bigint: true }).mtimeNs / 1_000_000n);
 }
 
 function json(body: Buffer | undefined): Record<string, unknown>[] {

@@ -50,9 +50,16 @@ type Content = readonly [seed: number, length: number] | null;
 class Ledger {
   readonly #allowed = new Map<string, Content[]>();
   acknowledged = 0;
+  /** Names that were said not to be there though they had to be. */
+  readonly lost: string[] = [];
 
   take(line: string): void {
-    const said = JSON.parse(line) as { begin?: string; done?: string; content?: Content };
+    const said = JSON.parse(line) as {
+      begin?: string;
+      done?: string;
+      absent?: string;
+      content?: Content;
+    };
     const content = said.content ?? null;
     if (said.begin !== undefined) {
       const allowed = this.#allowed.get(said.begin) ?? [null];
@@ -61,6 +68,12 @@ class Ledger {
     if (said.done !== undefined) {
       this.acknowledged++;
       this.#allowed.set(said.done, [content]);
+    }
+    if (said.absent !== undefined) {
+      // Without the removal that was begun.
+      const allowed = (this.#allowed.get(said.absent) ?? []).slice(0, -1);
+      if (!allowed.includes(null)) this.lost.push(said.absent);
+      this.#allowed.set(said.absent, allowed);
     }
   }
 
@@ -186,6 +199,7 @@ suite('writers whose mount is killed', { skip }, () => {
         await writer.reaches(1 + ((SEED * 7919 + turn * 104_729) % STEPS_MAX));
         const left = await kill(mount, victim, turn);
         await writer.stop();
+        assert.deepEqual(ledger.lost, [], `${what}: a file was there and was not found`);
         mount = await settle(mount, left, () => mountAgain(cleanUp, mode));
         const args = ['-B', join(SCRIPTS, 'crash_check.py'), mount.path(cluster.name, name)];
         const seen = await run('python3', args, { input: ledger.json() });

@@ -144,18 +144,19 @@ export async function readList(
 }
 
 async function entryOf(path: AlluxioPath, filePath: string, roots: Roots): Promise<Entry> {
-  const stats = await stat(filePath);
+  // As a double, the last fraction of a millisecond would be rounded up to the next one.
+  const stats = await stat(filePath, { bigint: true });
   const isDirectory = stats.isDirectory();
   return {
     type: isDirectory ? 'directory' : 'file',
     name: path.path === '/' ? lastPartOf(filePath) : lastPartOf(path.path),
     path: path.path,
     ufsPath: roots.uriOf(path.text),
-    lengthBytes: isDirectory ? 0 : stats.size,
-    mtimeMs: Math.floor(stats.mtimeMs),
-    mode: stats.mode & 0o7777,
-    uid: stats.uid,
-    gid: stats.gid,
+    lengthBytes: isDirectory ? 0 : Number(stats.size),
+    mtimeMs: Number(stats.mtimeNs / 1_000_000n),
+    mode: Number(stats.mode) & 0o7777,
+    uid: Number(stats.uid),
+    gid: Number(stats.gid),
   };
 }
 

@@ -5,6 +5,9 @@ acknowledged. Usage: DIRECTORY SEED ROUND, ends at the end of its input. Prints 
     {"done": NAME, "content": [SEED, LENGTH]}     close or fsync returned 0: it must hold this, or
                                                   what begins later
     {"done": NAME, "content": null}               it was removed
+    {"absent": NAME}                              instead: there was nothing to remove. The kernel
+                                                  may say so of a mount that is dead, out of what it
+                                                  remembers: a rename cut short may have made it
 
 Whatever fails is not acknowledged and is tried no further; a new step follows."""
 
@@ -82,7 +85,8 @@ def remove(name):
     try:
         os.unlink(os.path.join(directory, name))
     except FileNotFoundError:
-        pass
+        say(absent=name)
+        return
     say(done=name, content=None)
 
 
@@ -92,10 +96,7 @@ def nest(name):
     for part in (f"dir-{name}", f"moved-{name}"):
         path = os.path.join(directory, part)
         if os.path.isdir(path):
-            say(begin=f"{part}/inside", content=None)
-            if os.path.exists(f"{path}/inside"):
-                os.unlink(f"{path}/inside")
-            say(done=f"{part}/inside", content=None)
+            remove(f"{part}/inside")
             os.rmdir(path)
     os.mkdir(os.path.join(directory, f"dir-{name}"))
     inside = f"dir-{name}/inside"
