@@ -120,6 +120,14 @@ export class ObservedWriter implements ClusterWriter {
     return this.#writer.tellWorkers(...args);
   }
 
+  isListingOld(directory: ByteString): boolean {
+    return this.#writer.isListingOld(directory);
+  }
+
+  renewListing(directory: ByteString): void {
+    this.#writer.renewListing(directory);
+  }
+
   canRename(...args: Parameters<ClusterWriter['canRename']>): Promise<boolean> {
     return this.#writer.canRename(...args);
   }

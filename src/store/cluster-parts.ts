@@ -1,9 +1,11 @@
 /** What the store needs of the cluster, and no more, so that tests can stand in for it. */
+import { parentOf } from '../base/byte-string.ts';
 import type { ByteString } from '../base/byte-string.ts';
 import { ClusterError } from '../cluster/index.ts';
 import type { CallContext, ClusterClient, FileStatus, FileVersion } from '../cluster/index.ts';
 import type { ClusterWriter, UploadedContent } from '../cluster/write/cluster-writer.ts';
 import { whenOver } from './contexts.ts';
+import type { ListingNotes } from './listing-notes.ts';
 
 export type StoreReader = Pick<ClusterClient, 'stat' | 'list' | 'read'>;
 
@@ -19,9 +21,11 @@ export type PutStatus = FileStatus & { readonly isTemporaryLeft?: boolean };
 /** The writer's calls end when nothing moves any more; those of the store have a deadline as well. */
 export class BoundedWriter {
   readonly #writer: ClusterWriter;
+  readonly #notes: ListingNotes;
 
-  constructor(writer: ClusterWriter) {
+  constructor(writer: ClusterWriter, notes: ListingNotes) {
     this.#writer = writer;
+    this.#notes = notes;
   }
 
   temporaryPathFor(path: ByteString, token: string): ByteString {
@@ -38,7 +42,9 @@ export class BoundedWriter {
     token: string,
     context: CallContext,
   ): Promise<PutStatus> {
-    return within(context, (signal) => this.#writer.putFile(path, content, { signal, token }));
+    return this.#changing([path], context, (signal) =>
+      this.#writer.putFile(path, content, { signal, token }),
+    );
   }
 
   finishUpload(
@@ -47,34 +53,40 @@ export class BoundedWriter {
     token: string,
     context: CallContext,
   ): Promise<FileStatus> {
-    return within(context, (signal) => this.#writer.finishUpload(path, content, { signal, token }));
+    return this.#changing([path], context, (signal) =>
+      this.#writer.finishUpload(path, content, { signal, token }),
+    );
   }
 
   removeTemporary(temporary: ByteString, context: CallContext): Promise<void> {
-    return within(context, (signal) => this.#writer.removeTemporary(temporary, { signal }));
+    return bounded(context, (signal) => this.#writer.removeTemporary(temporary, { signal }));
   }
 
   deleteFile(path: ByteString, context: CallContext): Promise<void> {
-    return within(context, (signal) => this.#writer.deleteFile(path, { signal }));
+    return this.#changing([path], context, (signal) => this.#writer.deleteFile(path, { signal }));
   }
 
   makeDirectory(path: ByteString, context: CallContext): Promise<FileStatus> {
-    return within(context, (signal) => this.#writer.makeDirectory(path, { signal }));
+    return this.#changing([path, within(path)], context, (signal) =>
+      this.#writer.makeDirectory(path, { signal }),
+    );
   }
 
   removeDirectory(path: ByteString, context: CallContext): Promise<void> {
-    return within(context, (signal) => this.#writer.removeDirectory(path, { signal }));
+    return this.#changing([path, within(path)], context, (signal) =>
+      this.#writer.removeDirectory(path, { signal }),
+    );
   }
 
   /** In one step, or not at all. */
   renameFile(from: ByteString, to: ByteString, context: CallContext): Promise<FileStatus> {
-    return within(context, (signal) =>
+    return this.#changing([from, to], context, (signal) =>
       this.#writer.renameFile(from, to, { signal, isAtomic: true }),
     );
   }
 
   statStored(path: ByteString, context: CallContext): Promise<FileStatus | undefined> {
-    return within(context, (signal) => this.#writer.statStored(path, { signal }));
+    return bounded(context, (signal) => this.#writer.statStored(path, { signal }));
   }
 
   tellWorkers(
@@ -82,15 +94,32 @@ export class BoundedWriter {
     moved: FileVersion | undefined,
     context: CallContext,
   ): Promise<void> {
-    return within(context, (signal) => this.#writer.tellWorkers(path, { signal, moved }));
+    return this.#changing([path], context, (signal) =>
+      this.#writer.tellWorkers(path, { signal, moved }),
+    );
   }
 
   copyFile(from: ByteString, to: ByteString, context: CallContext): Promise<FileStatus> {
-    return within(context, (signal) => this.#writer.copyFile(from, to, { signal }));
+    return this.#changing([to], context, (signal) => this.#writer.copyFile(from, to, { signal }));
+  }
+
+  /** Names that appear, disappear or change. */
+  #changing<T>(
+    paths: readonly ByteString[],
+    context: CallContext,
+    call: (signal: AbortSignal) => Promise<T>,
+  ): Promise<T> {
+    const directories = new Set(paths.map(parentOf));
+    return this.#notes.during([...directories], () => bounded(context, call));
   }
 }
 
-async function within<T>(
+/** Any name in the directory: its own listing outlives it, to be shown for the next of its name. */
+function within(directory: ByteString): ByteString {
+  return `${directory}/x` as ByteString;
+}
+
+async function bounded<T>(
   context: CallContext,
   call: (signal: AbortSignal) => Promise<T>,
 ): Promise<T> {

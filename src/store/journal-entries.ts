@@ -75,6 +75,8 @@ export interface JournalEntries {
   removal: Record<string, never>;
   /** Id: the kept path. */
   kept: KeptEntry;
+  /** Id: a directory that workers may list as it was. */
+  listing: Record<string, never>;
 }
 
 export type JournalKind = keyof JournalEntries;

@@ -14,6 +14,7 @@ import { unlessMissing } from './errors.ts';
 import { FileJournalDisk } from './journal-disk.ts';
 import { lockJournal } from './journal-lock.ts';
 import { Journal, together } from './journal.ts';
+import { ListingNotes } from './listing-notes.ts';
 import { Listings } from './listings.ts';
 import { DEFAULT_TUNING } from './options.ts';
 import type { StoreOptions } from './options.ts';
@@ -39,7 +40,8 @@ function assemble(options: StoreOptions, journal: Journal) {
   const stop = stopping.signal;
   // All that waits listens to it, and each of these takes its ear away again.
   setMaxListeners(0, stop);
-  const writer = new BoundedWriter(options.writer);
+  const notes = new ListingNotes({ journal, writer: options.writer, stop });
+  const writer = new BoundedWriter(options.writer, notes);
   const backoff = { firstMs: tuning.retryFirstMs, maxMs: tuning.retryMaxMs };
   const background = new Background(stop, backoff, logger);
   const locks = new PathLocks();
@@ -116,6 +118,7 @@ function assemble(options: StoreOptions, journal: Journal) {
   const view = new NameSpaceView(reader, attributes, overlay, listings);
   return {
     ...common,
+    notes,
     stopping,
     staging,
     temporaries,
@@ -179,6 +182,7 @@ export async function openParts(options: StoreOptions): Promise<StoreParts> {
     const journal = await Journal.open(disk, options.logger);
     await dropLostUploads(options, journal);
     const parts = assemble(options, journal);
+    parts.notes.recover();
     const renames = parts.renames.recover(({ from, to }) =>
       together([
         parts.writeBack.planCancel(to),

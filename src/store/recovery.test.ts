@@ -4,13 +4,22 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
 import { byteStringOfText as text } from '../base/byte-string.ts';
 import { systemClock } from '../base/clock.ts';
 import { silentLogger } from '../base/logger.ts';
 import { Random } from '../base/random.ts';
 import { temporaryPathFor } from '../cluster/write/temporary-names.ts';
 import { Journal } from './journal.ts';
+import type { ClusterStore } from './store.ts';
 import { Life, MemoryCluster, MemoryJournalDisk, openInMemory } from './testing/memory-cluster.ts';
+
+const SETTINGS = {
+  writeMode: 'through',
+  attributesTtlMs: 60_000,
+  clock: systemClock,
+  tuning: { retryFirstMs: 1, retryMaxMs: 5 },
+} as const;
 
 test('a beginning is replaced by the last upload that came in full', async (t) => {
   const alive = setInterval(() => undefined, 1000);
@@ -45,14 +54,46 @@ test('a beginning is replaced by the last upload that came in full', async (t) =
     directory,
     journal: disk,
     isAtomic: false,
-    writeMode: 'through',
-    attributesTtlMs: 60_000,
-    clock: systemClock,
-    tuning: { retryFirstMs: 1, retryMaxMs: 5 },
+    ...SETTINGS,
   });
   const context = { signal: new AbortController().signal, deadlineMs: performance.now() + 10_000 };
   assert.equal((await store.stat(path, context)).lengthBytes, 10);
   assert.equal(cluster.files.get(path)?.bytes.toString(), 'older, all');
   await store.close(context);
   assert.deepEqual([...cluster.files.keys()], [path]);
+});
+
+test('listings that no worker was told of are renewed by the next life, and only those', async (t) => {
+  const alive = setInterval(() => undefined, 1000);
+  const directory = await mkdtemp(join(tmpdir(), 'alluxio-fuse-recovery-'));
+  t.after(async () => {
+    clearInterval(alive);
+    await rm(directory, { recursive: true, force: true });
+  });
+  const cluster = new MemoryCluster();
+  const journal = { bytes: Buffer.alloc(0) };
+  const context = { signal: new AbortController().signal, deadlineMs: performance.now() + 30_000 };
+  const begin = async (life: Life): Promise<ClusterStore> =>
+    openInMemory({ cluster, life, directory, journal, isAtomic: false, ...SETTINGS });
+
+  const killed = new Life(new Random(1));
+  cluster.oldListings.add(text('/')).add(text('/d'));
+  const store = await begin(killed);
+  await store.makeDirectory(text('/d'), {}, context);
+  killed.diesAt = 0;
+  assert.deepEqual(cluster.renewed, []);
+  assert.ok(killed.isDead);
+
+  const next = await begin(new Life(new Random(2)));
+  assert.deepEqual(cluster.renewed, ['/', '/d']);
+  cluster.renewed.length = 0;
+  cluster.oldListings.delete(text('/d'));
+  const isForgotten = (): boolean =>
+    journal.bytes.toString().includes('[{"kind":"listing","id":"/d"}]');
+  while (!isForgotten()) await delay(50);
+  await next.close(context);
+
+  const last = await begin(new Life(new Random(3)));
+  assert.deepEqual(cluster.renewed, ['/']);
+  await last.close(context);
 });

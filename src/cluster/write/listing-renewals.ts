@@ -69,6 +69,11 @@ export class ListingRenewals {
     else this.#enqueue(directory);
   }
 
+  /** Whether it waits to be renewed. */
+  isOld(directory: ByteString): boolean {
+    return this.#waiting.has(directory) || this.#begun.has(directory);
+  }
+
   /**
    * Once, and now; rejects where the owner does not answer. The rings are looked up anew each time:
    * an owner that did not answer may have left.

@@ -93,6 +93,14 @@ export class RoutedWriter implements ClusterWriter {
     return temporaryPathFor(normaliseAlluxioPath(path), token);
   }
 
+  isListingOld(directory: ByteString): boolean {
+    return this.#listings.isOld(normaliseAlluxioPath(directory));
+  }
+
+  renewListing(directory: ByteString): void {
+    this.#listings.changed(normaliseAlluxioPath(directory));
+  }
+
   async canRename(path?: ByteString): Promise<boolean> {
     if (path === undefined || untellable(path) !== undefined) {
       return this.#mayRename && (await this.#reachableStore()) !== undefined;

@@ -41,6 +41,10 @@ interface MemoryFile {
 export class MemoryCluster {
   readonly files = new Map<string, MemoryFile>();
   readonly directories = new Map<string, number>([['/', 1]]);
+  /** What writers say that workers list as it was. */
+  readonly oldListings = new Set<ByteString>();
+  /** What writers were asked to renew. */
+  readonly renewed: ByteString[] = [];
   /** What the workers tell of names that were changed past them, until they are told. */
   readonly #believed = new Map<string, FileStatus | undefined>();
   #nowMs = 1_700_000_000_000;
@@ -228,6 +232,14 @@ class MemoryWriter implements ClusterWriter {
 
   temporaryPathFor(path: ByteString, token: string): ByteString {
     return temporaryPathFor(path, token);
+  }
+
+  isListingOld(directory: ByteString): boolean {
+    return this.#cluster.oldListings.has(directory);
+  }
+
+  renewListing(directory: ByteString): void {
+    this.#cluster.renewed.push(directory);
   }
 
   async putFile(
