@@ -5,7 +5,7 @@
  */
 import type { ByteString } from '../base/byte-string.ts';
 import type { ClusterWriter } from '../cluster/write/cluster-writer.ts';
-import type { Journal } from './journal.ts';
+import type { Journal, JournalChange } from './journal.ts';
 
 export interface ListingNotesParts {
   readonly journal: Journal;
@@ -18,19 +18,30 @@ interface Note {
   readonly written: Promise<void>;
   /** Changes under way. */
   count: number;
+  /** When the workers, if they do not answer, are told again; as performance.now() tells. */
+  retryMs: number;
 }
 
 /** A directory in which one name after the other changes is noted once, and a renewal takes milliseconds. */
 const FORGET_MS = 2_000;
+/** Workers that do not answer for many seconds are away for minutes. */
+const RETRY_MS = 60_000;
+/** What a worker still does of a request of a process that was killed. */
+const LATE_MS = 5_000;
 
 export class ListingNotes {
   readonly #parts: ListingNotesParts;
   readonly #notes = new Map<ByteString, Note>();
   #timer: NodeJS.Timeout | undefined;
+  #late: NodeJS.Timeout | undefined;
 
   constructor(parts: ListingNotesParts) {
     this.#parts = parts;
-    parts.stop.addEventListener('abort', () => clearTimeout(this.#timer), { once: true });
+    const end = (): void => {
+      clearTimeout(this.#timer);
+      clearTimeout(this.#late);
+    };
+    parts.stop.addEventListener('abort', end, { once: true });
   }
 
   /** Changes names in the directories. */
@@ -44,12 +55,24 @@ export class ListingNotes {
     }
   }
 
+  /** Now, and once more when nothing of the last life is under way any more. */
   recover(): void {
-    for (const id of this.#parts.journal.entries('listing').keys()) {
+    const { journal, writer } = this.#parts;
+    const recovered: [ByteString, Note][] = [];
+    for (const id of journal.entries('listing').keys()) {
       const directory = id as ByteString;
-      this.#notes.set(directory, { written: Promise.resolve(), count: 0 });
-      this.#parts.writer.renewListing(directory);
+      const note = { written: Promise.resolve(), count: 1, retryMs: retryMs() };
+      this.#notes.set(directory, note);
+      recovered.push([directory, note]);
+      writer.renewListing(directory);
     }
+    if (recovered.length === 0) return;
+    this.#late = setTimeout(() => {
+      for (const [directory, note] of recovered) {
+        writer.renewListing(directory);
+        note.count--;
+      }
+    }, LATE_MS).unref();
     this.#forgetLater();
   }
 
@@ -59,8 +82,15 @@ export class ListingNotes {
       const { journal } = this.#parts;
       // A journal that cannot be written is no reason to keep a file: removing it may be the cure.
       const change = { kind: 'listing', id: directory, value: {} } as const;
-      const written = journal.apply([change]).catch(() => undefined);
-      note = { written, count: 0 };
+      const made: Note = {
+        written: journal.apply([change]).catch(() => {
+          // The next change tries again.
+          if (this.#notes.get(directory) === made) this.#notes.delete(directory);
+        }),
+        count: 0,
+        retryMs: retryMs(),
+      };
+      note = made;
       this.#notes.set(directory, note);
       this.#forgetLater();
     }
@@ -79,12 +109,23 @@ export class ListingNotes {
 
   #forget(): void {
     const { journal, writer } = this.#parts;
-    const told = [...this.#notes].filter(([directory, { count }]) => {
-      return count === 0 && !writer.isListingOld(directory);
-    });
-    for (const [directory] of told) this.#notes.delete(directory);
-    const changes = told.map(([id]) => ({ kind: 'listing', id }) as const);
+    const nowMs = performance.now();
+    const changes: JournalChange[] = [];
+    for (const [directory, note] of this.#notes) {
+      if (note.count > 0) continue;
+      if (!writer.isListingOld(directory)) {
+        this.#notes.delete(directory);
+        changes.push({ kind: 'listing', id: directory });
+      } else if (nowMs >= note.retryMs) {
+        note.retryMs = retryMs();
+        writer.renewListing(directory);
+      }
+    }
     // Kept by a journal that cannot be written, they are renewed once too often.
     journal.apply(changes).catch(() => undefined);
   }
+}
+
+function retryMs(): number {
+  return performance.now() + RETRY_MS;
 }

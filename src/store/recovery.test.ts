@@ -91,6 +91,7 @@ test('listings that no worker was told of are renewed by the next life, and only
   const isForgotten = (): boolean =>
     journal.bytes.toString().includes('[{"kind":"listing","id":"/d"}]');
   while (!isForgotten()) await delay(50);
+  assert.deepEqual(cluster.renewed.splice(0), ['/', '/d']);
   await next.close(context);
 
   const last = await begin(new Life(new Random(3)));

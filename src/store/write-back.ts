@@ -14,7 +14,7 @@ import { posixOf, rebasedRecord, versionSubject } from './attribute-record.ts';
 import type { AttributeDefaults, AttributeRecord } from './attribute-record.ts';
 import type { AttributeStore } from './attribute-store.ts';
 import type { BackoffLimits } from './background.ts';
-import { alsoStoppedBy, contextFor, waitWithin } from './contexts.ts';
+import { alsoStoppedBy, contextFor, pause, waitWithin } from './contexts.ts';
 import { lengthOf, readStagedRange, StagedContent } from './content.ts';
 import { messageOf, storeError } from './errors.ts';
 import type { Journal, JournalChange, Planned } from './journal.ts';
@@ -423,7 +423,8 @@ export class WriteBack {
   }
 
   async #upload(item: Item, context: CallContext): Promise<void> {
-    const { staging, temporaries, aliases, attributes, defaults, logger } = this.#parts;
+    const { staging, temporaries, aliases, attributes, defaults, logger, stop, backoff } =
+      this.#parts;
     const { path, stagingName, segments } = item.pending;
     const readBase = (): Promise<void> =>
       Promise.reject(storeError('protocol', 'An acknowledged file has no base'));
@@ -451,12 +452,17 @@ export class WriteBack {
     ];
     aliases.note(pending.id, alias);
     this.#drop(item, true);
-    try {
-      await attributes.change(isPlain ? [] : [{ path, record }], changes);
-    } catch (error) {
-      // The next life uploads it once more: the same bytes.
-      logger.error({ error }, 'An upload is done, but the journal cannot say so');
-      return;
+    // Until the journal takes it: the next life would lay these bytes over whatever came after them.
+    for (let round = 0; ; round++) {
+      try {
+        await attributes.change(isPlain ? [] : [{ path, record }], changes);
+        break;
+      } catch (error) {
+        if (stop.aborted) return;
+        if (round === 0)
+          logger.error({ error }, 'An upload is done, but the journal cannot say so');
+        await pause(Math.min(backoff.firstMs * 2 ** Math.min(round, 30), backoff.maxMs), stop);
+      }
     }
     await staging.remove(stagingName);
   }

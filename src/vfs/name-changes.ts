@@ -101,13 +101,15 @@ export class NameChanges {
   /**
    * Submits a job for a request. `done` gets every final result that is not a failure, whether or not
    * anybody still waits; `answer` runs its argument if somebody does. The inodes held stay in the table
-   * until then. Nobody opens `departing` before the job has ended: its bytes go with its name.
+   * until then, and what is written below `renamed` waits with its upload. Nobody opens `departing`
+   * before the job has ended: its bytes go with its name.
    */
   #run(
     request: RequestId,
     held: readonly [Inode, ...Inode[]],
     build: (id: JobId) => Job,
     done: (result: JobResult, answer: (reply: () => void) => void) => void,
+    renamed: readonly Inode[] = [],
     departing?: Inode,
   ): void {
     const { jobs, asking } = this.#context;
@@ -116,6 +118,7 @@ export class NameChanges {
       request,
       (settle) => {
         const letGo = this.#hold(held);
+        const goOn = renamed.map((inode) => this.#writer.holdBack(inode));
         if (departing !== undefined) departing.departing ??= [];
         jobs.submit(build, (result) => {
           if (result.kind === 'failed') {
@@ -130,6 +133,7 @@ export class NameChanges {
           const waiting = departing?.departing ?? [];
           if (departing !== undefined) departing.departing = undefined;
           for (const run of waiting) run();
+          for (const run of goOn) run();
           letGo();
           return true;
         });
@@ -178,6 +182,7 @@ export class NameChanges {
           this.#unlinked(parent, name, child, result.kind === 'removed' ? result.kept : undefined);
           answer(() => this.#context.replies.ok(request));
         },
+        [child],
         mustKeep ? undefined : child,
       );
     });
@@ -326,6 +331,7 @@ export class NameChanges {
         open.forEach((inode, index) => this.#metadata.reversioned(inode, statuses[index]));
         answer(() => replies.ok(request));
       },
+      [child, ...replaced],
       keepsTarget || to.child?.kind !== 'file' ? undefined : to.child,
     );
   }

@@ -3,7 +3,7 @@
  * whose callers wait for the outcome.
  *
  * INVARIANT: a file that nobody has open for writing has no staged changes, unless an upload of them
- * is under way or has failed; those that failed are tried again by `tick`.
+ * is under way, waits for a change of its name, or has failed; those that failed are tried again by `tick`.
  */
 import { reportFailure } from './context.ts';
 import type { CoreContext } from './context.ts';
@@ -46,6 +46,10 @@ export class Writer {
   readonly #saving = new Map<Inode, Saving>();
   /** Nobody has these open, and their last upload failed. */
   readonly #unsaved = new Map<Inode, Unsaved>();
+  /** Files and directories whose name is changing. */
+  readonly #moving = new Map<Inode, number>();
+  /** Uploads that wait for that. */
+  readonly #heldBack = new Set<Inode>();
 
   constructor(context: CoreContext, metadata: Metadata) {
     this.#context = context;
@@ -293,7 +297,40 @@ export class Writer {
     this.#metadata.versionChanged(inode, base);
   }
 
+  /**
+   * Until the returned function is called, no upload begins of the file, or below the directory: it
+   * would put under the old name what is about to have another one, or none.
+   */
+  holdBack(inode: Inode): () => void {
+    this.#moving.set(inode, (this.#moving.get(inode) ?? 0) + 1);
+    return () => {
+      const count = (this.#moving.get(inode) ?? 0) - 1;
+      if (count > 0) this.#moving.set(inode, count);
+      else this.#moving.delete(inode);
+      for (const held of this.#heldBack) {
+        if (this.#isMoving(held)) continue;
+        this.#heldBack.delete(held);
+        const { staged } = held;
+        if (staged?.isUploading === true) continue;
+        if (staged === undefined || held.isUnlinked) this.#settle(held, Infinity, undefined);
+        else this.#upload(held, staged);
+      }
+    };
+  }
+
+  #isMoving(inode: Inode): boolean {
+    if (this.#moving.size === 0) return false;
+    for (let each: Inode | undefined = inode; each !== undefined; each = each.parent) {
+      if (this.#moving.has(each)) return true;
+    }
+    return false;
+  }
+
   #upload(inode: Inode, staged: StagedFile): void {
+    if (this.#isMoving(inode)) {
+      this.#heldBack.add(inode);
+      return;
+    }
     const { jobs, inodes, options } = this.#context;
     const path = inodes.path(inode);
     const isHandedOver = options.isWriteBack;

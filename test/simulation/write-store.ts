@@ -237,7 +237,8 @@ export class WriteStore {
   }
 
   #upload(job: UploadJob): JobResult {
-    if (!this.#isDirectory(parentOf(job.path))) return failed(job, 'not-found');
+    // Workers would make it: what is written in a directory that moves must wait for its new name.
+    assert.ok(this.#isDirectory(parentOf(job.path)), 'an upload into a directory that is gone');
     const staged = this.#staging.files.get(job.stagingName);
     assert.ok(staged !== undefined, 'an upload without its staging file');
     const base = job.base === undefined ? undefined : this.#nodes.get(job.base.path);

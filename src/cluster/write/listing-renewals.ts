@@ -51,6 +51,8 @@ export class ListingRenewals {
   readonly #waiting = new Set<ByteString>();
   /** True: changed again since the look began, so it is to be renewed once more. */
   readonly #begun = new Map<ByteString, boolean>();
+  /** No worker answered for these: whoever asks for them again later is heard. */
+  readonly #failed = new Set<ByteString>();
   #lookingCount = 0;
   #hasOverflowed = false;
   readonly #stop = new AbortController();
@@ -65,13 +67,15 @@ export class ListingRenewals {
   /** Names in the directory were changed; to be called after that. */
   changed(directory: ByteString): void {
     if (this.#stop.signal.aborted || untellable(this.#nameIn(directory, 0)) !== undefined) return;
+    this.#failed.delete(directory);
     if (this.#begun.has(directory)) this.#begun.set(directory, true);
     else this.#enqueue(directory);
   }
 
-  /** Whether it waits to be renewed. */
+  /** Whether it waits to be renewed, or could not be. */
   isOld(directory: ByteString): boolean {
-    return this.#waiting.has(directory) || this.#begun.has(directory);
+    const isUnderWay = this.#waiting.has(directory) || this.#begun.has(directory);
+    return isUnderWay || this.#failed.has(directory);
   }
 
   /**
@@ -121,6 +125,7 @@ export class ListingRenewals {
     const [oldest] = this.#waiting;
     if (this.#waiting.size > DIRECTORIES_MAX && oldest !== undefined) {
       this.#waiting.delete(oldest);
+      this.#noteFailed(oldest);
       if (!this.#hasOverflowed) this.#warn(oldest, 'Too many directories wait for the workers');
       this.#hasOverflowed = true;
     }
@@ -163,7 +168,13 @@ export class ListingRenewals {
         reason = error instanceof Error ? error.message : String(error);
       }
     }
-    if (!this.#stop.signal.aborted) this.#warn(directory, reason);
+    if (this.#stop.signal.aborted) return;
+    this.#noteFailed(directory);
+    this.#warn(directory, reason);
+  }
+
+  #noteFailed(directory: ByteString): void {
+    if (this.#failed.size < DIRECTORIES_MAX) this.#failed.add(directory);
   }
 
   /** A name in the directory with the directory's own owner. */
