@@ -38,7 +38,7 @@ def tried(name, act):
 rename = threading.Thread(target=lambda: tried('rename', lambda: os.rename(old, new)))
 directory = os.open(old, os.O_RDONLY)
 rename.start()
-time.sleep(0.2)
+time.sleep(0.1)
 results['moving'] = str(rename.is_alive())
 os.ftruncate(log, 0)
 os.pwrite(log, b'after', 0)
