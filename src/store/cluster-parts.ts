@@ -42,7 +42,7 @@ export class BoundedWriter {
     token: string,
     context: CallContext,
   ): Promise<PutStatus> {
-    return this.#changing([path], context, (signal) =>
+    return this.#changing([parentOf(path)], context, (signal) =>
       this.#writer.putFile(path, content, { signal, token }),
     );
   }
@@ -53,40 +53,42 @@ export class BoundedWriter {
     token: string,
     context: CallContext,
   ): Promise<FileStatus> {
-    return this.#changing([path], context, (signal) =>
+    return this.#changing([parentOf(path)], context, (signal) =>
       this.#writer.finishUpload(path, content, { signal, token }),
     );
   }
 
   removeTemporary(temporary: ByteString, context: CallContext): Promise<void> {
-    return bounded(context, (signal) => this.#writer.removeTemporary(temporary, { signal }));
+    return within(context, (signal) => this.#writer.removeTemporary(temporary, { signal }));
   }
 
   deleteFile(path: ByteString, context: CallContext): Promise<void> {
-    return this.#changing([path], context, (signal) => this.#writer.deleteFile(path, { signal }));
+    return this.#changing([parentOf(path)], context, (signal) =>
+      this.#writer.deleteFile(path, { signal }),
+    );
   }
 
   makeDirectory(path: ByteString, context: CallContext): Promise<FileStatus> {
-    return this.#changing([path, within(path)], context, (signal) =>
+    return this.#changing(ownAndParent(path), context, (signal) =>
       this.#writer.makeDirectory(path, { signal }),
     );
   }
 
   removeDirectory(path: ByteString, context: CallContext): Promise<void> {
-    return this.#changing([path, within(path)], context, (signal) =>
+    return this.#changing(ownAndParent(path), context, (signal) =>
       this.#writer.removeDirectory(path, { signal }),
     );
   }
 
   /** In one step, or not at all. */
   renameFile(from: ByteString, to: ByteString, context: CallContext): Promise<FileStatus> {
-    return this.#changing([from, to], context, (signal) =>
+    return this.#changing([parentOf(from), parentOf(to)], context, (signal) =>
       this.#writer.renameFile(from, to, { signal, isAtomic: true }),
     );
   }
 
   statStored(path: ByteString, context: CallContext): Promise<FileStatus | undefined> {
-    return bounded(context, (signal) => this.#writer.statStored(path, { signal }));
+    return within(context, (signal) => this.#writer.statStored(path, { signal }));
   }
 
   tellWorkers(
@@ -94,32 +96,33 @@ export class BoundedWriter {
     moved: FileVersion | undefined,
     context: CallContext,
   ): Promise<void> {
-    return this.#changing([path], context, (signal) =>
+    return this.#changing([parentOf(path)], context, (signal) =>
       this.#writer.tellWorkers(path, { signal, moved }),
     );
   }
 
   copyFile(from: ByteString, to: ByteString, context: CallContext): Promise<FileStatus> {
-    return this.#changing([to], context, (signal) => this.#writer.copyFile(from, to, { signal }));
+    return this.#changing([parentOf(to)], context, (signal) =>
+      this.#writer.copyFile(from, to, { signal }),
+    );
   }
 
-  /** Names that appear, disappear or change. */
+  /** Names in the directories appear, disappear or change. */
   #changing<T>(
-    paths: readonly ByteString[],
+    directories: readonly ByteString[],
     context: CallContext,
     call: (signal: AbortSignal) => Promise<T>,
   ): Promise<T> {
-    const directories = new Set(paths.map(parentOf));
-    return this.#notes.during([...directories], () => bounded(context, call));
+    return this.#notes.during([...new Set(directories)], () => within(context, call));
   }
 }
 
-/** Any name in the directory: its own listing outlives it, to be shown for the next of its name. */
-function within(directory: ByteString): ByteString {
-  return `${directory}/x` as ByteString;
+/** A directory's own listing outlives it, to be shown for the next of its name. */
+function ownAndParent(path: ByteString): ByteString[] {
+  return [parentOf(path), path];
 }
 
-async function bounded<T>(
+async function within<T>(
   context: CallContext,
   call: (signal: AbortSignal) => Promise<T>,
 ): Promise<T> {

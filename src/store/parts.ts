@@ -74,6 +74,7 @@ function assemble(options: StoreOptions, journal: Journal) {
     temporaries,
     locks,
     staging,
+    background,
     stop,
     logger,
     defaults,

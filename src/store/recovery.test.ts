@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { test } from 'node:test';
+import { test, type TestContext } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { byteStringOfText as text } from '../base/byte-string.ts';
 import { systemClock } from '../base/clock.ts';
@@ -21,13 +21,19 @@ const SETTINGS = {
   tuning: { retryFirstMs: 1, retryMaxMs: 5 },
 } as const;
 
-test('a beginning is replaced by the last upload that came in full', async (t) => {
+/** Of a store, whose timers alone do not keep this process running. */
+async function directoryFor(t: TestContext): Promise<string> {
   const alive = setInterval(() => undefined, 1000);
   const directory = await mkdtemp(join(tmpdir(), 'alluxio-fuse-recovery-'));
   t.after(async () => {
     clearInterval(alive);
     await rm(directory, { recursive: true, force: true });
   });
+  return directory;
+}
+
+test('a beginning is replaced by the last upload that came in full', async (t) => {
+  const directory = await directoryFor(t);
   const cluster = new MemoryCluster();
   const life = new Life(new Random(1));
   const disk = { bytes: Buffer.alloc(0) };
@@ -64,12 +70,7 @@ test('a beginning is replaced by the last upload that came in full', async (t) =
 });
 
 test('listings that no worker was told of are renewed by the next life, and only those', async (t) => {
-  const alive = setInterval(() => undefined, 1000);
-  const directory = await mkdtemp(join(tmpdir(), 'alluxio-fuse-recovery-'));
-  t.after(async () => {
-    clearInterval(alive);
-    await rm(directory, { recursive: true, force: true });
-  });
+  const directory = await directoryFor(t);
   const cluster = new MemoryCluster();
   const journal = { bytes: Buffer.alloc(0) };
   const context = { signal: new AbortController().signal, deadlineMs: performance.now() + 30_000 };

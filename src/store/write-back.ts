@@ -13,8 +13,8 @@ import { recordFromJson, recordToJson } from './attribute-json.ts';
 import { posixOf, rebasedRecord, versionSubject } from './attribute-record.ts';
 import type { AttributeDefaults, AttributeRecord } from './attribute-record.ts';
 import type { AttributeStore } from './attribute-store.ts';
-import type { BackoffLimits } from './background.ts';
-import { alsoStoppedBy, contextFor, pause, waitWithin } from './contexts.ts';
+import type { Background, BackoffLimits } from './background.ts';
+import { alsoStoppedBy, contextFor, waitWithin } from './contexts.ts';
 import { lengthOf, readStagedRange, StagedContent } from './content.ts';
 import { messageOf, storeError } from './errors.ts';
 import type { Journal, JournalChange, Planned } from './journal.ts';
@@ -31,6 +31,7 @@ export interface WriteBackParts {
   readonly temporaries: Temporaries;
   readonly locks: PathLocks;
   readonly staging: Staging;
+  readonly background: Background;
   readonly stop: AbortSignal;
   readonly logger: Logger;
   readonly defaults: AttributeDefaults;
@@ -423,8 +424,7 @@ export class WriteBack {
   }
 
   async #upload(item: Item, context: CallContext): Promise<void> {
-    const { staging, temporaries, aliases, attributes, defaults, logger, stop, backoff } =
-      this.#parts;
+    const { staging, temporaries, aliases, attributes, defaults, background } = this.#parts;
     const { path, stagingName, segments } = item.pending;
     const readBase = (): Promise<void> =>
       Promise.reject(storeError('protocol', 'An acknowledged file has no base'));
@@ -453,17 +453,9 @@ export class WriteBack {
     aliases.note(pending.id, alias);
     this.#drop(item, true);
     // Until the journal takes it: the next life would lay these bytes over whatever came after them.
-    for (let round = 0; ; round++) {
-      try {
-        await attributes.change(isPlain ? [] : [{ path, record }], changes);
-        break;
-      } catch (error) {
-        if (stop.aborted) return;
-        if (round === 0)
-          logger.error({ error }, 'An upload is done, but the journal cannot say so');
-        await pause(Math.min(backoff.firstMs * 2 ** Math.min(round, 30), backoff.maxMs), stop);
-      }
-    }
-    await staging.remove(stagingName);
+    const isNoted = await background.untilDone('Noting an upload that is done', () =>
+      attributes.change(isPlain ? [] : [{ path, record }], changes),
+    );
+    if (isNoted) await staging.remove(stagingName);
   }
 }

@@ -7,6 +7,7 @@
  */
 import { opendir, stat } from 'node:fs/promises';
 import { LRUCache } from 'lru-cache';
+import { wholeMs } from '../../base/file-time.ts';
 import type { AlluxioPath } from './alluxio-uri.ts';
 import { lastPartOf, parentOf, parseAlluxioPath } from './alluxio-uri.ts';
 import type { Roots } from './roots.ts';
@@ -144,7 +145,6 @@ export async function readList(
 }
 
 async function entryOf(path: AlluxioPath, filePath: string, roots: Roots): Promise<Entry> {
-  // As a double, the last fraction of a millisecond would be rounded up to the next one.
   const stats = await stat(filePath, { bigint: true });
   const isDirectory = stats.isDirectory();
   return {
@@ -153,7 +153,7 @@ async function entryOf(path: AlluxioPath, filePath: string, roots: Roots): Promi
     path: path.path,
     ufsPath: roots.uriOf(path.text),
     lengthBytes: isDirectory ? 0 : Number(stats.size),
-    mtimeMs: Number(stats.mtimeNs / 1_000_000n),
+    mtimeMs: wholeMs(stats.mtimeNs),
     mode: Number(stats.mode) & 0o7777,
     uid: Number(stats.uid),
     gid: Number(stats.gid),

@@ -16,6 +16,7 @@ import {
   joinPath,
   type ByteString,
 } from '../../base/byte-string.ts';
+import { wholeMs } from '../../base/file-time.ts';
 import {
   ClusterError,
   type ByteSink,
@@ -363,12 +364,6 @@ async function versionOf(
     mtimeMs: wholeMs(stats.mtimeNs),
     exact: `${stats.mtimeNs} ${stats.ctimeNs}`,
   };
-}
-
-/** Rounded down also before 1970, as Java does it for file times. */
-function wholeMs(ns: bigint): number {
-  const ms = ns / 1_000_000n;
-  return Number(ns < 0n && ms * 1_000_000n !== ns ? ms - 1n : ms);
 }
 
 function lastName(path: ByteString): ByteString {
