@@ -261,6 +261,8 @@ export class AttributeStore {
         throw storeError('unavailable', 'The attribute file is being repaired', directory);
       }
       const changes = new Map(this.#pending.get(directory));
+      const isLatest = (name: ByteString): boolean =>
+        this.#pending.get(directory)?.get(name) === changes.get(name);
       const gone = this.#gone.get(directory) ?? new Set();
       this.#gone.delete(directory);
       if (changes.size === 0 && gone.size === 0) return;
@@ -283,13 +285,11 @@ export class AttributeStore {
         if (isThere) await this.#replace(directory, records, loaded, context);
         else cache.forget(directory);
       }
-      const stored: JournalChange[] = [];
-      for (const [name, change] of changes) {
-        if (this.#pending.get(directory)?.get(name) !== change) continue;
-        this.#drop(directory, name);
-        stored.push({ kind: 'attribute', id: idOf(directory, name) });
-      }
-      await journal.apply(stored);
+      const stored = [...changes.keys()].filter((name) => isLatest(name));
+      // First there: an entry that could not be ended would be written again by the next start, over
+      // what another client has said since.
+      await journal.apply(stored.map((name) => ({ kind: 'attribute', id: idOf(directory, name) })));
+      for (const name of stored) if (isLatest(name)) this.#drop(directory, name);
     } finally {
       release();
     }

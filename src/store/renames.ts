@@ -95,6 +95,11 @@ export class Renames {
     return false;
   }
 
+  /** A rename to it is under way, or being undone. */
+  isTarget(path: ByteString): boolean {
+    return [...this.#jobs.values()].some(({ entry }) => entry.to === path);
+  }
+
   isEmptied(directory: ByteString): boolean {
     for (const { entry } of this.#jobs.values()) {
       if (entry.phase === 'copying' && entry.to === directory) return true;

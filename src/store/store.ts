@@ -173,7 +173,8 @@ export class ClusterStore implements WritableStore {
         try {
           await renames.run({ ...plan, replaces: undefined, dropsRecord: true }, context, release);
         } catch (error) {
-          await this.#kept.revoke(keptPath);
+          // A rename that is still being undone may yet arrive there: then the next start sweeps it.
+          if (!renames.isTarget(keptPath)) await this.#kept.revoke(keptPath);
           throw error;
         }
         await this.#touch(parentOf(path), context);
