@@ -1,5 +1,5 @@
 /** How a request waits: for the answer to a question, within the deadline, or for a job of its own. */
-import type { Inode } from './inode-table.ts';
+import type { Inode } from './inode.ts';
 import type { ResolveWaiter } from './metadata.ts';
 import type { PendingRequests } from './pending.ts';
 import type { CoreReplies, FsErrorCode, RequestId } from './types.ts';

@@ -4,7 +4,7 @@ import { byteStringOfText, bytesOfByteString } from '../base/byte-string.ts';
 import type { AttributeChange } from '../store/index.ts';
 import type { CoreContext } from './context.ts';
 import { contentOfHandle } from './handles.ts';
-import type { Inode } from './inode-table.ts';
+import type { Inode } from './inode.ts';
 import type { Metadata } from './metadata.ts';
 import { mergeAttributes, modeWithoutPrivileges, shownAttributes } from './posix.ts';
 import { failureOf } from './pending.ts';

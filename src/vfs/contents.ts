@@ -3,7 +3,7 @@ import { LRUCache } from 'lru-cache';
 import type { ByteString } from '../base/byte-string.ts';
 import type { CoreContext } from './context.ts';
 import { isSameVersion } from './inode-table.ts';
-import type { Content, Inode } from './inode-table.ts';
+import type { Content, Inode } from './inode.ts';
 import type { StagedFile } from './staged-file.ts';
 import type { VersionMessage } from './types.ts';
 import { versionOf } from './versions.ts';

@@ -4,7 +4,8 @@ import type { PageTier, StagingArea } from '../cache/index.ts';
 import type { Asking } from './asking.ts';
 import type { Counters } from './counters.ts';
 import type { Handles } from './handles.ts';
-import type { Inode, InodeTable } from './inode-table.ts';
+import type { InodeTable } from './inode-table.ts';
+import type { Inode } from './inode.ts';
 import type { Jobs, PendingRequests } from './pending.ts';
 import type { CoreEffects, CoreOptions, CoreReplies, FsErrorCode } from './types.ts';
 

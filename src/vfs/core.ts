@@ -18,7 +18,7 @@ import { Directories } from './directories.ts';
 import { contentOfHandle, Handles } from './handles.ts';
 import type { FileHandle } from './handles.ts';
 import { InodeTable } from './inode-table.ts';
-import type { Inode } from './inode-table.ts';
+import type { Inode } from './inode.ts';
 import { Metadata } from './metadata.ts';
 import { NameChanges } from './name-changes.ts';
 import type { Creation } from './name-changes.ts';

@@ -1,7 +1,7 @@
 /** Reading directories: entries are handed out while the listing still arrives. */
 import type { CoreContext } from './context.ts';
 import type { DirectoryHandle } from './handles.ts';
-import type { Inode } from './inode-table.ts';
+import type { Inode } from './inode.ts';
 import type { Listing } from './listing.ts';
 import type { Metadata } from './metadata.ts';
 import { shownAttributes } from './posix.ts';

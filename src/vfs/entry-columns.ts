@@ -7,6 +7,7 @@
  * the search. At most half of the slots are taken.
  */
 import type { ByteString } from '../base/byte-string.ts';
+import { HASH_START, hashOfName, hashStep } from './name-hash.ts';
 import type { StatusMessage } from './types.ts';
 
 const FIRST_CAPACITY = 64;
@@ -117,9 +118,7 @@ export class EntryColumns {
 
   /** The slot that leads to the name, or the free one where it belongs. */
   #slotOf(name: ByteString): number {
-    let hash = HASH_START;
-    for (let at = 0; at < name.length; at++) hash = hashStep(hash, name.charCodeAt(at));
-    let slot = (hash >>> 0) % this.#slots.length;
+    let slot = hashOfName(name) % this.#slots.length;
     for (;;) {
       const found = this.#slots[slot] as number;
       if (found === 0 || this.#isName(found - 1, name)) return slot;
@@ -144,13 +143,6 @@ export class EntryColumns {
     }
     return hash >>> 0;
   }
-}
-
-/** FNV-1a: one multiplication a byte, and no two names of a counter fall together. */
-const HASH_START = 0x811c9dc5 | 0;
-
-function hashStep(hash: number, byte: number): number {
-  return Math.imul(hash ^ byte, 0x01000193);
 }
 
 type Column = Uint8Array | Uint16Array | Uint32Array | Float64Array;

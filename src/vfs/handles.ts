@@ -1,5 +1,5 @@
 /** Open files and directories, by the number given to the kernel. */
-import type { Content, Inode } from './inode-table.ts';
+import type { Content, Inode } from './inode.ts';
 import type { Listing } from './listing.ts';
 import type { ReadAhead } from './read-ahead.ts';
 import { INCARNATION_STRIDE } from './types.ts';

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { Random } from '../base/random.ts';
 import type { ByteString } from '../base/byte-string.ts';
 import { InodeTable } from './inode-table.ts';
-import type { Inode } from './inode-table.ts';
+import type { Inode } from './inode.ts';
 import { ROOT_INODE } from './types.ts';
 import type { FileKind, InodeId, StatusMessage } from './types.ts';
 
@@ -34,13 +34,13 @@ test('an inode keeps its parents, and takes them along when it goes', () => {
 test('numbers of different lives are apart, serial numbers are never used again', () => {
   const first = new InodeTable(1, 0, 0);
   const second = new InodeTable(2, 0, 0);
-  const one = first.create(first.root, name('a'), status('file'), 0);
-  const two = second.create(second.root, name('a'), status('file'), 0);
+  const one = first.create(first.root, name('a'), status('directory'), 0);
+  const two = second.create(second.root, name('a'), status('directory'), 0);
   assert.notEqual(one.ino, two.ino);
   assert.equal(second.find(one.ino), undefined);
   assert.equal(first.find(ROOT_INODE), first.root);
   first.release(one, () => {});
-  const next = first.create(first.root, name('b'), status('file'), 0);
+  const next = first.create(first.root, name('b'), status('directory'), 0);
   assert.equal(next.ino, one.ino);
   assert.notEqual(next.serial, one.serial);
   for (const wild of [0, 2, 2 ** 32, 2 ** 53]) assert.equal(first.find(wild as InodeId), undefined);

@@ -10,76 +10,26 @@
 import { assert } from '../base/assert.ts';
 import { joinPath } from '../base/byte-string.ts';
 import type { ByteString } from '../base/byte-string.ts';
-import type { CachedFile } from '../cache/index.ts';
-import type { PosixAttributes } from '../store/index.ts';
-import type { Listing } from './listing.ts';
-import type { StagedFile } from './staged-file.ts';
+import { Children } from './children.ts';
+import { Inode, InodeNumbers } from './inode.ts';
 import { INCARNATION_STRIDE, ROOT_INODE } from './types.ts';
-import type { FileKind, InodeId, StatusMessage, VersionMessage } from './types.ts';
+import type { InodeId, StatusMessage, VersionMessage } from './types.ts';
 
-/** One version of a file's content, shared by all handles that opened that version. */
-export interface Content extends CachedFile {
-  /** The same bytes may get another version: a renamed file has a new time in the cluster. */
-  version: VersionMessage;
-  /** The path holds another version now; whoever still reads this one gets ESTALE. */
-  isStale: boolean;
-  /** What was written to it was given up, since it was gone: who wrote it is told at every turn. */
-  isLost: boolean;
-  /** What this mount has written over it: whoever reads this one goes on there. */
-  successor: Content | undefined;
-  /** Where the bytes of an unlinked file lie while somebody has it open. */
-  keptPath: ByteString | undefined;
-}
+/** Numbers of so many inodes are kept together. */
+const BLOCK_INODES = 1024;
 
-export interface Inode {
-  readonly ino: InodeId;
-  /** Unlike `ino` never used again. */
-  readonly serial: number;
-  parent: Inode | undefined;
-  name: ByteString;
-  readonly kind: FileKind;
-  lengthBytes: number;
-  mtimeMs: number;
-  mode: number | undefined;
-  contentHash: string | undefined;
-  posix: PosixAttributes | undefined;
-  touchedMs: number;
-  isUnlinked: boolean;
-  /** When the cluster was asked for these attributes; -Infinity: must be asked again. */
-  checkedMs: number;
-  /** When a read found that this version was gone: who saw it before then saw old news. */
-  outdatedMs: number;
-  lookups: number;
-  openHandles: number;
-  childCount: number;
-  children: Map<ByteString, Inode> | undefined;
-  /** Of a directory: the latest listing, complete or under way. */
-  listing: Listing | undefined;
-  /** Of a directory: names asked for one by one since there was a listing. */
-  statsSinceListing: number;
-  /** Of a directory: how many entries its last listing had. */
-  listedEntries: number;
-  /** Of a file: the current version's content, once opened. */
-  content: Content | undefined;
-  /** The content that the kernel may hold pages of since the last open. */
-  openedContent: Content | undefined;
-  /** Open handles of files; `openHandles` counts whatever holds the inode. */
-  openFiles: number;
-  /** Those of them that may write. */
-  writers: number;
-  /** Of a file whose name is being taken away, and its bytes with it: who waits to open it. */
-  departing: (() => void)[] | undefined;
-  /** Of a file: changes that the cluster does not have. */
-  staged: StagedFile | undefined;
-  /** The cluster has nothing under this name yet. */
-  isLocal: boolean;
+interface Block {
+  readonly numbers: InodeNumbers;
+  readonly inodes: (Inode | undefined)[];
 }
 
 export class InodeTable {
   readonly root: Inode;
   readonly #base: number;
-  /** By `ino - base`; index 0 is never used. */
-  readonly #inodes: (Inode | undefined)[] = [undefined];
+  /** By `ino - base`, a block at a time: there is never a copy of them all. Index 0 is not used. */
+  readonly #blocks: Block[] = [];
+  /** Indices up to here have been used. */
+  #last = 0;
   readonly #free: number[] = [];
   #count = 1;
   #lastSerial = 0;
@@ -88,11 +38,10 @@ export class InodeTable {
 
   constructor(incarnation: number, nowMs: number, wallMs: number) {
     this.#base = incarnation * INCARNATION_STRIDE;
-    this.root = {
-      ...blank(ROOT_INODE, undefined, '' as ByteString, 'directory'),
-      mtimeMs: wallMs,
-      checkedMs: nowMs,
-    };
+    const name = '' as ByteString;
+    this.root = new Inode(new InodeNumbers(ROOT_INODE, 1), 0, undefined, name, 'directory', 0);
+    this.root.mtimeMs = wallMs;
+    this.root.checkedMs = nowMs;
   }
 
   get count(): number {
@@ -102,7 +51,11 @@ export class InodeTable {
   find(ino: InodeId): Inode | undefined {
     if (ino === ROOT_INODE) return this.root;
     const index = ino - this.#base;
-    return index > 0 && index < this.#inodes.length ? this.#inodes[index] : undefined;
+    return index > 0 && index <= this.#last ? this.#at(index) : undefined;
+  }
+
+  #at(index: number): Inode | undefined {
+    return this.#blocks[Math.floor(index / BLOCK_INODES)]?.inodes[index % BLOCK_INODES];
   }
 
   /** The child as last known, however old the knowledge. */
@@ -112,23 +65,24 @@ export class InodeTable {
 
   /** A new inode that replaces whatever the name was before. */
   create(parent: Inode, name: ByteString, status: StatusMessage, checkedMs: number): Inode {
-    const index = this.#free.pop() ?? this.#inodes.length;
-    const inode: Inode = {
-      ...blank((this.#base + index) as InodeId, parent, name, status.kind),
-      serial: ++this.#lastSerial,
-      lengthBytes: status.lengthBytes,
-      mtimeMs: status.mtimeMs,
-      mode: status.mode,
-      contentHash: status.contentHash,
-      posix: status.posix,
-      checkedMs,
-    };
-    this.#inodes[index] = inode;
+    const index = this.#free.pop() ?? ++this.#last;
+    const { numbers, inodes } = this.#blockOf(index);
+    const serial = ++this.#lastSerial;
+    const inode = new Inode(numbers, index % BLOCK_INODES, parent, name, status.kind, serial);
+    inode.take(status, checkedMs);
+    inodes[index % BLOCK_INODES] = inode;
     this.#count++;
-    parent.children ??= new Map();
-    parent.children.set(name, inode);
-    parent.childCount++;
+    this.#addChild(parent, inode);
     return inode;
+  }
+
+  #blockOf(index: number): Block {
+    const number = Math.floor(index / BLOCK_INODES);
+    const firstIno = this.#base + number * BLOCK_INODES;
+    return (this.#blocks[number] ??= {
+      numbers: new InodeNumbers(firstIno, BLOCK_INODES),
+      inodes: Array.from({ length: BLOCK_INODES }, () => undefined),
+    });
   }
 
   /** Takes the name from an inode that may still be open or remembered by the kernel. */
@@ -145,9 +99,13 @@ export class InodeTable {
     oldParent.childCount--;
     inode.parent = parent;
     inode.name = name;
+    this.#addChild(parent, inode);
+  }
+
+  #addChild(parent: Inode, inode: Inode): void {
+    parent.children ??= new Children();
+    parent.children.set(inode);
     parent.childCount++;
-    parent.children ??= new Map();
-    parent.children.set(name, inode);
   }
 
   /** Removes the inode, and parents it kept, where nothing holds them any more. */
@@ -160,10 +118,11 @@ export class InodeTable {
       current.childCount === 0
     ) {
       const index: number = current.ino - this.#base;
-      if (this.#inodes[index] !== current) return;
+      if (this.#at(index) !== current) return;
       onRemove(current);
       this.detach(current);
-      this.#inodes[index] = undefined;
+      current.leave();
+      this.#blockOf(index).inodes[index % BLOCK_INODES] = undefined;
       this.#free.push(index);
       this.#count--;
       const parent: Inode = current.parent;
@@ -183,10 +142,9 @@ export class InodeTable {
    */
   forgettable(count: number): Inode[] {
     const found: Inode[] = [];
-    const { length } = this.#inodes;
-    for (let step = 0; step < length && found.length < count; step++) {
-      this.#hand = (this.#hand + 1) % length;
-      const inode = this.#inodes[this.#hand];
+    for (let step = 0; step <= this.#last && found.length < count; step++) {
+      this.#hand = (this.#hand + 1) % (this.#last + 1);
+      const inode = this.#at(this.#hand);
       if (inode !== undefined && inode.openHandles === 0 && inode.childCount === 0) {
         found.push(inode);
       }
@@ -197,7 +155,9 @@ export class InodeTable {
   /** Every inode; for tests and for what touches all of them. */
   *all(): IterableIterator<Inode> {
     yield this.root;
-    for (const inode of this.#inodes) if (inode !== undefined) yield inode;
+    for (const { inodes } of this.#blocks) {
+      for (const inode of inodes) if (inode !== undefined) yield inode;
+    }
   }
 
   /** For tests: walks everything and throws where an invariant is broken. */
@@ -217,45 +177,13 @@ export class InodeTable {
     assert(count === this.#count, 'The count of inodes is wrong');
     for (const inode of this.all()) {
       assert((childCounts.get(inode) ?? 0) === inode.childCount, 'A child count is wrong');
-      for (const [name, child] of inode.children ?? []) {
-        assert(child.parent === inode && child.name === name, 'A child is under another name');
+      for (const child of inode.children?.values() ?? []) {
+        assert(child.parent === inode, 'A child is under another directory');
+        assert(this.child(inode, child.name) === child, 'A child is not found by its name');
         assert(this.find(child.ino) === child, 'A name leads to an inode that is gone');
       }
     }
   }
-}
-
-function blank(ino: InodeId, parent: Inode | undefined, name: ByteString, kind: FileKind): Inode {
-  return {
-    ino,
-    serial: 0,
-    parent,
-    name,
-    kind,
-    lengthBytes: 0,
-    mtimeMs: 0,
-    mode: undefined,
-    contentHash: undefined,
-    posix: undefined,
-    touchedMs: 0,
-    isUnlinked: false,
-    checkedMs: -Infinity,
-    outdatedMs: -Infinity,
-    lookups: 0,
-    openHandles: 0,
-    childCount: 0,
-    children: undefined,
-    listing: undefined,
-    statsSinceListing: 0,
-    listedEntries: 0,
-    content: undefined,
-    openedContent: undefined,
-    openFiles: 0,
-    writers: 0,
-    departing: undefined,
-    staged: undefined,
-    isLocal: false,
-  };
 }
 
 /** A hash that only one of the two has says nothing: not every port of a worker tells one. */

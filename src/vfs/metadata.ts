@@ -7,7 +7,7 @@ import type { ByteString } from '../base/byte-string.ts';
 import { joinPath } from '../base/byte-string.ts';
 import { Contents } from './contents.ts';
 import { isSameVersion } from './inode-table.ts';
-import type { Content, Inode } from './inode-table.ts';
+import type { Content, Inode } from './inode.ts';
 import { Listing } from './listing.ts';
 import { reportFailure } from './context.ts';
 import { OwnChanges } from './own-changes.ts';
@@ -401,7 +401,8 @@ export class Metadata {
 
   /** Known children learn what the listing said of them; those it lacks are gone. */
   #settleNames(directory: Inode, listing: Listing): void {
-    for (const [name, child] of Array.from(directory.children ?? [])) {
+    for (const child of directory.children?.values() ?? []) {
+      const { name } = child;
       if (isOurs(child)) continue;
       const status = listing.find(name);
       // Another kind is another inode, to be made for whoever asks for it.

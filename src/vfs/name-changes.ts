@@ -7,7 +7,7 @@ import { joinPath } from '../base/byte-string.ts';
 import type { PosixAttributes } from '../store/index.ts';
 import { reportFailure } from './context.ts';
 import type { CoreContext } from './context.ts';
-import type { Inode } from './inode-table.ts';
+import type { Inode } from './inode.ts';
 import type { Metadata } from './metadata.ts';
 import { creationAttributes } from './posix.ts';
 import type {

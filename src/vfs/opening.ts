@@ -2,7 +2,7 @@
 import type { ByteString } from '../base/byte-string.ts';
 import { isKeptName } from '../base/kept-names.ts';
 import type { CoreContext } from './context.ts';
-import type { Inode } from './inode-table.ts';
+import type { Inode } from './inode.ts';
 import type { Metadata } from './metadata.ts';
 import type { Creation, NameChanges } from './name-changes.ts';
 import { creationAttributes, shownAttributes } from './posix.ts';

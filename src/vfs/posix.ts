@@ -1,6 +1,6 @@
 /** Attributes beside the cluster's own: how changes join them, and what POSIX ties to a change. */
 import type { AttributeChange, PosixAttributes } from '../store/index.ts';
-import type { Inode } from './inode-table.ts';
+import type { Inode } from './inode.ts';
 import type { Attributes, DefaultAttributes } from './types.ts';
 
 const S_ISUID = 0o4000;

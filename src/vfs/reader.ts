@@ -14,7 +14,7 @@ import { reportFailure } from './context.ts';
 import type { CoreContext } from './context.ts';
 import { contentOfHandle } from './handles.ts';
 import type { FileHandle } from './handles.ts';
-import type { Content, Inode } from './inode-table.ts';
+import type { Content, Inode } from './inode.ts';
 import type { Metadata } from './metadata.ts';
 import { failureOf } from './pending.ts';
 import type { StagedFile } from './staged-file.ts';

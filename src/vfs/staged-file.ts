@@ -9,7 +9,7 @@ import { assert } from '../base/assert.ts';
 import type { StagingArea, StagingError, StagingFile } from '../cache/index.ts';
 import type { AttributeChange, UploadSegment } from '../store/index.ts';
 import { Extents } from './extents.ts';
-import type { Content } from './inode-table.ts';
+import type { Content } from './inode.ts';
 
 /**
  * Ranges of one file that are kept apart, some 16 bytes each: islands of single pages in a file of at

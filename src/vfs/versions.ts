@@ -1,6 +1,6 @@
 /** What two looks at one name say of each other. */
 import type { ByteString } from '../base/byte-string.ts';
-import type { Inode } from './inode-table.ts';
+import type { Inode } from './inode.ts';
 import type { Listing } from './listing.ts';
 import type { OwnChange } from './own-changes.ts';
 import type { StatusMessage, VersionMessage } from './types.ts';

@@ -9,7 +9,7 @@ import { reportFailure } from './context.ts';
 import type { CoreContext } from './context.ts';
 import { contentOfHandle } from './handles.ts';
 import type { FileHandle } from './handles.ts';
-import type { Content, Inode } from './inode-table.ts';
+import type { Content, Inode } from './inode.ts';
 import type { Metadata } from './metadata.ts';
 import { modeWithoutPrivileges, shownMtimeMs } from './posix.ts';
 import { StagedFile } from './staged-file.ts';

@@ -17,6 +17,7 @@ import type {
   RequestId,
   StatusMessage,
 } from '../../src/vfs/index.ts';
+import { copyOf } from './attributes-copy.ts';
 
 const NAME = 'f' as ByteString;
 const TTL_MS = 1000;
@@ -43,7 +44,7 @@ class Answers implements CoreReplies {
     this.#note(request, code);
   }
   entry(request: RequestId, attributes: Attributes, attrTtlMs: number): void {
-    this.attributesOf.set(request, { ...attributes });
+    this.attributesOf.set(request, copyOf(attributes));
     this.#note(request, `version ${attributes.mtimeMs} for ${attrTtlMs} ms`);
   }
   negativeEntry(request: RequestId): void {

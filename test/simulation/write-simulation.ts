@@ -18,6 +18,7 @@ import type {
   InodeId,
   RequestId,
 } from '../../src/vfs/index.ts';
+import { copyOf } from './attributes-copy.ts';
 import { MemoryStaging, WriteStore } from './write-store.ts';
 
 const PAGE = 256;
@@ -118,14 +119,14 @@ export class WriteSimulation {
     return {
       error: (request, code) => put(request, { kind: 'error', code }),
       entry: (request, attributes) =>
-        put(request, { kind: 'entry', attributes: { ...attributes } }),
+        put(request, { kind: 'entry', attributes: copyOf(attributes) }),
       negativeEntry: (request) => put(request, { kind: 'absent' }),
       attributes: (request, attributes) =>
-        put(request, { kind: 'attributes', attributes: { ...attributes } }),
+        put(request, { kind: 'attributes', attributes: copyOf(attributes) }),
       opened: (request, handle) => put(request, { kind: 'opened', handle }),
       openedDirectory: (request, handle) => put(request, { kind: 'opened', handle }),
       created: (request, attributes, _ttls, handle) =>
-        put(request, { kind: 'created', attributes: { ...attributes }, handle }),
+        put(request, { kind: 'created', attributes: copyOf(attributes), handle }),
       written: (request) => put(request, { kind: 'ok' }),
       data: (request, segments) => put(request, { kind: 'data', bytes: Buffer.concat(segments) }),
       entries: (request, _size, fill) => {
