@@ -42,6 +42,7 @@ import type {
   Core,
   CoreReplies,
   Counters,
+  EntriesKept,
   EntrySink,
   FsErrorCode,
   HandleId,
@@ -56,6 +57,12 @@ import { fileAttrOf, fileTypeBits, STATFS } from './presentation.ts';
 /** Largest READDIR that the kernel sends is one request; the header goes in front. */
 const ENTRIES_BYTES_MAX = 1024 * 1024;
 const W_OK = 2;
+
+const DIRECTORY_FLAGS: Record<EntriesKept, number> = {
+  new: OpenReplyFlag.CACHE_DIR,
+  kept: OpenReplyFlag.CACHE_DIR | OpenReplyFlag.KEEP_CACHE,
+  apart: OpenReplyFlag.KEEP_CACHE,
+};
 
 interface InFlight {
   readonly header: RequestHeader;
@@ -348,8 +355,8 @@ export class KernelSession implements CoreReplies {
     this.#reply(id, (out, header) => encodeWriteReply(out, 0, header, lengthBytes));
   }
 
-  openedDirectory(id: RequestId, handle: HandleId): void {
-    this.#replyOpened(id, handle, 0);
+  openedDirectory(id: RequestId, handle: HandleId, kept: EntriesKept): void {
+    this.#replyOpened(id, handle, DIRECTORY_FLAGS[kept]);
   }
 
   #replyOpened(id: RequestId, handle: HandleId, openFlags: number): void {

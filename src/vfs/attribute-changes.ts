@@ -19,6 +19,7 @@ const FILE_XATTRS: readonly ByteString[] = [...DIRECTORY_XATTRS, XATTR_CACHED];
 const OWN_XATTR_PREFIX = 'user.alluxio.';
 /** ACLs are not kept: the kernel must not believe that it has set one. */
 const ACL_PREFIX = 'system.posix_acl_';
+const SELINUX_LABEL = 'security.selinux';
 /** As Linux has it for one attribute; ours travel with every status of the file. */
 const XATTR_BYTES_MAX = 64 * 1024;
 
@@ -182,8 +183,10 @@ export class AttributeChanges {
       this.#locate(request, inode, name, sizeBytes);
     } else {
       const value = shownAttributes(inode).posix?.xattrs?.get(name);
-      if (value === undefined) replies.error(request, 'no-attribute');
-      else if (sizeBytes > 0 && value.length > sizeBytes) replies.error(request, 'range');
+      // Programs (ls) that hear that there are no labels at all do not ask for each file.
+      if (value === undefined) {
+        replies.error(request, name === SELINUX_LABEL ? 'unsupported' : 'no-attribute');
+      } else if (sizeBytes > 0 && value.length > sizeBytes) replies.error(request, 'range');
       else replies.attributeValue(request, value, sizeBytes);
     }
   }

@@ -6,6 +6,7 @@ import type { Counters } from './counters.ts';
 import type { Handles } from './handles.ts';
 import type { InodeTable } from './inode-table.ts';
 import type { Inode } from './inode.ts';
+import type { KernelListings } from './kernel-listings.ts';
 import type { Jobs, PendingRequests } from './pending.ts';
 import type { CoreEffects, CoreOptions, CoreReplies, FsErrorCode } from './types.ts';
 
@@ -24,6 +25,7 @@ export interface CoreContext {
   readonly jobs: Jobs;
   readonly pending: PendingRequests;
   readonly asking: Asking;
+  readonly kernelListings: KernelListings;
 }
 
 /** Tells the log why a request on this inode failed. */

@@ -19,6 +19,7 @@ import { contentOfHandle, Handles } from './handles.ts';
 import type { FileHandle } from './handles.ts';
 import { InodeTable } from './inode-table.ts';
 import type { Inode } from './inode.ts';
+import { KernelListings } from './kernel-listings.ts';
 import { Metadata } from './metadata.ts';
 import { NameChanges } from './name-changes.ts';
 import type { Creation } from './name-changes.ts';
@@ -91,6 +92,7 @@ export class Core {
       jobs: new Jobs(effects, counters),
       pending,
       asking: new Asking(pending, replies),
+      kernelListings: new KernelListings({ clock, effects, options }),
     };
     this.#metadata = new Metadata(this.#context);
     this.#reader = new Reader(this.#context, this.#metadata);
@@ -431,20 +433,12 @@ export class Core {
   }
 
   opendir(request: RequestId, ino: InodeId): void {
-    const { replies, inodes, handles, counters } = this.#context;
+    const { replies, inodes, handles } = this.#context;
     const inode = inodes.find(ino);
     if (inode === undefined) replies.error(request, 'stale');
     else if (inode.kind !== 'directory') replies.error(request, 'not-a-directory');
     else if (handles.isFull) replies.error(request, 'limit');
-    else {
-      inode.openHandles++;
-      const listing = this.#metadata.list(inode);
-      counters.add('openDirectories');
-      replies.openedDirectory(
-        request,
-        handles.add({ kind: 'directory', inode, listing, isRead: false }),
-      );
-    }
+    else this.#directories.open(request, inode);
   }
 
   readdir(
@@ -502,6 +496,7 @@ export class Core {
   tick(): void {
     this.#context.pending.expire();
     this.#trimInodes();
+    this.#context.kernelListings.tick();
     this.#writer.tick();
     this.publish();
   }
@@ -516,10 +511,11 @@ export class Core {
     }
   }
 
-  /** Whether the next tick must come soon: deadlines to watch, or inodes to let go. */
+  /** Whether the next tick must come soon: deadlines to watch, inodes to let go, the like. */
   get isBusy(): boolean {
-    const { pending, inodes, options } = this.#context;
-    return pending.count > 0 || inodes.count > options.inodesMax || this.#writer.isBusy;
+    const { pending, inodes, options, kernelListings } = this.#context;
+    const hasMany = inodes.count > options.inodesMax;
+    return pending.count > 0 || hasMany || kernelListings.isBusy || this.#writer.isBusy;
   }
 
   /** Answers all that wait: the mount is going away. */

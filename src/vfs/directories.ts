@@ -3,6 +3,7 @@ import type { CoreContext } from './context.ts';
 import type { DirectoryHandle } from './handles.ts';
 import type { Inode } from './inode.ts';
 import type { Listing } from './listing.ts';
+import { indexOf, offsetOf } from './kernel-listings.ts';
 import type { Metadata } from './metadata.ts';
 import { shownAttributes } from './posix.ts';
 import type { EntrySink, InodeId, RequestId, StatusMessage } from './types.ts';
@@ -10,8 +11,6 @@ import type { ByteString } from '../base/byte-string.ts';
 
 const DOT = '.' as ByteString;
 const DOT_DOT = '..' as ByteString;
-/** Offsets 0 and 1 are '.' and '..'; the listing's entries follow. */
-const FIRST_ENTRY_OFFSET = 2;
 /** What user space shows for an entry whose inode number is not known (as libfuse does). */
 const UNKNOWN_INODE = 0xffffffff as InodeId;
 
@@ -33,17 +32,34 @@ export class Directories {
     this.#metadata = metadata;
   }
 
+  open(request: RequestId, inode: Inode): void {
+    const { replies, handles, counters, kernelListings } = this.#context;
+    inode.openHandles++;
+    counters.add('openDirectories');
+    const handle: DirectoryHandle = {
+      kind: 'directory',
+      inode,
+      listing: this.#metadata.list(inode),
+      isRead: false,
+    };
+    const kept = kernelListings.opened(handle);
+    replies.openedDirectory(request, handles.add(handle), kept);
+  }
+
   readdir(call: ReaddirRequest): void {
     const { handle } = call;
     // rewinddir(3) asks for the directory as it is now; what opendir(3) found is for the first reader.
-    if (call.offset === 0 && handle.isRead) handle.listing = this.#metadata.list(handle.inode);
+    if (call.offset === 0 && handle.isRead) {
+      handle.listing = this.#metadata.list(handle.inode);
+      this.#context.kernelListings.beginsAgain(handle, handle.listing);
+    }
     handle.isRead = true;
     if (this.#mustWait(call, handle.listing)) this.#wait(call, handle.listing);
     else this.#answer(call, handle.listing);
   }
 
   #mustWait(call: ReaddirRequest, listing: Listing): boolean {
-    return listing.isArriving && listing.count <= Math.max(0, call.offset - FIRST_ENTRY_OFFSET);
+    return listing.isArriving && listing.count <= indexOf(call.offset);
   }
 
   /** However many parts without anything new arrive, the deadline is that of the request. */
@@ -79,11 +95,11 @@ export class Directories {
       if (!sink.add(DOT_DOT, parent.ino, 'directory', 2)) return;
       offset = 2;
     }
-    for (let index = offset - FIRST_ENTRY_OFFSET; index < listing.count; index++) {
+    for (let index = indexOf(offset); index < listing.count; index++) {
       const status = listing.status(index);
       if (status === undefined) continue;
       const name = listing.name(index);
-      const nextOffset = index + 1 + FIRST_ENTRY_OFFSET;
+      const nextOffset = offsetOf(listing, index + 1);
       const isAdded = call.isPlus
         ? this.#addPlus(inode, name, status, call.handle, nextOffset, sink)
         : sink.add(

@@ -8,6 +8,7 @@ export type { AttributesWanted } from './attribute-changes.ts';
 export type { Creation } from './name-changes.ts';
 export type { OpenMode } from './opening.ts';
 export { COUNTERS, Counters, LATENCY_BUCKETS_MS, OPERATIONS } from './counters.ts';
+export type { EntriesKept } from './kernel-listings.ts';
 export type { CounterName, OperationFigures, OperationName } from './counters.ts';
 export { NOT_SAVED } from './writer.ts';
 export { ROOT_INODE } from './types.ts';

@@ -9,6 +9,7 @@ import type { ByteString } from '../base/byte-string.ts';
 import type { CachedFile } from '../cache/index.ts';
 import type { PosixAttributes } from '../store/index.ts';
 import { Children } from './children.ts';
+import type { ShownListing } from './kernel-listings.ts';
 import type { Listing } from './listing.ts';
 import type { StagedFile } from './staged-file.ts';
 import type { FileKind, InodeId, StatusMessage, VersionMessage } from './types.ts';
@@ -51,6 +52,7 @@ class DirectoryState {
   listing: Listing | undefined = undefined;
   statsSinceListing = 0;
   listedEntries = 0;
+  shown: ShownListing | undefined = undefined;
   more: MoreState | undefined = undefined;
 
   constructor(serial: number) {
@@ -235,6 +237,15 @@ export class Inode {
 
   set statsSinceListing(count: number) {
     this.#ofDirectory.statsSinceListing = count;
+  }
+
+  /** What the kernel may still keep of its entries. */
+  get shown(): ShownListing | undefined {
+    return this.#directory?.shown;
+  }
+
+  set shown(shown: ShownListing | undefined) {
+    this.#ofDirectory.shown = shown;
   }
 
   /** How many entries the last listing had. */

@@ -3,7 +3,13 @@ import type { ByteString } from '../base/byte-string.ts';
 import { EntryColumns } from './entry-columns.ts';
 import type { FsErrorCode, ListBatch, StatusMessage } from './types.ts';
 
+/** Over all listings of this life. */
+let lastId = 0;
+
 export class Listing {
+  readonly id = ++lastId;
+  /** How often this mount has changed it since it was asked for. */
+  #changes = 0;
   /** Age counts from the question, not from the answer. */
   readonly startedMs: number;
   /** Tells which of this mount's own changes came before the question. */
@@ -34,6 +40,10 @@ export class Listing {
 
   get count(): number {
     return this.#entries.count;
+  }
+
+  get changes(): number {
+    return this.#changes;
   }
 
   get isComplete(): boolean {
@@ -85,6 +95,7 @@ export class Listing {
 
   /** This mount has made or changed the name. */
   put(name: ByteString, status: StatusMessage): void {
+    this.#changes++;
     const index = this.#entries.indexOf(name);
     if (index === undefined) this.#add(name, status);
     else this.#exceptions.set(index, status);
@@ -93,7 +104,9 @@ export class Listing {
   /** This mount has taken the name away; the places of the others stay. */
   hide(name: ByteString): void {
     const index = this.#entries.indexOf(name);
-    if (index !== undefined) this.#exceptions.set(index, 'hidden');
+    if (index === undefined) return;
+    this.#changes++;
+    this.#exceptions.set(index, 'hidden');
   }
 
   fail(code: FsErrorCode): void {

@@ -233,7 +233,7 @@ export class Opening {
       if (handle.canWrite) inode.writers--;
       this.#parts.writer.closed(inode);
       if (inode.isUnlinked && inode.openFiles === 0) this.#parts.names.gone(inode);
-    }
+    } else this.#context.kernelListings.closed(handle);
     inode.openHandles--;
     this.#parts.metadata.release(inode);
   }

@@ -1,5 +1,6 @@
 /** What crosses the border of the core: ids, errors, requests' answers, jobs and their results. */
 import type { ByteString } from '../base/byte-string.ts';
+import type { EntriesKept } from './kernel-listings.ts';
 import type { AttributeChange, NodeKind, PosixAttributes, UploadSegment } from '../store/index.ts';
 
 declare const idBrand: unique symbol;
@@ -109,7 +110,7 @@ export interface CoreReplies {
   ): void;
   /** So many bytes were taken. */
   written(request: RequestId, lengthBytes: number): void;
-  openedDirectory(request: RequestId, handle: HandleId): void;
+  openedDirectory(request: RequestId, handle: HandleId, kept: EntriesKept): void;
   data(request: RequestId, segments: readonly Uint8Array[], lengthBytes: number): void;
   /** The core calls `fill` once, at once, with a sink over a buffer of the size asked for. */
   entries(request: RequestId, sizeBytes: number, fill: (sink: EntrySink) => void): void;
