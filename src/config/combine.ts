@@ -22,6 +22,10 @@ export interface CombineContext {
   readonly problems: ConfigProblem[];
 }
 
+/** What is so of data that does not change; a year is "for ever" for a mount. */
+const FOREVER_MS = 365 * 24 * 3600 * 1000;
+const IMMUTABLE = { readOnly: true, attrTimeoutMs: FOREVER_MS, entryTimeoutMs: FOREVER_MS };
+
 const STRENGTH: readonly SourceKind[] = [
   'default',
   'site-properties',
@@ -33,7 +37,8 @@ const STRENGTH: readonly SourceKind[] = [
 ];
 
 /** Undefined where a required value is missing; further problems go to the list of the context. */
-export function combine(raw: RawValues, context: CombineContext): CombinedValues | undefined {
+export function combine(parsed: RawValues, context: CombineContext): CombinedValues | undefined {
+  const raw = parsed.immutable ? { ...parsed, ...IMMUTABLE } : parsed;
   const { provenance } = context;
   const problem = (field: OptionField, value: string | undefined, reason: string): void => {
     const row = optionList.find((option) => option.field === field)?.row;

@@ -321,6 +321,13 @@ export const options: OptionTable = {
     fallback: () => 2_000_000,
     doc: 'Files and directories remembered at once. Over it, the kernel is asked to forget those that are not open.',
   },
+  immutable: {
+    key: 'immutable',
+    group: 'Cache',
+    kind: booleanKind,
+    fallback: () => false,
+    doc: 'The data does not change as long as it is mounted: the mount is read-only, names, attributes and pages that the kernel holds are believed without end, whatever the timeouts say, and opening a file that it knows costs no message. A file that is found changed all the same is reported, and whoever still reads it gets ESTALE.',
+  },
   uid: {
     key: 'uid',
     group: 'Files and permissions',

@@ -78,6 +78,7 @@ test('a configuration with the least that is needed has the documented defaults'
     allowOther: true,
     defaultPermissions: true,
     trustListings: false,
+    immutable: false,
     readOnly: false,
     writeMode: 'through',
     uploadStrategy: 'auto',

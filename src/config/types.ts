@@ -71,6 +71,8 @@ export interface OptionValues {
   /** Whether a name that a fresh listing lacks needs no question of its own. */
   readonly trustListings: boolean;
   readonly maxInodes: number;
+  /** Nobody changes the data as long as it is mounted. */
+  readonly immutable: boolean;
 
   // The mount.
   readonly uid: number;

@@ -19,6 +19,7 @@ export function coreOptionsOf(config: MountConfig, incarnation: number): CoreOpt
   return {
     incarnation,
     isReadOnly: config.readOnly,
+    isImmutable: config.immutable,
     isWriteBack: config.writeMode === 'back',
     defaults: {
       uid: config.uid,

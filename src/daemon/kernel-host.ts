@@ -66,6 +66,7 @@ export class KernelHost {
       counters: parts.counters.buffer,
       config: parts.config,
       incarnation: parts.incarnation,
+      negotiated: parts.negotiated,
     };
     // A takeover asks for what the last life left unanswered; the kernel queues it for our reads.
     if (parts.negotiated !== undefined) this.#takeOver(parts.negotiated);

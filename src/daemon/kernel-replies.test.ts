@@ -75,6 +75,7 @@ test('nothing is accepted that the kernel did not offer', () => {
   const { reply, negotiated } = negotiate(offered(0, 0xffff_ffff), {
     maxBackground: 1,
     isReadOnly: true,
+    isImmutable: false,
   });
   assert.equal(reply.flags, 0);
   assert.equal(reply.flags2, 0, 'without INIT_EXT there is no second word');
@@ -84,7 +85,11 @@ test('nothing is accepted that the kernel did not offer', () => {
 });
 
 test('a kernel that offers all is asked for large requests and for resending', () => {
-  const { reply, negotiated } = negotiate(offered(-1, -1), { maxBackground: 64, isReadOnly: true });
+  const { reply, negotiated } = negotiate(offered(-1, -1), {
+    maxBackground: 64,
+    isReadOnly: true,
+    isImmutable: false,
+  });
   assert.ok((reply.flags & InitFlag.MAX_PAGES) !== 0);
   assert.ok((reply.flags & InitFlag.DO_READDIRPLUS) !== 0);
   assert.ok((reply.flags2 & InitFlag2.HAS_RESEND) !== 0);
@@ -95,11 +100,13 @@ test('a kernel that offers all is asked for large requests and for resending', (
 
 test('the older of two minor versions is spoken', () => {
   assert.equal(
-    negotiate(offered(0, 0, 99), { maxBackground: 1, isReadOnly: true }).reply.minor,
+    negotiate(offered(0, 0, 99), { maxBackground: 1, isReadOnly: true, isImmutable: false }).reply
+      .minor,
     45,
   );
   assert.equal(
-    negotiate(offered(0, 0, 31), { maxBackground: 1, isReadOnly: true }).reply.minor,
+    negotiate(offered(0, 0, 31), { maxBackground: 1, isReadOnly: true, isImmutable: false }).reply
+      .minor,
     PROTOCOL_MINOR_OLDEST,
   );
 });

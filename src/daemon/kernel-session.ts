@@ -6,7 +6,7 @@
  */
 import type { Clock } from '../base/clock.ts';
 import type { MountConfig } from '../config/index.ts';
-import { negotiate } from '../fuse/device/index.ts';
+import { canSkipOpens, negotiate } from '../fuse/device/index.ts';
 import type { FuseChannel, Negotiated } from '../fuse/device/index.ts';
 import {
   DirentPlusWriter,
@@ -115,6 +115,8 @@ export interface KernelSessionParts {
   readonly config: MountConfig;
   readonly counters: Counters;
   readonly clock: Clock;
+  /** By an earlier life. */
+  readonly negotiated?: Negotiated | undefined;
   readonly onNegotiated: (negotiated: Negotiated) => void;
   readonly onInternalError: (error: unknown) => void;
 }
@@ -129,9 +131,12 @@ export class KernelSession implements CoreReplies {
   readonly #inFlight = new Map<RequestId, InFlight>();
   #current: InFlight | undefined;
   #core: Core | undefined;
+  /** The kernel need not tell of opens. */
+  #skipsOpens = false;
 
   constructor(parts: KernelSessionParts) {
     this.#parts = parts;
+    if (parts.negotiated !== undefined) this.#agree(parts.negotiated);
   }
 
   /** The core needs its replies first, so it comes second. */
@@ -201,10 +206,11 @@ export class KernelSession implements CoreReplies {
         core.access(id, ino, (request.mask & W_OK) !== 0);
         return;
       case 'open':
-        core.open(id, ino, openModeOf(request.flags, request.openFlags));
+        if (this.#skipsOpens) this.#decline(id);
+        else core.open(id, ino, openModeOf(request.flags, request.openFlags));
         return;
       case 'read':
-        core.read(id, request.fh as HandleId, request.offset, request.size);
+        core.read(id, request.fh as HandleId, request.offset, request.size, ino);
         return;
       case 'release':
       case 'releasedir':
@@ -229,7 +235,7 @@ export class KernelSession implements CoreReplies {
           this.error(id, 'invalid');
         } else {
           const whence = request.whence === Seek.DATA ? 'data' : 'hole';
-          core.lseek(id, request.fh as HandleId, request.offset, whence);
+          core.lseek(id, request.fh as HandleId, request.offset, whence, ino);
         }
         return;
       case 'getxattr':
@@ -246,7 +252,9 @@ export class KernelSession implements CoreReplies {
         this.ok(id);
         return;
       case 'fsync':
-        core.sync(id, request.fh as HandleId);
+        // Without an open there is no handle to ask for, and nothing to save.
+        if (this.#skipsOpens) this.#decline(id);
+        else core.sync(id, request.fh as HandleId);
         return;
       case 'fsyncdir':
         core.syncDirectory(id, request.fh as HandleId);
@@ -295,9 +303,15 @@ export class KernelSession implements CoreReplies {
     const { reply, negotiated } = negotiate(request, {
       maxBackground: this.#parts.config.maxBackground,
       isReadOnly: this.#parts.config.readOnly,
+      isImmutable: this.#parts.config.immutable,
     });
     this.#reply(id, (out, header) => encodeInitReply(out, 0, header, reply));
+    this.#agree(negotiated);
     this.#parts.onNegotiated(negotiated);
+  }
+
+  #agree(negotiated: Negotiated): void {
+    this.#skipsOpens = this.#parts.config.immutable && canSkipOpens(negotiated);
   }
 
   // Replies of the core.

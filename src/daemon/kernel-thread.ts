@@ -40,6 +40,7 @@ function main(data: KernelThreadData): void {
     config,
     counters,
     clock: systemClock,
+    negotiated: data.negotiated,
     onNegotiated: (negotiated) => send({ kind: 'negotiated', negotiated }),
     onInternalError: reportInternal,
   });

@@ -44,4 +44,6 @@ export interface KernelThreadData {
   readonly counters: SharedArrayBuffer;
   readonly config: MountConfig;
   readonly incarnation: number;
+  /** Of an earlier life; undefined: INIT is still to come. */
+  readonly negotiated: Negotiated | undefined;
 }

@@ -70,7 +70,8 @@ export async function startNativeHost(parts: KernelSideParts): Promise<KernelSid
     counters,
     clock: systemClock,
   });
-  const kernelTimeout = (ms: number): number => Math.min(ms, KERNEL_TIMEOUT_MS_MAX);
+  const kernelTimeout = (ms: number): number =>
+    config.immutable ? ms : Math.min(ms, KERNEL_TIMEOUT_MS_MAX);
   const mount = await NativeMount.mount(
     {
       mountpoint: config.mountpoint,
@@ -78,6 +79,7 @@ export async function startNativeHost(parts: KernelSideParts): Promise<KernelSid
       allowOther: config.allowOther,
       defaultPermissions: config.defaultPermissions,
       isReadOnly: config.readOnly,
+      isImmutable: config.immutable,
       flags: config.mountFlags,
       maxBackground: config.maxBackground,
       attrTimeoutMs: kernelTimeout(config.attrTimeoutMs),

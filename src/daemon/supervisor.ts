@@ -5,13 +5,14 @@
  */
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
-import { closeSync } from 'node:fs';
+import { closeSync, writeSync } from 'node:fs';
 import type { Logger } from '../base/logger.ts';
 import { processStat } from '../base/process-stat.ts';
 import type { Worker } from '../cluster/index.ts';
 import { describeNameSpace } from '../config/index.ts';
 import type { Driver, MountConfig } from '../config/index.ts';
 import {
+  canIncreaseEpoch,
   canResend,
   findMount,
   mountDevice,
@@ -19,6 +20,7 @@ import {
   unmount,
 } from '../fuse/device/index.ts';
 import type { Negotiated } from '../fuse/device/index.ts';
+import { encodeIncEpoch, OUT_HEADER_SIZE } from '../fuse/wire/index.ts';
 import type { FromDaemon, StartDaemon } from './ipc.ts';
 import { probeMount } from './probe-mount.ts';
 import { journalDirectory } from './staging-area.ts';
@@ -261,7 +263,23 @@ export class Supervisor {
       return;
     }
     this.#logger.error({ code, signal, restarts: this.#restarts }, 'The daemon died; replacing it');
+    this.#doubtNames();
     await this.#replace();
+  }
+
+  /**
+   * At once, not only when the next daemon is there: what is opened in between must not be an inode of
+   * the dead one.
+   */
+  #doubtNames(): void {
+    if (this.#fuseFd === undefined || this.#negotiated === undefined) return;
+    if (!canIncreaseEpoch(this.#negotiated)) return;
+    const message = Buffer.alloc(OUT_HEADER_SIZE);
+    try {
+      writeSync(this.#fuseFd, message, 0, encodeIncEpoch(message, 0));
+    } catch (error) {
+      this.#logger.warn({ error }, 'The kernel did not take a notification');
+    }
   }
 
   async #replace(): Promise<void> {

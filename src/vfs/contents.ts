@@ -1,6 +1,7 @@
 /** Versions of files' bytes: which one an inode has now, and which may come back. */
 import { LRUCache } from 'lru-cache';
 import type { ByteString } from '../base/byte-string.ts';
+import { reportFailure } from './context.ts';
 import type { CoreContext } from './context.ts';
 import { isSameVersion } from './inode-table.ts';
 import type { Content, Inode } from './inode.ts';
@@ -8,6 +9,7 @@ import type { StagedFile } from './staged-file.ts';
 import type { VersionMessage } from './types.ts';
 import { versionOf } from './versions.ts';
 
+const CHANGED = 'The file has changed on a mount that was said to be immutable';
 /** Contents of files the kernel has forgotten: as many as the inodes one would re-read soon. */
 const PARKED_MAX = 100_000;
 
@@ -39,6 +41,11 @@ export class Contents {
     return inode.content;
   }
 
+  /** Its readers keep to one version, and are not told by an open when there is another. */
+  isFixed({ kind }: Inode): boolean {
+    return this.#context.options.isImmutable && kind === 'file';
+  }
+
   /** The path has another version: readers of the old one get ESTALE, the kernel drops its pages. */
   drop(inode: Inode): void {
     const { content } = inode;
@@ -47,6 +54,10 @@ export class Contents {
     inode.content = undefined;
     inode.openedContent = undefined;
     this.#context.tier.drop(content);
+    if (this.#context.options.isImmutable) {
+      // Not as 'stale', which happens any day.
+      reportFailure(this.#context, inode, 'io', CHANGED);
+    }
     if (inode.lookups > 0) this.#context.effects.invalidateInode(inode.ino);
   }
 

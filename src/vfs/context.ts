@@ -5,6 +5,7 @@ import type { Asking } from './asking.ts';
 import type { Counters } from './counters.ts';
 import type { Handles } from './handles.ts';
 import type { InodeTable } from './inode-table.ts';
+import type { ImplicitHandles } from './implicit-handles.ts';
 import type { Inode } from './inode.ts';
 import type { KernelListings } from './kernel-listings.ts';
 import type { Jobs, PendingRequests } from './pending.ts';
@@ -18,6 +19,7 @@ export interface CoreContext {
   readonly effects: CoreEffects;
   readonly inodes: InodeTable;
   readonly handles: Handles;
+  readonly implicit: ImplicitHandles;
   readonly tier: PageTier;
   readonly staging: StagingArea;
   /** Milliseconds since 1970, for times that programs see. */

@@ -17,6 +17,7 @@ import { Counters } from './counters.ts';
 import { Directories } from './directories.ts';
 import { contentOfHandle, Handles } from './handles.ts';
 import type { FileHandle } from './handles.ts';
+import { ImplicitHandles } from './implicit-handles.ts';
 import { InodeTable } from './inode-table.ts';
 import type { Inode } from './inode.ts';
 import { KernelListings } from './kernel-listings.ts';
@@ -32,12 +33,14 @@ import type {
   CoreEffects,
   CoreOptions,
   CoreReplies,
+  FsErrorCode,
   HandleId,
   InodeId,
   JobResult,
   RequestId,
   SpecialKind,
 } from './types.ts';
+import { NO_HANDLE } from './types.ts';
 import { Writer } from './writer.ts';
 
 /** A tick's work: some milliseconds; four ticks a second keep up with any walk of a tree. */
@@ -89,6 +92,7 @@ export class Core {
       wallNowMs: () => wallOffsetMs + clock.nowMs(),
       inodes: new InodeTable(options.incarnation, clock.nowMs(), parts.wallMs),
       handles: new Handles(options.incarnation, options.handlesMax),
+      implicit: new ImplicitHandles(options.readAheadBytes),
       jobs: new Jobs(effects, counters),
       pending,
       asking: new Asking(pending, replies),
@@ -350,10 +354,27 @@ export class Core {
     }
   }
 
-  read(request: RequestId, handleId: HandleId, offset: number, sizeBytes: number): void {
-    const handle = this.#context.handles.find(handleId, 'file');
+  /** `ino` is needed where the kernel opens no files. */
+  read(
+    request: RequestId,
+    handleId: HandleId,
+    offset: number,
+    sizeBytes: number,
+    ino?: InodeId,
+  ): void {
+    const handle = this.#file(handleId, ino);
     if (typeof handle === 'string') this.#context.replies.error(request, handle);
     else this.#reader.read(request, handle, offset, sizeBytes);
+  }
+
+  #file(handleId: HandleId, ino: InodeId | undefined): FileHandle | FsErrorCode {
+    const { handles, implicit, inodes } = this.#context;
+    if (handleId !== NO_HANDLE || ino === undefined) return handles.find(handleId, 'file');
+    const inode = inodes.find(ino);
+    // Of an earlier life, or the name leads to another version: who opens it again finds that.
+    if (inode === undefined || !inodes.isNamed(inode)) return 'stale';
+    if (inode.kind !== 'file') return 'bad-handle';
+    return implicit.of(inode, (each) => this.#metadata.contentOf(each));
   }
 
   write(
@@ -452,9 +473,15 @@ export class Core {
   }
 
   /** The cluster has no holes: all of a file is data, and its end is the only hole. */
-  lseek(request: RequestId, handleId: HandleId, offset: number, whence: SeekWhence): void {
-    const { replies, handles } = this.#context;
-    const handle = handles.find(handleId, 'file');
+  lseek(
+    request: RequestId,
+    handleId: HandleId,
+    offset: number,
+    whence: SeekWhence,
+    ino?: InodeId,
+  ): void {
+    const { replies } = this.#context;
+    const handle = this.#file(handleId, ino);
     if (typeof handle === 'string') replies.error(request, handle);
     else {
       const end = handle.inode.staged?.lengthBytes ?? contentOfHandle(handle).lengthBytes;

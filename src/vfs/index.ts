@@ -11,5 +11,5 @@ export { COUNTERS, Counters, LATENCY_BUCKETS_MS, OPERATIONS } from './counters.t
 export type { EntriesKept } from './kernel-listings.ts';
 export type { CounterName, OperationFigures, OperationName } from './counters.ts';
 export { NOT_SAVED } from './writer.ts';
-export { ROOT_INODE } from './types.ts';
+export { NO_HANDLE, ROOT_INODE } from './types.ts';
 export type * from './types.ts';

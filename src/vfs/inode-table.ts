@@ -85,6 +85,11 @@ export class InodeTable {
     });
   }
 
+  /** False: its name leads to another inode, or nowhere. */
+  isNamed(inode: Inode): boolean {
+    return inode.parent === undefined || this.child(inode.parent, inode.name) === inode;
+  }
+
   /** Takes the name from an inode that may still be open or remembered by the kernel. */
   detach(inode: Inode): void {
     const children = inode.parent?.children;

@@ -154,14 +154,6 @@ export class Metadata {
     this.#ask(parent, inode.name, waiter);
   }
 
-  /** Workers keep listings for days: what only a listing has told may be long gone. */
-  isOnlyListed({ parent, content, checkedMs }: Inode): boolean {
-    if (parent?.listing?.startedMs !== checkedMs) return false;
-    const pages = content?.pages.values() ?? [];
-    for (const page of pages) if (page.state === 'ready') return false;
-    return true;
-  }
-
   /** Asks for the file itself, however well its attributes are known. */
   verify(inode: Inode, waiter: ResolveWaiter): void {
     const { parent, name } = inode;
@@ -271,11 +263,14 @@ export class Metadata {
     this.#notAbsent(parent, name);
     const known = this.#context.inodes.child(parent, name);
     if (known !== undefined && (known.checkedMs > checkedMs || isOurs(known))) return known;
-    if (known === undefined || known.kind !== status.kind) {
+    const isSame =
+      known !== undefined && (isSameVersion(known, status) || isCoarserTime(known, status));
+    // For another version of what must not change, the name gets another inode.
+    const isOther = known?.kind !== status.kind || (!isSame && this.#contents.isFixed(known));
+    if (known === undefined || isOther) {
       if (known !== undefined) this.#forgetName(known);
       return this.#context.inodes.create(parent, name, status, checkedMs);
     }
-    const isSame = isSameVersion(known, status) || isCoarserTime(known, status);
     // An earlier look at the version that is known to be gone since.
     if (isSame && checkedMs <= known.outdatedMs) return known;
     if (!isSame) {
@@ -295,7 +290,12 @@ export class Metadata {
     if (inode.content === content) {
       inode.checkedMs = -Infinity;
       inode.outdatedMs = this.#context.clock.nowMs();
-      this.#contents.drop(inode);
+      if (!this.#contents.isFixed(inode)) this.#contents.drop(inode);
+      else {
+        // It may be what told of the version that is gone.
+        this.#listings.delete(inode.parent as Inode);
+        this.#forgetName(inode);
+      }
     }
     content.isStale = true;
   }
@@ -309,6 +309,7 @@ export class Metadata {
   release(inode: Inode): void {
     this.#context.inodes.release(inode, (gone) => {
       this.#contents.park(gone);
+      this.#context.implicit.forget(gone);
       this.#listings.delete(gone);
     });
   }
@@ -406,8 +407,10 @@ export class Metadata {
       if (isOurs(child)) continue;
       const status = listing.find(name);
       // Another kind is another inode, to be made for whoever asks for it.
-      if (status?.kind === child.kind) this.adoptListed(directory, name, status, listing);
-      else if (status !== undefined) {
+      if (status?.kind === child.kind) {
+        // Of a fixed version that is gone this made another, which nobody has asked for.
+        this.release(this.adoptListed(directory, name, status, listing));
+      } else if (status !== undefined) {
         if (child.checkedMs <= listing.startedMs) this.#forgetName(child);
       } else if (
         child.checkedMs <= listing.startedMs &&

@@ -9,6 +9,7 @@ import { creationAttributes, shownAttributes } from './posix.ts';
 import { ReadAhead } from './read-ahead.ts';
 import type { Reader } from './reader.ts';
 import type { FsErrorCode, HandleId, RequestId } from './types.ts';
+import { isOnlyListed } from './versions.ts';
 import type { Writer } from './writer.ts';
 
 /** How a program opens a file. */
@@ -73,7 +74,7 @@ export class Opening {
   #open(request: RequestId, inode: Inode, mode: OpenMode): void {
     const { metadata, reader } = this.#parts;
     if (mode.truncates || inode.staged !== undefined) this.#opened(request, inode, mode);
-    else if (!metadata.isOnlyListed(inode)) {
+    else if (!isOnlyListed(inode)) {
       if (this.#opened(request, inode, mode)) reader.warm(inode, metadata.contentOf(inode));
     } else this.#verified(request, inode, () => this.#opened(request, inode, mode));
   }

@@ -16,6 +16,8 @@ export type RequestId = Id<'request'>;
 export type JobId = Id<'job'>;
 
 export const ROOT_INODE = 1 as InodeId;
+/** In place of a handle: the kernel did not open the file. */
+export const NO_HANDLE = 0 as HandleId;
 
 /** Numbers of inodes, and of handles, of one life of the daemon; within the 2^53 of a number. */
 export const INCARNATION_STRIDE = 2 ** 32;
@@ -300,6 +302,11 @@ export interface CoreOptions {
   /** Life number of the daemon under one mount, from 1; keeps inode numbers of lives apart. */
   readonly incarnation: number;
   readonly isReadOnly: boolean;
+  /**
+   * Nobody changes the data: an inode keeps the version that it was found with, and files are read
+   * without having been opened.
+   */
+  readonly isImmutable: boolean;
   /** Closed files are acknowledged once the store holds them, before the cluster does. */
   readonly isWriteBack: boolean;
   /** What a file or directory has that nobody has set anything of. */

@@ -20,6 +20,14 @@ export function isOlder(status: StatusMessage, change: OwnChange, listing: Listi
   return status.kind === change.status.kind && status.mtimeMs < change.status.mtimeMs;
 }
 
+/** Workers keep listings for days: what only a listing has told may be long gone. */
+export function isOnlyListed({ parent, content, checkedMs }: Inode): boolean {
+  if (parent?.listing?.startedMs !== checkedMs) return false;
+  const pages = content?.pages.values() ?? [];
+  for (const page of pages) if (page.state === 'ready') return false;
+  return true;
+}
+
 export function versionOf({ lengthBytes, mtimeMs, contentHash }: VersionMessage): VersionMessage {
   return { lengthBytes, mtimeMs, contentHash };
 }

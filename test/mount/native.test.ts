@@ -243,6 +243,29 @@ test('the fuse-native driver is mounted anew when its daemon dies', { skip }, as
   await mount.unmount();
 });
 
+test('the fuse-native driver re-reads immutable data from the kernel', { skip }, async (t) => {
+  const cleanup = lastFirst((undo) => t.after(undo));
+  const cluster = await startTestDevcluster(cleanup, { workers: 1 });
+  const entries = { 'dir/file': 300_000, 'dir/sub/other': 5 };
+  await makeTree(cluster.dataDir, { entries });
+  const mount = await mountForTest(cleanup, cluster.info, {
+    flags: ['--driver', 'fuse-native', '--immutable'],
+  });
+  const compare = async (): Promise<void> => {
+    for (const name of Object.keys(entries)) {
+      await output('cmp', [mount.path(name), join(cluster.dataDir, name)]);
+    }
+  };
+  const reads = async (): Promise<number> =>
+    await mount.metric('alluxio_fuse_result_total', { method: 'Fuse.Read' });
+  await compare();
+  const first = await reads();
+  assert.ok(first > 0);
+  await compare();
+  assert.equal(await reads(), first);
+  await mount.unmount();
+});
+
 test(
   'where the device driver cannot mount, fuse-native does, and the log says why',
   { skip },

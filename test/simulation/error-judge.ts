@@ -84,6 +84,10 @@ export class ErrorJudge {
       case 'readdir':
         return hasFailed('list', call.handle.known.path, call.handle.stream.sinceMs);
       case 'lseek':
+        // What the kernel reads without a handle is known by its name alone.
+        if (code === 'stale' && this.#options.isImmutable) {
+          return this.#hasChanged(call.handle.known.path, call.handle.sinceMs);
+        }
         keepOnly(call.handle.versions, ({ lengthBytes }) => call.at >= lengthBytes);
         return code === 'no-data' && call.handle.versions.size > 0;
       case 'xattr':

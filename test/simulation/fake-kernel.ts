@@ -7,7 +7,7 @@ import { joinPath } from '../../src/base/byte-string.ts';
 import type { ByteString } from '../../src/base/byte-string.ts';
 import type { Clock } from '../../src/base/clock.ts';
 import type { Random } from '../../src/base/random.ts';
-import { ROOT_INODE } from '../../src/vfs/index.ts';
+import { NO_HANDLE, ROOT_INODE } from '../../src/vfs/index.ts';
 import type {
   Attributes,
   Core,
@@ -35,12 +35,15 @@ import type {
   Request,
 } from './requests.ts';
 import { isVersion, namesUnder, parentOf, ROOT } from './world.ts';
-import type { World } from './world.ts';
+import type { State, World } from './world.ts';
 
 const READ_ONLY = { wantsWrite: false, truncates: false };
 
 const XATTRS = ['user.alluxio.worker', 'user.alluxio.ufs_path', 'user.alluxio.cached'];
 const REQUESTS_MAX = 40;
+
+/** Of handles that the kernel has for itself the numbers are negative. */
+const isKnown = ({ id }: Handle): boolean => id > 0;
 
 export class FakeKernel implements CoreReplies {
   readonly #clock: Clock;
@@ -56,6 +59,7 @@ export class FakeKernel implements CoreReplies {
   readonly root: Known;
   #core: Core | undefined;
   #lastId = 0;
+  #lastUntold = 0;
   #cause: Cause = { kind: 'request' };
   answers = 0;
   dataBytes = 0;
@@ -99,8 +103,9 @@ export class FakeKernel implements CoreReplies {
     return this.#requests.size;
   }
 
+  /** Those that the core knows of. */
   get handleCount(): number {
-    return this.#handles.size;
+    return [...this.#handles.values()].filter(isKnown).length;
   }
 
   get oldestSentMs(): number {
@@ -210,7 +215,20 @@ export class FakeKernel implements CoreReplies {
 
   #open(random: Random): void {
     const known = this.#pick(random, 'file');
-    if (known !== undefined) this.open(known, random.chance(0.02));
+    if (known === undefined) return;
+    if (this.#options.isImmutable && random.chance(0.9)) this.openUntold(known);
+    else this.open(known, random.chance(0.02));
+  }
+
+  /** As a kernel that was told not to tell of opens. */
+  openUntold(known: Known): void {
+    const isFile = ({ kind }: State): boolean => kind === 'file';
+    known.cached ??= new Set(this.#world.during(known.path, known.sinceMs).filter(isFile));
+    known.uses++;
+    const id = --this.#lastUntold as HandleId;
+    const { sinceMs, cached: versions } = known;
+    this.#note(`open ${known.path} without a word`);
+    this.#handles.set(id, { kind: 'file', id, known, sinceMs, versions, position: 0, requests: 0 });
   }
 
   #pickHandle<Kind extends Handle['kind']>(
@@ -224,7 +242,8 @@ export class FakeKernel implements CoreReplies {
 
   read(handle: FileHandle, at: number, size: number): RequestId {
     return this.#send({ kind: 'read', handle, at, size }, undefined, (core, id) => {
-      core.read(id, handle.id, at, size);
+      if (isKnown(handle)) core.read(id, handle.id, at, size);
+      else core.read(id, NO_HANDLE, at, size, handle.known.ino);
     });
   }
 
@@ -279,6 +298,7 @@ export class FakeKernel implements CoreReplies {
   release(handle: Handle): void {
     this.#handles.delete(handle.id);
     handle.known.uses--;
+    if (!isKnown(handle)) return;
     this.#send({ kind: 'wrong', code: 'ok' }, undefined, (core, id) => core.release(id, handle.id));
   }
 
@@ -288,7 +308,9 @@ export class FakeKernel implements CoreReplies {
     const at = random.below(3100);
     const isData = random.chance(0.5);
     this.#send({ kind: 'lseek', handle, at, isData }, undefined, (core, id) => {
-      core.lseek(id, handle.id, at, isData ? 'data' : 'hole');
+      const whence = isData ? 'data' : 'hole';
+      if (isKnown(handle)) core.lseek(id, handle.id, at, whence);
+      else core.lseek(id, NO_HANDLE, at, whence, handle.known.ino);
     });
   }
 
@@ -515,7 +537,7 @@ export class FakeKernel implements CoreReplies {
       position: 0,
       requests: 0,
     });
-    assert.ok(this.#handles.size <= this.#options.handlesMax, 'more handles than allowed');
+    assert.ok(this.handleCount <= this.#options.handlesMax, 'more handles than allowed');
   }
 
   created(): void {
@@ -532,7 +554,7 @@ export class FakeKernel implements CoreReplies {
     known.uses++;
     const stream = new DirectoryStream(this.#world, known.path, this.#listingSinceMs(known));
     this.#handles.set(handle, { kind: 'directory', id: handle, known, stream, requests: 0 });
-    assert.ok(this.#handles.size <= this.#options.handlesMax, 'more handles than allowed');
+    assert.ok(this.handleCount <= this.#options.handlesMax, 'more handles than allowed');
   }
 
   data(id: RequestId, segments: readonly Uint8Array[], lengthBytes: number): void {
@@ -630,7 +652,7 @@ export class FakeKernel implements CoreReplies {
     this.#take(id, request.call.kind);
     this.lastError = code;
     const sinceMs = this.#askedMs(0, 0);
-    const asked = { request, cause: this.#cause, handleCount: this.#handles.size, sinceMs };
+    const asked = { request, cause: this.#cause, handleCount: this.handleCount, sinceMs };
     assert.ok(this.#errors.isExpected(asked, code), `${request.call.kind} fails with ${code}`);
   }
 }

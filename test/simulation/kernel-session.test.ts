@@ -62,6 +62,7 @@ function setUp(random: Random) {
     options: {
       incarnation: 1,
       isReadOnly: true,
+      isImmutable: false,
       isWriteBack: false,
       defaults: { uid: 0, gid: 0, fileMode: 0o644, dirMode: 0o755 },
       attrTimeoutMs: 50,

@@ -93,6 +93,7 @@ function setUp(isReadOnly = true) {
     options: {
       incarnation: 1,
       isReadOnly,
+      isImmutable: false,
       isWriteBack: false,
       defaults: { uid: 0, gid: 0, fileMode: 0o644, dirMode: 0o755 },
       attrTimeoutMs: TTL_MS,

@@ -40,6 +40,7 @@ export class Simulation {
     this.#options = {
       incarnation: random.between(1, 3),
       isReadOnly: true,
+      isImmutable: random.chance(0.3),
       isWriteBack: false,
       defaults: { uid: 0, gid: 0, fileMode: 0o644, dirMode: 0o755 },
       attrTimeoutMs: random.pick([0, 50, 400]),
@@ -226,7 +227,8 @@ export class Simulation {
     }
     if (known.kind !== 'file') return undefined;
     const before = new Set(kernel.handles());
-    kernel.open(known, false);
+    if (this.#options.isImmutable) kernel.openUntold(known);
+    else kernel.open(known, false);
     this.#settle();
     const handle = kernel.handles().find((other) => !before.has(other));
     if (handle?.kind !== 'file') return kernel.lastError === 'stale' ? false : undefined;

@@ -83,6 +83,7 @@ export class WriteSimulation {
       options: {
         incarnation: 1,
         isReadOnly: false,
+        isImmutable: false,
         isWriteBack: false,
         defaults: { uid: 0, gid: 0, fileMode: 0o644, dirMode: 0o755 },
         attrTimeoutMs: 500,

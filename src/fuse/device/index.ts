@@ -7,5 +7,11 @@ export { runLoop } from './loop.ts';
 export type { LoopHandler } from './loop.ts';
 export { findMount, MountError, mountDevice, raiseReadAhead, unmount } from './mount.ts';
 export type { MountEntry, MountOptions } from './mount.ts';
-export { canIncreaseEpoch, canResend, negotiate, REQUEST_BYTES_MAX } from './negotiate.ts';
+export {
+  canIncreaseEpoch,
+  canResend,
+  canSkipOpens,
+  negotiate,
+  REQUEST_BYTES_MAX,
+} from './negotiate.ts';
 export type { Negotiated } from './negotiate.ts';

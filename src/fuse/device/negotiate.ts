@@ -39,13 +39,16 @@ export interface NegotiateOptions {
   /** Bound on read-ahead and other background requests that the kernel keeps unanswered. */
   readonly maxBackground: number;
   readonly isReadOnly: boolean;
+  readonly isImmutable: boolean;
 }
 
 export function negotiate(
   request: InitRequest,
   options: NegotiateOptions,
 ): { readonly reply: InitReply; readonly negotiated: Negotiated } {
-  const wanted = options.isReadOnly ? WANTED_READ_ONLY : WANTED_WRITABLE;
+  const wanted =
+    (options.isReadOnly ? WANTED_READ_ONLY : WANTED_WRITABLE) |
+    (options.isImmutable ? InitFlag.NO_OPEN_SUPPORT : 0);
   const flags = wanted & request.flags;
   const flags2 = (flags & InitFlag.INIT_EXT) === 0 ? 0 : WANTED_EXT & request.flags2;
   const hasMaxPages = (flags & InitFlag.MAX_PAGES) !== 0;
@@ -71,6 +74,14 @@ export function negotiate(
 
 export function canResend(negotiated: Negotiated): boolean {
   return (negotiated.flags2 & InitFlag2.HAS_RESEND) !== 0;
+}
+
+/**
+ * Where no open tells of an inode of an earlier life, only the kernel can see to it that names are looked
+ * up again.
+ */
+export function canSkipOpens(negotiated: Negotiated): boolean {
+  return (negotiated.flags & InitFlag.NO_OPEN_SUPPORT) !== 0 && canIncreaseEpoch(negotiated);
 }
 
 /** FUSE_NOTIFY_INC_EPOCH came with protocol 7.44. */

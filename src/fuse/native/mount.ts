@@ -36,6 +36,8 @@ export interface NativeMountOptions {
   readonly allowOther: boolean;
   readonly defaultPermissions: boolean;
   readonly isReadOnly: boolean;
+  /** What the kernel holds of files stays right; every open is still a message. */
+  readonly isImmutable: boolean;
   /**
    * Generic flags in mount(8)'s words. What libfuse 2 does not know is left out: it is about access
    * times, which this mount does not keep.
@@ -135,6 +137,7 @@ function optionList(options: NativeMountOptions): string {
       ? ['ro']
       : // Otherwise writes come in pieces of 4 KiB, and O_TRUNC as a change of its own before open.
         ['big_writes', 'atomic_o_trunc']),
+    ...(options.isImmutable ? ['kernel_cache'] : []),
     ...(options.allowOther ? ['allow_other'] : []),
     ...(options.defaultPermissions ? ['default_permissions'] : []),
     ...options.flags.filter((flag) => FLAGS_KNOWN.has(flag)),
