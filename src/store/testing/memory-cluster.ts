@@ -420,6 +420,10 @@ export class MemoryJournalDisk implements JournalDisk {
     return this.#life.isDead ? never : undefined;
   }
 
+  get isShort(): boolean {
+    return false;
+  }
+
   async truncate(lengthBytes: number): Promise<void> {
     this.#held.bytes = this.#held.bytes.subarray(0, lengthBytes);
   }
