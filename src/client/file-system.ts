@@ -4,7 +4,7 @@
  * times, modes and links that mounts keep beside the files are there.
  */
 import { stat } from 'node:fs/promises';
-import { joinPath, type ByteString } from '../base/byte-string.ts';
+import { type ByteString, joinPath, nameOf } from '../base/byte-string.ts';
 import type { MountConfig } from '../config/index.ts';
 import type { NodeStatus } from '../store/index.ts';
 import { BaseClient, closedOnFailure } from './base-client.ts';
@@ -17,7 +17,7 @@ import { downloadFile, downloadTree, localPath, type TransferOptions } from './d
 import { AlluxioError, asAlluxioError, hasCode, shownPath } from './errors.ts';
 import { AlluxioReadFile, AlluxioWriteFile } from './file.ts';
 import { matchesName } from './glob.ts';
-import { infoOfNode, nameOf } from './paths.ts';
+import { infoOfNode } from './paths.ts';
 import type { Scope } from './scope.ts';
 import { entriesOf, globOf, treeOf, type TreeEntry } from './tree.ts';
 import type { CallOptions, ClientOptions, Data, EntryType, FileInfo, PathLike } from './types.ts';

@@ -3,11 +3,11 @@
  * stores (`s3://bucket/prefix/a`). The longest prefix wins, so mounts may lie in each other.
  */
 import type { ByteString } from '../../base/byte-string.ts';
-import { byteStringOfText, parentOf, textOfByteString } from '../../base/byte-string.ts';
+import { byteStringOfText, isWithin, parentOf, textOfByteString } from '../../base/byte-string.ts';
 import { ClusterError } from '../types.ts';
 import { temporaryDirectoryFor } from '../write/temporary-names.ts';
 import { normaliseAlluxioPath, parseUfsRoot, ufsPathOf, type UfsRoot } from '../ufs-path.ts';
-import { isWithin, ShownDirectories, trimmed } from './shown-directories.ts';
+import { ShownDirectories, trimmed } from './shown-directories.ts';
 
 export interface MountPoint {
   /** Normalised; `/` for the root. */

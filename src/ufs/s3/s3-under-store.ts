@@ -4,10 +4,11 @@
  * the file, as it is for Alluxio.
  */
 import {
+  type ByteString,
   byteStringOfText,
   NAME_BYTES_MAX,
+  nameOf,
   textOfByteString,
-  type ByteString,
 } from '../../base/byte-string.ts';
 import {
   ClusterError,
@@ -69,7 +70,7 @@ export class S3UnderStore implements UnderStore {
 
   async stat(path: ByteString, context: CallContext): Promise<FileStatus> {
     const call = { path, context };
-    const name = path.slice(path.lastIndexOf('/') + 1) as ByteString;
+    const name = nameOf(path);
     const key = this.#keyOf(path);
     if (key === this.#prefix) {
       await this.#check(context);
