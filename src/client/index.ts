@@ -4,7 +4,7 @@
  * the same membership, ring, fallback and configuration as the mount.
  */
 export { AlluxioClient } from './client.ts';
-export type { LoadOptions, PathLocations, WorkerHealth } from './client.ts';
+export type { LoadOptions, PathLocations, PathMount, WorkerHealth } from './client.ts';
 export type { CopyOptions, MkdirOptions, RmOptions } from './changes.ts';
 export type { TransferOptions } from './download.ts';
 export { AlluxioError } from './errors.ts';

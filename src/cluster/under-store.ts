@@ -74,7 +74,9 @@ export interface UnderStore {
    * Names only, in batches, without a stat each: cheap enough to run beside every worker listing,
    * and missing where it is not. Throws as `list` does.
    */
-  names?(path: ByteString, context: CallContext): AsyncIterable<ByteString[]>;
+  readonly names?:
+    | ((path: ByteString, context: CallContext) => AsyncIterable<ByteString[]>)
+    | undefined;
 
   /**
    * Delivers bytes of the range in order; resolves with what was delivered (fewer at the end of the
