@@ -1,15 +1,13 @@
 /** `fs` commands that change names, or move bytes. */
 import { basename, join, resolve } from 'node:path';
-import { stat } from 'node:fs/promises';
+import { opendir, stat } from 'node:fs/promises';
 import type { Command } from 'commander';
 import type { TransferOptions } from '../client/index.ts';
 import { UsageError } from './context.ts';
 import type { CliContext } from './context.ts';
 import { sizeText } from './fs-print.ts';
 import { onCluster, type Finish, type Session } from './fs-session.ts';
-
-/** So often a line of progress is written anew on a terminal. */
-const PROGRESS_MS = 200;
+import { ProgressBar, type Amount } from './progress-bar.ts';
 
 interface TransferFlags {
   readonly recursive?: boolean;
@@ -95,10 +93,10 @@ export function addChangeCommands(group: Command, context: CliContext, finish: F
     if (from !== undefined && to !== undefined) throw new UsageError('Both are local: use cp(1)');
     if (from !== undefined) return upload(session, from, target, flags);
     if (to !== undefined) return download(session, source, to, flags);
-    await withProgress(session, flags, async (options) => {
+    const amount = () => amountOfPath(session, source);
+    await withProgress(session, flags, amount, async (options) => {
       const at = await into(session, source, target, flags);
-      const { onBytes: _onBytes, ...rest } = options;
-      await session.fs.copy(source, at, rest);
+      await session.fs.copy(source, at, options);
     });
     return undefined;
   });
@@ -152,9 +150,14 @@ async function into(
 
 async function upload(session: Session, local: string, target: string, flags: TransferFlags) {
   const from = resolve(session.context.cwd, local);
-  await withProgress(session, flags, async (options) => {
-    await session.fs.upload(from, await into(session, from, target, flags), options);
-  });
+  await withProgress(
+    session,
+    flags,
+    () => amountOfLocal(from),
+    async (options) => {
+      await session.fs.upload(from, await into(session, from, target, flags), options);
+    },
+  );
   return undefined;
 }
 
@@ -162,13 +165,32 @@ async function download(session: Session, source: string, local: string, flags: 
   const to = resolve(session.context.cwd, local);
   const found = flags.targetDirectory === false ? undefined : await stat(to).catch(() => undefined);
   const at = found?.isDirectory() === true ? join(to, basename(source)) : to;
-  await withProgress(session, flags, (options) => session.fs.download(source, at, options));
+  const amount = () => amountOfPath(session, source);
+  await withProgress(session, flags, amount, (options) => session.fs.download(source, at, options));
   return undefined;
+}
+
+async function amountOfPath({ fs, signal }: Session, path: string): Promise<Amount> {
+  const { files, size: bytes } = await fs.du(path, { signal });
+  return { files, bytes };
+}
+
+async function amountOfLocal(path: string): Promise<Amount> {
+  const found = await stat(path);
+  if (!found.isDirectory()) return { files: 1, bytes: found.size };
+  let [files, bytes] = [0, 0];
+  for await (const entry of await opendir(path)) {
+    const below = await amountOfLocal(join(path, entry.name));
+    files += below.files;
+    bytes += below.bytes;
+  }
+  return { files, bytes };
 }
 
 async function withProgress(
   session: Session,
   flags: TransferFlags,
+  amount: () => Promise<Amount>,
   work: (options: TransferOptions) => Promise<void>,
 ): Promise<void> {
   const concurrency = Number(flags.concurrency);
@@ -176,12 +198,9 @@ async function withProgress(
     throw new UsageError(`--concurrency: "${flags.concurrency}" is not a number from 1 to 256`);
   }
   const tally: Tally = { files: 0, skipped: 0, bytes: 0 };
-  const isShown = process.stderr.isTTY && !session.json;
-  const line = (): string =>
-    `${tally.files} files, ${sizeText(tally.bytes, true)}, ${tally.skipped} there already`;
-  const timer = setInterval(() => {
-    if (isShown) process.stderr.write(`\r\u001b[K${line()}`);
-  }, PROGRESS_MS);
+  /** What was there already counts for the bar: it is a part of the whole. */
+  let skippedBytes = 0;
+  const bar = ProgressBar.begin(!session.json, amount);
   try {
     await work({
       signal: session.signal,
@@ -190,16 +209,21 @@ async function withProgress(
       preserveTimes: flags.preserveTimes,
       concurrency,
       onFile(_path, size, outcome) {
-        if (outcome === 'skipped') tally.skipped += 1;
-        else {
+        if (outcome === 'skipped') {
+          tally.skipped += 1;
+          skippedBytes += size;
+        } else {
           tally.files += 1;
           tally.bytes += size;
         }
+        bar?.set(tally.files + tally.skipped, tally.bytes + skippedBytes);
       },
     });
   } finally {
-    clearInterval(timer);
-    if (isShown) process.stderr.write('\r\u001b[K');
+    bar?.end();
   }
-  session.print(tally, line);
+  session.print(
+    tally,
+    () => `${tally.files} files, ${sizeText(tally.bytes, true)}, ${tally.skipped} there already`,
+  );
 }

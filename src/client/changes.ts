@@ -1,7 +1,7 @@
 /** The changes that both faces of the library make. Each did what it says when it resolves. */
 import { randomBytes } from 'node:crypto';
 import { createWriteStream, type Stats } from 'node:fs';
-import { open, rm, stat as statLocal } from 'node:fs/promises';
+import { open as openLocal, rm, stat as statLocal } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { joinPath, parentOf, type ByteString } from '../base/byte-string.ts';
@@ -234,6 +234,8 @@ async function copyBytes(
   try {
     await writer.copyFile(from, to, { signal });
   } catch (error) {
+    // The bytes can go through here to a name, or from one, that only the under store has.
+    if (hasCode(error, 'inexpressible')) return copyThroughHere(connection, from, to, scope);
     // What a worker left half done must not stay where nothing was.
     if (isNew) await writer.deleteFile(to, { signal: tidying() }).catch(ignore);
     throw error;
@@ -345,7 +347,7 @@ async function* unchanged(
   local: string | Buffer,
   before: Stats,
 ): AsyncGenerator<Uint8Array, void, undefined> {
-  const file = await open(local, 'r');
+  const file = await openLocal(local, 'r');
   try {
     let held: Uint8Array | undefined;
     // Of the size of what is left: most files are small, and memory for each would be for nothing.

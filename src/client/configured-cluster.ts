@@ -24,6 +24,7 @@ import { VirtualPaths } from '../cluster/mapping/virtual-paths.ts';
 import type { RoutedClientOptions } from '../cluster/routed-client.ts';
 import type { WorkerClient } from '../cluster/worker-client.ts';
 import type { MountConfig } from '../config/index.ts';
+import type { S3Credentials } from '../ufs/index.ts';
 import { askForMounts, MountFollower, mountPointOf, type MountsChange } from './told-mounts.ts';
 import { underStoreOf } from './under-store.ts';
 
@@ -31,6 +32,8 @@ export interface ClusterSetting {
   readonly config: MountConfig;
   readonly logger: Logger;
   readonly events: ClusterEvents;
+  /** For under stores that are spoken to as S3, in place of those that AWS programs find. */
+  readonly credentials?: S3Credentials | undefined;
 }
 
 /** An `EtcdMembership` knows nobody before it is ready, but `knownWorkers`. */
@@ -154,7 +157,7 @@ function clusterWithMounts(
     uploadStrategy: config.uploadStrategy,
     client: worker,
     membership,
-    underStore: underStoreOf(config, mounts, logger),
+    underStore: underStoreOf(config, mounts, logger, setting.credentials),
     fallbackLimits: {
       ...DEFAULT_FALLBACK_LIMITS,
       operationsPerSecond: config.underStoreFallbackRate,

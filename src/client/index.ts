@@ -14,4 +14,13 @@ export type { DiskUsage, FindOptions, OpenOptions, WalkStep } from './file-syste
 export type { AlluxioReadFile, AlluxioWriteFile } from './file.ts';
 export type { ClientLoadFailure, ClientLoadOptions, ClientLoadProgress } from './load.ts';
 export { pathOf } from './paths.ts';
-export type { CallOptions, ClientOptions, Data, EntryType, FileInfo, PathLike } from './types.ts';
+export type {
+  CallOptions,
+  ClientOptions,
+  Data,
+  EntryType,
+  FileInfo,
+  PathLike,
+  TargetOptions,
+  TargetProtocol,
+} from './types.ts';

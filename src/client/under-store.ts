@@ -3,13 +3,14 @@ import type { Logger } from '../base/logger.ts';
 import { MountedUnderStore } from '../cluster/index.ts';
 import type { MountPoint, MountTable, UnderStore } from '../cluster/index.ts';
 import type { MountConfig } from '../config/index.ts';
-import { createUnderStore } from '../ufs/index.ts';
+import { createUnderStore, type S3Credentials } from '../ufs/index.ts';
 
 /** Undefined where none may be asked, or none can be. */
 export function underStoreOf(
   config: MountConfig,
   table: MountTable,
   logger: Logger,
+  credentials?: S3Credentials,
 ): UnderStore | undefined {
   if (config.underStoreFallback === 'off') return undefined;
   const { s3Endpoint, s3Region, s3PathStyle, s3Anonymous, s3Profile } = config;
@@ -19,6 +20,7 @@ export function underStoreOf(
     pathStyle: s3PathStyle === 'auto' ? undefined : s3PathStyle === 'on',
     anonymous: s3Anonymous,
     profile: s3Profile,
+    credentials,
   };
   const create = ({ root }: MountPoint): UnderStore | undefined =>
     createUnderStore(root, { s3 }, logger);

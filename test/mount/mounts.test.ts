@@ -123,7 +123,7 @@ suite('a cluster with two under stores and none at the root', { skip }, () => {
     cleanup(() => fs.close());
     const { daemonPid } = await told.status();
     const [one, two, local] = ['one', 'two', 'local'].map((name) => join(work, name));
-    const before = { '/s3': one ?? '', '/data': two ?? '' };
+    const first = { '/s3': one ?? '', '/data': two ?? '' };
     assert.equal((await run('ls', [told.path('more')])).code, 2);
     const waitForList = async (names: string): Promise<void> => {
       // A directory that is open while the daemon is replaced may be stale once.
@@ -132,7 +132,7 @@ suite('a cluster with two under stores and none at the root', { skip }, () => {
     };
 
     // Something new: everybody goes on, with what they have cached.
-    await cluster.setMounts({ ...before, '/more': local ?? '' });
+    await cluster.setMounts({ ...first, '/more': local ?? '' });
     await waitForList('data\nmore\ns3\n');
     await output('diff', ['-r', local ?? '', told.path('more')]);
     assert.equal((await told.status()).daemonPid, daemonPid);
@@ -159,7 +159,7 @@ suite('a cluster with two under stores and none at the root', { skip }, () => {
     ]);
     assert.ok(!(await told.logText()).includes(SECRET));
 
-    await cluster.setMounts(before);
+    await cluster.setMounts(first);
     await fs.close();
     await told.unmount();
   });

@@ -70,7 +70,8 @@ export class MountedUnderStore implements UnderStore {
   }
 
   async close(): Promise<void> {
-    await Promise.all([...this.#stores.values()].map((store) => store?.close()));
+    const stores = [...this.#stores.values()].filter((store) => store !== undefined);
+    await Promise.all(stores.map((store) => store.close()));
   }
 
   get hasStores(): boolean {
