@@ -1,7 +1,7 @@
 /** `fs` commands that change names, or move bytes. */
 import { basename, join, resolve } from 'node:path';
 import { opendir, stat } from 'node:fs/promises';
-import type { Command } from 'commander';
+import { Option, type Command } from 'commander';
 import type { TransferOptions } from '../client/index.ts';
 import { UsageError } from './context.ts';
 import type { CliContext } from './context.ts';
@@ -40,6 +40,7 @@ export function addChangeCommands(group: Command, context: CliContext, finish: F
     .summary('remove files and directories')
     .argument('<paths...>')
     .option('-r, --recursive', 'directories with all that is in them')
+    .addOption(alluxioRecursive())
     .option('--alluxio-only', 'forget it, and leave it in the under store (Enterprise)')
     .option('--delete-mount-point', 'also mount points (Enterprise)')
     .option('--sync-parent-next-time', 'look at the parent again the next time (Enterprise)');
@@ -122,6 +123,7 @@ function transferCommand(group: Command, name: string): Command {
   return group
     .command(name)
     .option('-r, --recursive', 'directories with all that is in them')
+    .addOption(alluxioRecursive())
     .option('-T, --no-target-directory', 'to this very name')
     .option('--resume', 'leave alone what has the length and time of its source already')
     .option('--no-preserve-times', 'files get the time at which they are written')
@@ -131,6 +133,11 @@ function transferCommand(group: Command, name: string): Command {
       '\nA file is there as a whole or not at all. What was interrupted is completed by the same ' +
         'command\nwith --resume (and -T, where the first run made the target).',
     );
+}
+
+/** As Alluxio's own commands spell it. */
+function alluxioRecursive(): Option {
+  return new Option('-R').hideHelp().implies({ recursive: true });
 }
 
 function localOf(path: string): string | undefined {

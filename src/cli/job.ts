@@ -2,9 +2,10 @@
 import { setTimeout } from 'node:timers/promises';
 import type { Command } from 'commander';
 import type { ClientLoadProgress, LoadOptions } from '../client/index.ts';
-import { describeMounts, formatSize, parseSize } from '../config/index.ts';
+import { describeMounts, parseSize } from '../config/index.ts';
 import { EXIT_CODES, UsageError } from './context.ts';
 import type { CliContext, ExitCode } from './context.ts';
+import { sizeText } from './fs-print.ts';
 import { onCluster, type Finish, type Session } from './fs-session.ts';
 import { LoadRecords } from './job-record.ts';
 import { ProgressBar } from './progress-bar.ts';
@@ -159,7 +160,7 @@ async function byClient(session: Session, flags: LoadFlags): Promise<ExitCode> {
 
 function linesOf(progress: ClientLoadProgress): string[] {
   const { jobState, loadedFiles, skippedFiles, failedFiles, loadedBytes, failures } = progress;
-  const bytes = formatSize(loadedBytes);
+  const bytes = sizeText(loadedBytes, true);
   return [
     `${jobState}: ${loadedFiles} files loaded (${bytes}), ${skippedFiles} there already, ${failedFiles} failed`,
     ...failures.map(({ path, reason }) => `failed: ${path}: ${reason}`),

@@ -1,6 +1,6 @@
 /** A bar for people who wait; on a terminal only, and gone when the work is. */
 import { Presets, SingleBar } from 'cli-progress';
-import { formatSize } from '../config/index.ts';
+import { bytesText } from './words.ts';
 
 /** How much there is to do: asked beside the work, which does not wait for it. */
 export interface Amount {
@@ -58,14 +58,14 @@ export class ProgressBar {
   #line(progress: number): string {
     const seconds = Math.max(0.001, (performance.now() - this.#startMs) / 1000);
     const rate = this.#bytes / seconds;
-    const done = `${this.#files} files, ${formatSize(this.#bytes)}`;
-    if (this.#total === undefined) return `${done}, ${formatSize(rate)}/s`;
+    const done = `${this.#files} files, ${bytesText(this.#bytes)}`;
+    if (this.#total === undefined) return `${done}, ${bytesText(rate)}/s`;
     const { files, bytes } = this.#total;
     const full = Math.round(progress * BAR_WIDTH);
     const bar = '█'.repeat(full) + '░'.repeat(BAR_WIDTH - full);
     const leftS = rate > 0 ? Math.ceil((bytes - this.#bytes) / rate) : 0;
     const percent = Math.floor(progress * 100);
-    return `${bar} ${percent}% ${done} of ${files}, ${formatSize(bytes)}, ${formatSize(rate)}/s, ${leftS} s`;
+    return `${bar} ${percent}% ${done} of ${files}, ${bytesText(bytes)}, ${bytesText(rate)}/s, ${leftS} s`;
   }
 }
 
