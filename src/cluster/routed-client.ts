@@ -101,6 +101,7 @@ export class RoutedClient implements ClusterClient {
   /** By worker id, for as long as its view lasts: a restarted worker may be of another kind. */
   readonly #personalities = new Map<string, Personality>();
   readonly #stopListening: () => void;
+  readonly #first: { close(): Promise<void> }[] = [];
 
   /** Takes over client, membership and under store: `close` closes them. */
   constructor(options: RoutedClientOptions) {
@@ -247,7 +248,13 @@ export class RoutedClient implements ClusterClient {
     };
   }
 
+  /** What asks the workers for itself, and is owned from now on. */
+  closesFirst(part: { close(): Promise<void> }): void {
+    this.#first.push(part);
+  }
+
   async close(): Promise<void> {
+    await Promise.all(this.#first.map((part) => part.close()));
     await this.#closeWriter();
     this.#stopListening();
     await this.#options.membership.close();
