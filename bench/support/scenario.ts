@@ -1,12 +1,22 @@
-import type { Bench, CopierSubject, CurlSubject, MountSubject } from '../subjects/subject.ts';
+import type {
+  Bench,
+  CopierSubject,
+  CurlSubject,
+  LoadSubject,
+  MountSubject,
+  ProgramSubject,
+} from '../subjects/subject.ts';
+import type { Workload } from './workload.ts';
 import type { Figures, Row } from './figures.ts';
 
 export interface Scenario {
   readonly name: string;
   readonly rows: readonly Row[];
-  /** One round; leaves out rows that have no sense for this mount. */
-  mount(subject: MountSubject, bench: Bench, round: number): Promise<Figures>;
+  /** One round each; a subject of whose kind there is no function takes no part. */
+  mount?(subject: MountSubject, bench: Bench, round: number): Promise<Figures>;
   curl?(subject: CurlSubject, bench: Bench, round: number): Promise<Figures>;
+  load?(subject: LoadSubject, bench: Bench, round: number): Promise<Figures>;
+  program?(subject: ProgramSubject, bench: Bench, round: number): Promise<Figures>;
   copier?(subject: CopierSubject, bench: Bench, round: number): Promise<Figures>;
 }
 
@@ -17,4 +27,17 @@ export function rate(measured: { readonly seconds: number; readonly count: numbe
 
 export function megabytesPerSecond(bytes: number, seconds: number): number {
   return bytes / 1e6 / seconds;
+}
+
+/**
+ * Drops the kernel's pages of a file of a mount. Where the kernel reads a mount's file on the disk
+ * itself (passthrough), the pages are those of that file, as they are for a local one, and stay.
+ */
+export async function evictFor(
+  subject: MountSubject,
+  workload: Workload,
+  path: string,
+): Promise<void> {
+  if (subject.diskTier === undefined) await workload.evict([path]);
+  else await workload.drop([path]);
 }
