@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { Bench, CurlSubject, MountSubject } from '../subjects/subject.ts';
 import { BIG_BYTES } from '../support/data-set.ts';
 import type { Figures } from '../support/figures.ts';
-import { evictFor, rate } from '../support/scenario.ts';
+import { evictFor, fillDiskTier, rate } from '../support/scenario.ts';
 import type { Scenario } from '../support/scenario.ts';
 
 const COLD_READS = 500;
@@ -52,7 +52,7 @@ export const random: Scenario = {
     if (subject.kind === 'local') await workload.evict([file]);
     const cold = await workload.random(file, { ...options, count: COLD_READS });
     await workload.sequential(file);
-    await subject.diskTier?.settle(BIG_BYTES);
+    await fillDiskTier(subject, workload, [file], BIG_BYTES);
     const warm = async (threads: number): Promise<number> => {
       // The limit of a local file is the kernel's cache: its disk is no figure of a cache.
       if (subject.kind === 'local') await workload.sequential(file);

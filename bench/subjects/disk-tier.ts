@@ -20,22 +20,23 @@ async function bytesOnDisk(directory: string): Promise<number> {
   return bytes;
 }
 
-export async function settle(directory: string, bytes: number): Promise<void> {
+export async function settle(directory: string, bytes: number): Promise<boolean> {
   let last = -1;
   let changedMs = performance.now();
   let sampledMs = 0;
   await waitFor(
-    `${Math.round(bytes / 1e6)} MB in the disk tier`,
+    'the disk tier to be written',
     async () => {
       if (performance.now() - sampledMs < SAMPLE_MS) return false;
       sampledMs = performance.now();
       const now = await bytesOnDisk(directory);
       if (now !== last) changedMs = performance.now();
       last = now;
-      return now >= bytes && performance.now() - changedMs >= QUIET_MS;
+      return performance.now() - changedMs >= QUIET_MS;
     },
     SETTLE_MS,
   );
+  return last >= bytes;
 }
 
 export async function emptyDiskTier(directory: string): Promise<void> {

@@ -25,8 +25,8 @@ export interface MountSubject {
 
 /** A mount that keeps what it reads on a disk. */
 export interface DiskTier {
-  /** Waits until so many bytes are on the disk, all that was read. */
-  settle(bytes: number): Promise<void>;
+  /** Waits until nothing more is written; whether so many bytes are on the disk then. */
+  settle(bytes: number): Promise<boolean>;
   /** Unmounts and mounts again; what is on the disk stays. */
   remount(): Promise<void>;
 }

@@ -29,6 +29,25 @@ export function megabytesPerSecond(bytes: number, seconds: number): number {
   return bytes / 1e6 / seconds;
 }
 
+/** A disk tier leaves out what comes faster than its disk takes it, until it is read once more. */
+const FILLS_MAX = 4;
+
+/** Until the disk tier of the mount, if it has one, holds these files that were just read. */
+export async function fillDiskTier(
+  { diskTier, title }: MountSubject,
+  workload: Workload,
+  paths: readonly string[],
+  bytes: number,
+): Promise<void> {
+  if (diskTier === undefined) return;
+  for (let fill = 0; fill < FILLS_MAX; fill += 1) {
+    if (await diskTier.settle(bytes)) return;
+    await diskTier.remount();
+    for (const path of paths) await workload.sequential(path);
+  }
+  throw new Error(`${title}: after ${FILLS_MAX} reads the disk tier has not all of ${bytes} bytes`);
+}
+
 /**
  * Drops the kernel's pages of a file of a mount. Where the kernel reads a mount's file on the disk
  * itself (passthrough), the pages are those of that file, as they are for a local one, and stay.
