@@ -29,6 +29,7 @@ import { PathChoice } from './path-choice.ts';
 import { NodeOwners } from './node-owners.ts';
 import { Placement } from './placement.ts';
 import type { CommonPorts } from './placement.ts';
+import { QuickPages } from './quick-pages.ts';
 import { RangeRouter } from './range-router.ts';
 import { ReadsUnderWay } from './reads-under-way.ts';
 import type { ByteSink, CallContext, FileStatus, MembershipView, Worker } from './types.ts';
@@ -146,8 +147,10 @@ export class RoutedClient implements ClusterClient {
     const fallback = this.#fallback;
     const oss = new OssReader({ client, calls, trust, choice, pageSizeBytes, clock });
     const shared = { client, calls, placement, fallback, personalityOf, clock, events };
+    const quick = new QuickPages({ ...shared, breakers, choice, trust, pageSizeBytes });
     this.#ranges = new RangeRouter({
       ...shared,
+      quick,
       breakers,
       choice,
       oss,

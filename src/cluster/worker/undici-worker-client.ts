@@ -22,11 +22,13 @@ import {
   type Worker,
 } from '../types.ts';
 import type {
+  PageNowOutcome,
   PageOutcome,
   PageRequest,
   Personality,
   RangeRequest,
   S3Outcome,
+  WholePageRequest,
   WorkerClient,
 } from '../worker-client.ts';
 import type { WorkerExtras } from '../worker-extras.ts';
@@ -377,6 +379,17 @@ export class UndiciWorkerClient implements WorkerClient {
   ): Promise<PageOutcome> {
     const personality = await this.#personalities.of(worker, context);
     return this.#http.readPage(worker, request, personality, sink, context);
+  }
+
+  readPageNow(
+    worker: Worker,
+    request: WholePageRequest,
+    sink: ByteSink,
+    deadlineMs: number,
+    onEnd: (outcome: PageNowOutcome) => void,
+  ): (() => void) | undefined {
+    if (this.#personalities.known(worker) !== 'oss') return undefined;
+    return this.#http.readPageNow(worker, request, sink, deadlineMs, onEnd);
   }
 
   async readS3(
