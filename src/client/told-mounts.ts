@@ -1,9 +1,8 @@
 /** The mounts that a cluster itself tells (/v1/ufsInfo, Enterprise), and what they become while it runs. */
-import { byteStringOfText, textOfByteString } from '../base/byte-string.ts';
+import { byteStringOfText, isWithin, textOfByteString } from '../base/byte-string.ts';
 import type { Logger } from '../base/logger.ts';
 import { ClusterError, parseUfsRoot } from '../cluster/index.ts';
 import type { CallContext, MountPoint, UfsRoot, Worker } from '../cluster/index.ts';
-import { isWithin } from '../cluster/mapping/shown-directories.ts';
 import { normaliseAlluxioPath } from '../cluster/ufs-path.ts';
 import type { WorkerClient } from '../cluster/worker-client.ts';
 import type { ToldMount } from '../cluster/worker-extras.ts';

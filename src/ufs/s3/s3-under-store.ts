@@ -279,10 +279,6 @@ function fileNamed(name: ByteString, { lengthBytes, mtimeMs, etag }: S3Object): 
   return { name, type: 'file', lengthBytes, mtimeMs, ...(etag && { contentHash: etag }) };
 }
 
-function nameOf(path: ByteString): ByteString {
-  return path.slice(path.lastIndexOf('/') + 1) as ByteString;
-}
-
 /** Of directories S3 knows no time; 0 stands for it, as in the listings of workers. */
 function directoryNamed(name: ByteString): FileStatus {
   return { name, type: 'directory', lengthBytes: 0, mtimeMs: 0 };
