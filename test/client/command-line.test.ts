@@ -110,7 +110,7 @@ describe('commands on a cluster', { skip: skipReason('etcd'), timeout: SUITE_MS 
     const args = ['job', 'load', '--client', '--path', '/load'];
     const slow = spawn(
       process.execPath,
-      [MAIN, ...args, '--bandwidth', '150KB', '--concurrency', '1'],
+      [MAIN, ...args, '--bandwidth', '30KB', '--concurrency', '1'],
       {
         env: { ...process.env, ...env },
         stdio: 'ignore',
