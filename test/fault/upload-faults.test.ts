@@ -30,8 +30,12 @@ const SEED = amount('ALLUXIO_FUSE_TEST_SEED', 1);
 /** What hangs is given up after this, so that a round takes seconds. */
 const REQUEST_TIMEOUT_S = 4;
 const HEAL_MS = 60_000;
+/** In the mode back fsync(2) waits for the cluster as long as it takes: faults do not. */
+const FAULTS_MS = 10_000;
 const LIMIT_MS = 60_000 + ROUNDS * 60_000;
 const FILE_BYTES_MAX = 400_000;
+/** Linux errno ESTALE. */
+const STALE_ERRNO = 116;
 const COPY = 'x-amz-copy-source';
 
 /** Each request of an upload at least, and whatever else a worker is asked meanwhile. */
@@ -116,7 +120,9 @@ async function save(path: string, change: Change): Promise<string> {
     if (failure !== undefined) throw failure;
     return 'saved';
   } catch (error) {
-    return (error as NodeJS.ErrnoException).code ?? String(error);
+    const { code, errno } = error as NodeJS.ErrnoException;
+    // Node has no name for it.
+    return errno === -STALE_ERRNO ? 'ESTALE' : (code ?? String(error));
   }
 }
 
@@ -194,11 +200,13 @@ suite('seeded faults of uploads', { skip }, () => {
     const how = `${change.what}${change.isSynced ? ', fsync' : ''}`;
     const label = `seed ${SEED}, ${directory}/${name}: ${how}, ${JSON.stringify(rules)}`;
     await faults(rules, SEED + random.below(1000));
-    const outcome = await save(path, change);
+    const timer = setTimeout(() => void faults([], 1), FAULTS_MS);
+    const outcome = await save(path, change).finally(() => clearTimeout(timer));
     const isAcknowledged = outcome === 'saved';
     if (isAcknowledged && (mode === 'through' || change.isSynced)) {
       assert.equal(await held(), sumOf(change.content), label);
     }
+    // ESTALE: it went through, could not say so, and was tried again from the version that it replaced.
     if (!isAcknowledged) assert.match(outcome, /^(?:EIO|ETIMEDOUT|ESTALE)$/, label);
     await faults([], 1);
     const allowed = isAcknowledged ? [change.content] : [old, change.content];
