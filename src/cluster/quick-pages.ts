@@ -8,6 +8,8 @@ import type { Clock } from '../base/clock.ts';
 import type { Breakers } from './breaker.ts';
 import type { ClusterEvents } from './cluster-events.ts';
 import { shareMs } from './failover.ts';
+import { Hedging } from './hedging.ts';
+import type { StartRead } from './hedging.ts';
 import { lostName } from './inexpressible.ts';
 import type { RangeJob } from './oss-reader.ts';
 import { VERSION_MS } from './oss-reader.ts';
@@ -39,9 +41,11 @@ export interface QuickResult {
 
 export class QuickPages {
   readonly #parts: QuickPagesParts;
+  readonly #hedging: Hedging;
 
   constructor(parts: QuickPagesParts) {
     this.#parts = parts;
+    this.#hedging = new Hedging(parts.events);
   }
 
   /** Undefined where the long way has to be taken from the beginning. */
@@ -56,7 +60,9 @@ export class QuickPages {
     const pageIndex = job.offset / pageSizeBytes;
     const request = { ufsPath: job.ufsPath, pageIndex, lengthBytes: job.lengthBytes };
     let end: (outcome: PageNowOutcome) => void = () => undefined;
-    const cancel = client.readPageNow(worker, request, sink, deadlineMs, (outcome) => end(outcome));
+    const start: StartRead = (into, onEnd) =>
+      client.readPageNow?.(worker, request, into, deadlineMs, onEnd);
+    const cancel = this.#hedging.run(start, sink, job.lengthBytes, (outcome) => end(outcome));
     if (cancel === undefined) return undefined;
     return new Promise((resolve) => {
       const stopWatching = onAbort(context, cancel);
@@ -93,9 +99,10 @@ export class QuickPages {
     outcome: PageNowOutcome,
     startMs: number,
   ): QuickResult['failure'] {
-    const { calls, choice, placement, events } = this.#parts;
+    const { calls, choice, placement, clock, events } = this.#parts;
     switch (outcome) {
       case 'page':
+        this.#hedging.note(clock.nowMs() - startMs);
         calls.succeeded('page', worker, startMs, { outcome: 'ok', bytes: job.lengthBytes });
         events.bytesRead('page', job.lengthBytes);
         choice.notePageHit(job);
