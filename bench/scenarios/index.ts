@@ -1,6 +1,7 @@
 import type { Scenario } from '../support/scenario.ts';
 import { random } from './random.ts';
 import { readdir } from './readdir.ts';
+import { ring } from './ring.ts';
 import { sequential } from './sequential.ts';
 import { smallFiles } from './small-files.ts';
 import { stat } from './stat.ts';
@@ -13,6 +14,7 @@ export const SCENARIOS: readonly Scenario[] = [
   smallFiles,
   sequential,
   random,
+  ring,
   writing,
   transfer,
 ];
