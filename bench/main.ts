@@ -66,10 +66,13 @@ async function runAll(
     if (missing !== undefined) say(`Missing: ${title}: ${missing}`);
   }
   const scenarios = SCENARIOS.filter(({ name }) => options.only?.includes(name) ?? true);
-  await warmServers(cast, { data, workload });
+  const ids = cast.subjects.map(({ id }) => id);
+  const ours = ['ours', 'ours-dev'].find((id) => ids.includes(id));
+  const bench: Bench = { data, workload, ours };
+  await warmServers(cast, bench);
   const results: ScenarioResult[] = [];
   for (const scenario of scenarios) {
-    const result = await runScenario(scenario, cast.subjects, { data, workload }, options.runs);
+    const result = await runScenario(scenario, cast.subjects, bench, options.runs);
     results.push(result);
     process.stdout.write(tableOf(result, cast.notes));
   }
@@ -90,8 +93,11 @@ function dataRoot(options: BenchOptions, workDir: string): string {
 
 /** "Mount cold" means that the server has the files; the first reader of all would pay for it. */
 async function warmServers(cast: Cast, { data, workload }: Bench): Promise<void> {
+  const warm = new Set<object>();
   for (const subject of cast.subjects) {
-    if (subject.kind !== 'mount' || !subject.id.startsWith('ours')) continue;
+    if (subject.kind !== 'mount' || subject.cluster === undefined) continue;
+    if (warm.has(subject.cluster)) continue;
+    warm.add(subject.cluster);
     say(`Filling the cache of the workers behind ${subject.title}`);
     await subject.restart();
     await workload.files(
@@ -116,6 +122,7 @@ async function runScenario(
       const startedMs = performance.now();
       try {
         const figures = await measure(scenario, subject, bench, round);
+        if (Object.keys(figures).length === 0) continue;
         for (const [row, value] of Object.entries(figures)) {
           const list = values.get(key(row, subject.id)) ?? [];
           values.set(key(row, subject.id), [...list, value]);
@@ -148,9 +155,18 @@ async function measure(
   bench: Bench,
   round: number,
 ): Promise<Figures> {
-  if (subject.kind === 'curl') return (await scenario.curl?.(subject, bench, round)) ?? {};
-  if (subject.kind === 'copier') return (await scenario.copier?.(subject, bench, round)) ?? {};
-  return await scenario.mount(subject, bench, round);
+  switch (subject.kind) {
+    case 'curl':
+      return (await scenario.curl?.(subject, bench, round)) ?? {};
+    case 'load':
+      return (await scenario.load?.(subject, bench, round)) ?? {};
+    case 'copier':
+      return (await scenario.copier?.(subject, bench, round)) ?? {};
+    case 'program':
+      return (await scenario.program?.(subject, bench, round)) ?? {};
+    default:
+      return (await scenario.mount?.(subject, bench, round)) ?? {};
+  }
 }
 
 async function describe(

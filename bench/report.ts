@@ -1,4 +1,4 @@
-/** Writes the figures of docs/performance.json into docs/performance.md. */
+/** Makes the figures, goals and plots of docs/performance.md from docs/performance.json. */
 import { repositoryRoot } from '../test/support/repository.ts';
 import { writeReport } from './support/publish.ts';
 

@@ -5,6 +5,9 @@
  *   workload files  LIST THREADS SECONDS             open, read to the end, close
  *   workload seq    FILE BLOCK_BYTES                 read to the end
  *   workload random FILE COUNT THREADS SECONDS SEED  4 KiB at random multiples of 4 KiB
+ *   workload first  LIST                             open, read 4 KiB, close; the median of each
+ *   workload entry  DIRECTORY                        open and read the first entry
+ *   workload make   DIRECTORY COUNT                  create empty files f000000, f000001, …
  *   workload evict  LIST                             drop the files from the kernel's page cache
  *   workload run    COMMAND [ARGUMENT ...]           start it and wait for it
  *
@@ -12,6 +15,7 @@
  * ends the program with exit code 1: a figure of a workload that failed is none.
  */
 #define _GNU_SOURCE
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -37,6 +41,7 @@ static atomic_ulong done_count, done_bytes;
 static const char *random_path;
 static uint64_t random_pages, random_seed;
 static size_t random_count;
+static double median_seconds;
 
 static void die(const char *what) {
   fprintf(stderr, "workload: %s: %s\n", what, strerror(errno));
@@ -73,8 +78,10 @@ static double seconds_of(struct timeval t) { return (double)t.tv_sec + (double)t
 static void report(double seconds) {
   struct rusage used;
   if (getrusage(RUSAGE_CHILDREN, &used) != 0) die("getrusage");
-  printf("{\"seconds\":%.6f,\"count\":%lu,\"bytes\":%lu,\"cpuSeconds\":%.3f}\n", seconds,
-         done_count, done_bytes, seconds_of(used.ru_utime) + seconds_of(used.ru_stime));
+  printf("{\"seconds\":%.6f,\"count\":%lu,\"bytes\":%lu,\"cpuSeconds\":%.3f,"
+         "\"medianSeconds\":%.9f}\n",
+         seconds, done_count, done_bytes, seconds_of(used.ru_utime) + seconds_of(used.ru_stime),
+         median_seconds);
 }
 
 static void stat_all(void) {
@@ -113,6 +120,58 @@ static void *read_files(void *unused) {
   }
   free(buffer);
   return unused;
+}
+
+static int by_number(const void *a, const void *b) {
+  double difference = *(const double *)a - *(const double *)b;
+  return difference < 0 ? -1 : difference > 0;
+}
+
+static void read_beginnings(void) {
+  char *buffer = new_buffer(RANDOM_BYTES);
+  double *took = calloc(path_count, sizeof *took);
+  if (took == NULL) die("memory");
+  for (size_t i = 0; i < path_count; i++) {
+    double started = now();
+    int fd = open(paths[i], O_RDONLY | O_CLOEXEC);
+    if (fd < 0) die(paths[i]);
+    ssize_t got = read(fd, buffer, RANDOM_BYTES);
+    took[i] = now() - started;
+    if (got != RANDOM_BYTES) die(paths[i]);
+    done_bytes += (uint64_t)got;
+    done_count++;
+    if (close(fd) != 0) die(paths[i]);
+  }
+  if (path_count > 0) {
+    qsort(took, path_count, sizeof *took, by_number);
+    median_seconds = took[path_count / 2];
+  }
+  free(took);
+  free(buffer);
+}
+
+static void read_first_entry(const char *path) {
+  DIR *directory = opendir(path);
+  struct dirent *entry;
+  if (directory == NULL) die(path);
+  do {
+    errno = 0;
+    entry = readdir(directory);
+    if (entry == NULL) die(path);
+  } while (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0);
+  done_count = 1;
+}
+
+static void make_files(const char *path, size_t count) {
+  char name[32];
+  int directory = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (directory < 0) die(path);
+  for (size_t i = 0; i < count; i++) {
+    snprintf(name, sizeof name, "f%06zu", i);
+    int fd = openat(directory, name, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+    if (fd < 0 || close(fd) != 0) die(name);
+  }
+  done_count = count;
 }
 
 /* splitmix64: any index gives a well mixed number, so threads need no state in common. */
@@ -225,6 +284,19 @@ int main(int argc, char **argv) {
     started = now();
     deadline = started + atof(argv[5]);
     in_threads(atoi(argv[4]), read_random);
+  } else if (strcmp(kind, "first") == 0 && argc == 3) {
+    read_list(argv[2]);
+    started = now();
+    read_beginnings();
+  } else if (strcmp(kind, "entry") == 0 && argc == 3) {
+    started = now();
+    read_first_entry(argv[2]);
+    report(now() - started);
+    /* Closing such a directory may wait for the rest of it. */
+    return 0;
+  } else if (strcmp(kind, "make") == 0 && argc == 4) {
+    started = now();
+    make_files(argv[2], strtoul(argv[3], NULL, 10));
   } else if (strcmp(kind, "evict") == 0 && argc == 3) {
     read_list(argv[2]);
     started = now();

@@ -132,6 +132,7 @@ const PACKAGES: Record<string, string[]> = {
   'prom-client': ['src/telemetry/'],
   pino: ['src/telemetry/'],
   commander: ['src/cli/'],
+  'cli-progress': ['src/cli/'],
   // Bounded maps are wanted everywhere.
   'lru-cache': ['src/'],
   yaml: ['src/config/'],

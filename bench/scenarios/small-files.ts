@@ -1,6 +1,6 @@
 /** Open, read and close of 3,000 files of 110 kB, by one thread and by eight. */
 import { join } from 'node:path';
-import type { Bench, CurlSubject, MountSubject } from '../subjects/subject.ts';
+import type { Bench, CurlSubject, LoadSubject, MountSubject } from '../subjects/subject.ts';
 import type { Figures } from '../support/figures.ts';
 import { rate } from '../support/scenario.ts';
 import type { Scenario } from '../support/scenario.ts';
@@ -12,7 +12,8 @@ const row = (id: string, title: string, meaning: string) =>
   ({ id, title, unit: 'files/s', better: 'higher', meaning }) as const;
 
 const COLD = 'Neither the server nor the mount has seen these files (300 of them).';
-const WARM = 'The mount is new and knows no attributes; the server has the files in its cache.';
+const WARM =
+  'The mount is new and knows no attributes; the server has the files in its cache. wrk: 16 connections.';
 const AGAIN = 'The same files once more, nothing dropped.';
 
 export const smallFiles: Scenario = {
@@ -48,6 +49,11 @@ export const smallFiles: Scenario = {
     await data.removeFresh();
     return figures;
   },
+
+  // By as many connections as it likes: eight readers of a mount may use more than eight, too.
+  load: async (subject: LoadSubject, { data }: Bench): Promise<Figures> => ({
+    'small-cold-8': await subject.rate(data.small),
+  }),
 
   async curl(subject: CurlSubject, { data }: Bench): Promise<Figures> {
     const figures: Record<string, number> = {};

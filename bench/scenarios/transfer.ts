@@ -54,8 +54,6 @@ export const transfer: Scenario = {
     cost('download-cpu', 'CPU of the download'),
   ],
 
-  mount: () => Promise.resolve({}),
-
   async copier(subject: CopierSubject, { data }: Bench, round: number): Promise<Figures> {
     const from = await source(data);
     // Nobody has heard of the name: what was there before is not in a server's cache.

@@ -14,10 +14,14 @@ import { attachedClusterPlace, devClusterPlace, realClusterPlace } from './clust
 import type { ClusterPlace } from './clusters.ts';
 import { ourCommands, rcloneCopy } from './copiers.ts';
 import { curlSubject } from './curl.ts';
+import { libfuse } from './libfuse.ts';
+import { loadSubject } from './load.ts';
 import { localSubject } from './local.ts';
-import { Ours } from './ours.ts';
-import { alluxioFuse, rclone, s3fs } from './peers.ts';
+import { oursWith } from './ours.ts';
+import { alluxioFuse, mountpointS3, rclone, s3fs } from './peers.ts';
+import { programSubject } from './program.ts';
 import { startS3Server } from './s3-server.ts';
+import type { S3Place } from './s3-server.ts';
 import type { Subject } from './subject.ts';
 
 export interface Cast {
@@ -33,110 +37,135 @@ export interface CastParts {
   readonly workDir: string;
 }
 
-export async function assemble(parts: CastParts): Promise<Cast> {
-  const { cleanup, options, data, workDir } = parts;
-  const mounts = join(workDir, 'mounts');
-  await mkdir(mounts, { recursive: true });
-  const subjects: Subject[] = [];
-  const notes: SubjectNote[] = [];
-  const isWanted = (id: string): boolean => options.subjects?.includes(id) ?? true;
-  const take = async (
-    id: string,
-    title: string,
-    make: () => Promise<Subject | string> | Subject | string,
-  ): Promise<void> => {
-    if (!isWanted(id)) return;
-    const made = await Promise.resolve()
-      .then(make)
-      .catch((error: unknown) => (error instanceof Error ? error.message : String(error)));
-    if (typeof made === 'string') notes.push({ id, title, detail: '', missing: made });
-    else {
-      cleanup(() => made.stop());
-      subjects.push(made);
-      notes.push({ id, title: made.title, detail: made.detail });
-    }
-  };
-  const ours = (id: string, title: string, cluster: ClusterPlace) =>
-    new Ours({ id, title, cluster, workDir: mounts, flags: options.ours });
-  const places = { workload: parts.workload, workDir };
-
-  await take('local', 'local file', () => localSubject(data.folder));
-  if (['ours', 'curl-page', 'curl-s3', 'alluxio-fuse', 'ours-copy'].some(isWanted)) {
-    const real = await reach(() => realPlace(parts));
-    const over = (make: (cluster: ClusterPlace) => Subject | string) => () =>
-      typeof real === 'string' ? real : make(real);
-    await take(
-      'ours',
-      'alluxio-fuse (ours)',
-      over((cluster) => ours('ours', 'ours', cluster)),
-    );
-    await take(
-      'curl-page',
-      'curl, page endpoint',
-      over((c) => curlOf('curl-page', c, 'page')),
-    );
-    await take(
-      'curl-s3',
-      'curl, S3 port',
-      over((c) => curlOf('curl-s3', c, 's3')),
-    );
-    await take(
-      'alluxio-fuse',
-      "Alluxio's own FUSE",
-      over((c) => alluxioFuse(c, mounts)),
-    );
-    await take(
-      'ours-copy',
-      'ours, commands',
-      over((c) => ourCommands('ours-copy', 'ours, commands', c, places)),
-    );
-  }
-  if (['ours-dev', 'curl-page-dev', 'curl-s3-dev', 'ours-copy-dev'].some(isWanted)) {
-    const dev = await reach(async () =>
-      hasEtcd() ? await devClusterPlace(cleanup, data.root) : 'etcd is not installed',
-    );
-    const over = (make: (cluster: ClusterPlace) => Subject | string) => () =>
-      typeof dev === 'string' ? dev : make(dev);
-    await take(
-      'ours-dev',
-      'ours, dev worker',
-      over((c) => ours('ours-dev', 'ours, dev worker', c)),
-    );
-    await take(
-      'curl-page-dev',
-      'curl, dev worker',
-      over((c) => curlOf('curl-page-dev', c, 'page')),
-    );
-    await take(
-      'curl-s3-dev',
-      'curl, S3 port of the dev worker',
-      over((c) => curlOf('curl-s3-dev', c, 's3')),
-    );
-    await take(
-      'ours-copy-dev',
-      'ours, commands, dev worker',
-      over((c) => ourCommands('ours-copy-dev', 'ours, commands, dev worker', c, places)),
-    );
-  }
-  if (['rclone', 's3fs', 'rclone-copy'].some(isWanted)) {
-    const s3 = await reach(() => startS3Server(cleanup, data.root, workDir));
-    await take('rclone', 'rclone mount', () => (typeof s3 === 'string' ? s3 : rclone(s3, mounts)));
-    await take('rclone-copy', 'rclone copy', async () =>
-      typeof s3 === 'string' ? s3 : await rcloneCopy(s3, places),
-    );
-    await take('s3fs', 's3fs', () => (typeof s3 === 'string' ? s3 : s3fs(s3, mounts)));
-  }
-  return { subjects, notes };
-
-  function curlOf(id: string, cluster: ClusterPlace, dataPath: 'page' | 's3'): Subject | string {
-    if (findProgram('curl') === undefined) return 'curl is not installed';
-    const subject = curlSubject(id, cluster, dataPath, places);
-    if (!id.endsWith('-dev')) return subject;
-    return { ...subject, title: dataPath === 'page' ? 'curl, dev worker' : 'curl, S3 port, dev' };
-  }
+/** Somebody who may take part; the server is brought up when the first of its readers is wanted. */
+interface Candidate<Place> {
+  readonly id: string;
+  readonly title: string;
+  /** A text says why it is missing. */
+  readonly make: (place: Place, stage: Stage) => Promise<Subject | string> | Subject | string;
 }
 
-async function reach<T>(make: () => Promise<T>): Promise<T | string> {
+interface Stage extends CastParts {
+  /** Where mounts are made. */
+  readonly mounts: string;
+}
+
+const LOCAL: readonly Candidate<undefined>[] = [
+  { id: 'local', title: 'local file', make: (_, { data }) => localSubject(data.folder) },
+  {
+    id: 'libfuse',
+    title: 'C, libfuse',
+    make: (_, { data, mounts }) => libfuse(data.folder, mounts),
+  },
+  { id: 'program', title: 'ours, no mount', make: () => programSubject() },
+];
+
+const REAL: readonly Candidate<ClusterPlace>[] = [
+  own('ours', 'ours'),
+  own('ours-disk', 'ours, disk tier', { hasDiskTier: true }, 'cache-dir'),
+  own('ours-immutable', 'ours, --immutable', { flags: ['--immutable'] }, 'immutable'),
+  ...plainClients(''),
+  {
+    id: 'alluxio-fuse',
+    title: "Alluxio's own FUSE",
+    make: (place, { mounts }) => alluxioFuse(place, mounts),
+  },
+  copies('ours-copy'),
+];
+
+const DEV: readonly Candidate<ClusterPlace>[] = [
+  own('ours-dev', 'ours, dev worker'),
+  ...plainClients('-dev'),
+  copies('ours-copy-dev'),
+];
+
+const S3: readonly Candidate<S3Place>[] = [
+  { id: 'rclone', title: 'rclone mount', make: (s3, { mounts }) => rclone(s3, mounts) },
+  { id: 'rclone-copy', title: 'rclone copy', make: (s3, stage) => rcloneCopy(s3, stage) },
+  { id: 's3fs', title: 's3fs', make: (s3, { mounts }) => s3fs(s3, mounts) },
+  { id: 'mountpoint', title: 'mountpoint-s3', make: (s3, { mounts }) => mountpointS3(s3, mounts) },
+];
+
+export const SUBJECT_IDS = [LOCAL, REAL, DEV, S3].flatMap((list) => list.map(({ id }) => id));
+
+export async function assemble(parts: CastParts): Promise<Cast> {
+  const mounts = join(parts.workDir, 'mounts');
+  await mkdir(mounts, { recursive: true });
+  const stage: Stage = { ...parts, mounts };
+  const subjects: Subject[] = [];
+  const notes: SubjectNote[] = [];
+  const take = async <Place>(
+    candidates: readonly Candidate<Place>[],
+    bringUp: () => Promise<Place | string> | Place | string,
+  ): Promise<void> => {
+    const wanted = candidates.filter(({ id }) => parts.options.subjects?.includes(id) ?? true);
+    if (wanted.length === 0) return;
+    const place = await orReason(bringUp);
+    for (const { id, title, make } of wanted) {
+      const made = typeof place === 'string' ? place : await orReason(() => make(place, stage));
+      if (typeof made === 'string') notes.push({ id, title, detail: '', missing: made });
+      else {
+        parts.cleanup(() => made.stop());
+        subjects.push(made);
+        notes.push({ id, title: made.title, detail: made.detail });
+      }
+    }
+  };
+  await take(LOCAL, () => undefined);
+  await take(REAL, () => realPlace(parts));
+  await take(DEV, () =>
+    hasEtcd() ? devClusterPlace(parts.cleanup, parts.data.root) : 'etcd is not installed',
+  );
+  await take(S3, () => startS3Server(parts.cleanup, parts.data.root, parts.workDir));
+  return { subjects, notes };
+}
+
+/** Our mount; `needs`: options that an older build has not. */
+function own(
+  id: string,
+  title: string,
+  extra: { readonly flags?: readonly string[]; readonly hasDiskTier?: boolean } = {},
+  ...needs: string[]
+): Candidate<ClusterPlace> {
+  return {
+    id,
+    title,
+    make: (cluster, { mounts, options }) => {
+      const flags = [...(extra.flags ?? []), ...options.ours];
+      return oursWith({ id, title, cluster, workDir: mounts, ...extra, flags }, ...needs);
+    },
+  };
+}
+
+/** `suffix`: '' for a real worker, '-dev' for ours. */
+function plainClients(suffix: '' | '-dev'): Candidate<ClusterPlace>[] {
+  const isDev = suffix !== '';
+  const curl = (dataPath: 'page' | 's3', title: string): Candidate<ClusterPlace> => ({
+    id: `curl-${dataPath}${suffix}`,
+    title,
+    make: (place, stage) => {
+      if (findProgram('curl') === undefined) return 'curl is not installed';
+      return { ...curlSubject(`curl-${dataPath}${suffix}`, place, dataPath, stage), title };
+    },
+  });
+  const loadTitle = isDev ? 'wrk, dev worker' : 'wrk, page endpoint';
+  return [
+    curl('page', isDev ? 'curl, dev worker' : 'curl, page endpoint'),
+    curl('s3', isDev ? 'curl, S3 port, dev' : 'curl, S3 port'),
+    {
+      id: `load${suffix}`,
+      title: loadTitle,
+      make: (place, { workDir }) => loadSubject(`load${suffix}`, loadTitle, place, workDir),
+    },
+  ];
+}
+
+function copies(id: 'ours-copy' | 'ours-copy-dev'): Candidate<ClusterPlace> {
+  const title = id === 'ours-copy' ? 'ours, commands' : 'ours, commands, dev worker';
+  return { id, title, make: (place, stage) => ourCommands(id, title, place, stage) };
+}
+
+async function orReason<T>(make: () => Promise<T | string> | T | string): Promise<T | string> {
   try {
     return await make();
   } catch (error) {

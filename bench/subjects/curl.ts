@@ -9,11 +9,20 @@ import { join } from 'node:path';
 import { byteStringOfText } from '../../src/base/byte-string.ts';
 import { Ring } from '../../src/cluster/ring.ts';
 import type { Worker } from '../../src/cluster/types.ts';
+import { runCommand } from '../support/children.ts';
 import { DATA_FOLDER } from '../support/data-set.ts';
+import { medianOf } from '../support/figures.ts';
 import type { Workload } from '../support/workload.ts';
 import { VIRTUAL_NODES } from './clusters.ts';
 import type { ClusterPlace } from './clusters.ts';
 import type { CurlRequest, CurlSubject, CurlUrls } from './subject.ts';
+
+const CURL_MS = 120_000;
+/** The body away, so that only the time is left on standard output. */
+const FIRST_BYTE_LINES = [
+  'output = "/dev/null"',
+  String.raw`write-out = "%{time_starttransfer}\n"`,
+];
 
 export function curlSubject(
   id: string,
@@ -37,6 +46,11 @@ export function curlSubject(
       await writeFile(config, configOf(requests, dataPath, atOnce));
       return (await places.workload.command('curl', '-q', '--config', config)).seconds;
     },
+    firstByte: async (requests) => {
+      await writeFile(config, configOf(requests, dataPath, 1, FIRST_BYTE_LINES));
+      const out = await runCommand('curl', ['-q', '--config', config], { timeoutMs: CURL_MS });
+      return medianOf(out.trim().split('\n').map(Number));
+    },
     stop: async () => {},
   };
 }
@@ -46,6 +60,7 @@ function configOf(
   requests: readonly CurlRequest[],
   dataPath: CurlSubject['dataPath'],
   atOnce: number,
+  extra: readonly string[] = [],
 ): string {
   const blocks = requests.map(({ url, range, upload }, i) =>
     [
@@ -53,6 +68,7 @@ function configOf(
       ...(range === undefined ? [] : [`range = "${range}"`]),
       ...(upload === undefined ? [] : [`upload-file = "${upload}"`]),
       'fail',
+      ...extra,
     ].join('\n'),
   );
   const head = ['silent', 'show-error', 'fail-early'];
@@ -75,7 +91,7 @@ function alone(text: string, index: number): string[] {
   ];
 }
 
-function urlsOf(cluster: ClusterPlace): CurlUrls {
+export function urlsOf(cluster: ClusterPlace): CurlUrls {
   const { info, workers } = cluster;
   const ring = new Ring(workers, { virtualNodes: VIRTUAL_NODES });
   const ufsPath = (path: string): string => `${info.ufs}/${DATA_FOLDER}/${path}`;

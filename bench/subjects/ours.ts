@@ -1,10 +1,12 @@
-/** Our own mount, as a user starts it, with its defaults. */
+/** Our own mount, as a user starts it, with its defaults or with what a subject is about. */
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { optionList } from '../../src/config/index.ts';
 import { runCommand } from '../support/children.ts';
 import { processTree, unmount } from '../support/kernel.ts';
 import type { ClusterPlace } from './clusters.ts';
-import type { MountSubject } from './subject.ts';
+import { emptyDiskTier, settle } from './disk-tier.ts';
+import type { DiskTier, MountSubject } from './subject.ts';
 import { DATA_FOLDER } from '../support/data-set.ts';
 
 const MOUNT_MS = 60_000;
@@ -17,6 +19,15 @@ export interface OursOptions {
   readonly cluster: ClusterPlace;
   readonly workDir: string;
   readonly flags: readonly string[];
+  readonly hasDiskTier?: boolean;
+}
+
+/** A text where this build has no such option. */
+export function oursWith(options: OursOptions, ...optionKeys: string[]): Ours | string {
+  const known = new Set(optionList.map(({ row }) => row.key));
+  const unknown = optionKeys.filter((key) => !known.has(key));
+  if (unknown.length > 0) return `no option --${unknown.join(', --')} in this build`;
+  return new Ours(options);
 }
 
 export class Ours implements MountSubject {
@@ -26,23 +37,44 @@ export class Ours implements MountSubject {
   readonly detail: string;
   readonly folder: string;
   readonly hasServerCache = true;
+  readonly cluster: ClusterPlace;
+  readonly diskTier?: DiskTier;
   readonly #options: OursOptions;
   readonly #mountpoint: string;
   readonly #stateDir: string;
+  readonly #cacheDir: string;
   #supervisor = 0;
 
   constructor(options: OursOptions) {
+    const { id, title, cluster, workDir, flags, hasDiskTier = false } = options;
     this.#options = options;
-    this.id = options.id;
-    this.title = options.title;
-    this.detail = `bin/alluxio-fuse over ${options.cluster.detail}; ${options.flags.join(' ') || 'default options'}`;
-    this.#mountpoint = join(options.workDir, options.id);
-    this.#stateDir = join(options.workDir, `${options.id}-state`);
+    this.id = id;
+    this.title = title;
+    this.cluster = cluster;
+    this.#mountpoint = join(workDir, id);
+    this.#stateDir = join(workDir, `${id}-state`);
+    this.#cacheDir = join(workDir, `${id}-cache`);
     this.folder = join(this.#mountpoint, DATA_FOLDER);
+    const shown = [...(hasDiskTier ? ['--cache-dir=…'] : []), ...flags].join(' ');
+    this.detail = `bin/alluxio-fuse over ${cluster.detail}; ${shown || 'default options'}`;
+    if (hasDiskTier) {
+      this.diskTier = {
+        settle: (bytes) => settle(this.#cacheDir, bytes),
+        remount: async () => {
+          await this.stop();
+          await this.#start();
+        },
+      };
+    }
   }
 
   async restart(): Promise<void> {
     await this.stop();
+    await emptyDiskTier(this.#cacheDir);
+    await this.#start();
+  }
+
+  async #start(): Promise<void> {
     await mkdir(this.#mountpoint, { recursive: true });
     const { cluster, flags, workDir, id } = this.#options;
     const { info } = cluster;
@@ -58,6 +90,7 @@ export class Ours implements MountSubject {
       `--log-file=${join(workDir, `${id}.log`)}`,
       '--metrics-port=0',
       '--read-only',
+      ...(this.diskTier === undefined ? [] : [`--cache-dir=${this.#cacheDir}`]),
       ...flags,
     ]);
     const status = JSON.parse(

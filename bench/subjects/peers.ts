@@ -1,6 +1,7 @@
-/** The other mounts: Alluxio's own over the same real worker; rclone and s3fs over an S3 server. */
+/** The other mounts: Alluxio's own over the same real worker; the rest over an S3 server. */
 import { chmod, writeFile } from 'node:fs/promises';
 import { existsSync } from 'node:fs';
+import { totalmem } from 'node:os';
 import { join } from 'node:path';
 import { realAlluxioScript } from '../../test/support/repository.ts';
 import { DATA_FOLDER } from '../support/data-set.ts';
@@ -104,5 +105,35 @@ export async function s3fs(s3: S3Place, workDir: string): Promise<Peer> {
       '-o',
       `url=${s3.endpoint},use_path_request_style,passwd_file=${secret}`,
     ],
+  });
+}
+
+/** What its program takes when nothing is said: this part of the machine's memory. */
+const MOUNTPOINT_MEMORY = 0.95;
+
+export function mountpointS3(s3: S3Place, workDir: string): Peer {
+  const program = findProgram('bench-mountpoint');
+  if (program === undefined) return 'not built: bin/bench --install does it';
+  const directory = join(workDir, 'mountpoint');
+  return new ServerMount({
+    id: 'mountpoint',
+    title: 'mountpoint-s3',
+    detail: `library mountpoint-s3-fs (bench/peers/mountpoint), default options, over ${s3.detail}`,
+    mountpoint: directory,
+    folder: '.',
+    hasServerCache: false,
+    logFile: join(workDir, 'mountpoint.log'),
+    command: [
+      program,
+      DATA_FOLDER,
+      directory,
+      s3.endpoint,
+      String(Math.floor(totalmem() * MOUNTPOINT_MEMORY)),
+    ],
+    env: {
+      AWS_ACCESS_KEY_ID: S3_KEY,
+      AWS_SECRET_ACCESS_KEY: S3_SECRET,
+      AWS_EC2_METADATA_DISABLED: 'true',
+    },
   });
 }

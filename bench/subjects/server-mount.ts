@@ -2,7 +2,7 @@
 import { mkdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { waitFor } from '../../test/support/wait.ts';
-import { Server } from '../support/children.ts';
+import { plainEnv, Server } from '../support/children.ts';
 import { cpuSeconds, isMounted, processTree, unmount } from '../support/kernel.ts';
 import type { MountSubject } from './subject.ts';
 
@@ -19,6 +19,8 @@ export interface ServerMountOptions {
   readonly hasServerCache: boolean;
   readonly logFile: string;
   readonly command: readonly string[];
+  /** Besides the environment that all programs of a bench get. */
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 export class ServerMount implements MountSubject {
@@ -42,9 +44,12 @@ export class ServerMount implements MountSubject {
 
   async restart(): Promise<void> {
     await this.stop();
-    const { mountpoint, command, logFile } = this.#options;
+    const { mountpoint, command, logFile, env } = this.#options;
     await mkdir(mountpoint, { recursive: true });
-    const server = await Server.start(command[0] ?? '', command.slice(1), logFile);
+    const server = await Server.start(command[0] ?? '', command.slice(1), logFile, {
+      ...plainEnv(),
+      ...env,
+    });
     this.#server = server;
     await waitFor(
       `${this.title} to mount`,

@@ -7,12 +7,14 @@ import { existsSync } from 'node:fs';
 import { link, mkdir, open, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { runCommand } from './children.ts';
+import type { Workload } from './workload.ts';
 
 /** Directory under the root of the name space; also the bucket of the S3 server. */
 export const DATA_FOLDER = 'bench';
 export const SMALL_FILES = 3000;
 export const SMALL_BYTES = 110_000;
 export const MANY_ENTRIES = 10_000;
+export const HUGE_ENTRIES = 100_000;
 export const BIG_BYTES = 500_000_000;
 /** Read before the big one is measured. */
 export const FIRST_BYTES = 300_000_000;
@@ -58,6 +60,27 @@ export class DataSet {
     }
     await writeFile(marker, '');
     await runCommand('sync', ['-f', this.folder], { timeoutMs: SYNC_MS });
+  }
+
+  /** A directory of HUGE_ENTRIES empty files; made when it is asked for first. */
+  async huge(workload: Workload): Promise<string> {
+    const name = 'huge';
+    const marker = join(this.root, `${name}-complete`);
+    if (existsSync(marker)) return name;
+    await mkdir(join(this.folder, name), { recursive: true });
+    await workload.make(join(this.folder, name), HUGE_ENTRIES);
+    await writeFile(marker, '');
+    return name;
+  }
+
+  /** Names of so many files of BIG_BYTES, on no new disk space. */
+  async streams(count: number): Promise<string[]> {
+    const paths = Array.from({ length: count }, (_, i) => `big/stream-${i}.bin`);
+    for (const path of paths) {
+      if (existsSync(join(this.folder, path))) continue;
+      await link(join(this.folder, this.big), join(this.folder, path));
+    }
+    return paths;
   }
 
   /** Paths that no server has been asked for yet: new names for small files, on no new disk space. */

@@ -20,17 +20,17 @@ export interface Summary {
   readonly values: readonly number[];
 }
 
-export function summarise(values: readonly number[]): Summary {
+export function medianOf(values: readonly number[]): number {
   const sorted = [...values].sort((a, b) => a - b);
   const middle = sorted.length / 2;
   const upper = sorted[Math.floor(middle)] as number;
   const lower = sorted[Math.ceil(middle) - 1] as number;
-  return {
-    median: (lower + upper) / 2,
-    min: sorted[0] as number,
-    max: sorted.at(-1) as number,
-    values,
-  };
+  return (lower + upper) / 2;
+}
+
+export function summarise(values: readonly number[]): Summary {
+  const median = medianOf(values);
+  return { median, min: Math.min(...values), max: Math.max(...values), values };
 }
 
 /** The JSON that a run leaves and docs/performance.md is made from. */
@@ -70,7 +70,8 @@ export function formatFigure(value: number): string {
   if (value === 0) return '0';
   const digits = Math.max(0, 2 - Math.floor(Math.log10(Math.abs(value))));
   const rounded = Number(value.toPrecision(3));
-  return rounded.toFixed(Math.min(digits, 4)).replace(/\B(?=(\d{3})+$)/g, ' ');
+  // Thousands are set apart left of the point only.
+  return rounded.toFixed(Math.min(digits, 4)).replace(/\B(?=(\d{3})+(?!\d))(?<!\..*)/g, ' ');
 }
 
 export function formatSummary(summary: Summary): string {

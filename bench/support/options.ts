@@ -1,19 +1,34 @@
 /** The command line of bin/bench. */
 import { parseArgs } from 'node:util';
+import { SCENARIOS } from '../scenarios/index.ts';
+import { SUBJECT_IDS } from '../subjects/all.ts';
+
+const SCENARIO_NAMES = SCENARIOS.map(({ name }) => name);
+const LINE_CHARS = 74;
+
+function inLines(names: readonly string[]): string {
+  const lines = [''];
+  for (const name of names) {
+    const line = lines.at(-1) ?? '';
+    if (line.length + name.length > LINE_CHARS) lines.push(`${name}, `);
+    else lines[lines.length - 1] = `${line}${name}, `;
+  }
+  return lines.join('\n                  ').replace(/, $/, '').replaceAll(/ +\n/g, '\n');
+}
 
 export const USAGE = `bin/bench [--quick] [--runs N] [--only SCENARIO,…] [--subjects ID,…]
           [--real-cluster etcd=HOST:PORT,ufs=DIR[,page-size=BYTES]] [--data DIR]
           [--json FILE] [--publish] [--install] [--ours FLAG …]
 
   --quick         3 runs instead of 5
-  --only          scenarios: stat, readdir, small-files, sequential, random, writing, transfer
-  --subjects      local, ours, curl-page, curl-s3, alluxio-fuse, ours-dev, curl-page-dev,
-                  curl-s3-dev, rclone, s3fs; of transfer: ours-copy, ours-copy-dev, rclone-copy
+  --only          scenarios: ${inLines(SCENARIO_NAMES)}
+  --subjects      ${inLines(SUBJECT_IDS)}
   --real-cluster  workers that run already, over the directory DIR, instead of one of our own
   --data          root of the under store when we start the worker; kept. Default: a temporary one
   --json          where the results go besides the table
-  --publish       also writes docs/performance.json and docs/performance.md
-  --install       first installs the peers that are missing (Debian packages, go install)
+  --publish       also puts these scenarios in docs/performance.json, and makes the page and its
+                  plots from it; scenarios that did not run stay as they were
+  --install       first installs the peers that are missing (Debian packages, go install, cargo)
   --ours          a flag for our mount, such as --ours=--max-read-ahead=32MB; may be repeated`;
 
 export interface BenchOptions {
@@ -53,12 +68,23 @@ export function parseOptions(args: readonly string[]): BenchOptions | 'help' {
   }
   return {
     runs,
-    only: values.only?.split(','),
-    subjects: values.subjects?.split(','),
+    only: named('--only', values.only, SCENARIO_NAMES),
+    subjects: named('--subjects', values.subjects, SUBJECT_IDS),
     realCluster: values['real-cluster'],
     data: values.data,
     json: values.json,
     isPublished: values.publish === true,
     ours: values.ours ?? [],
   };
+}
+
+function named(
+  option: string,
+  text: string | undefined,
+  known: readonly string[],
+): readonly string[] | undefined {
+  const names = text?.split(',');
+  const unknown = names?.find((name) => !known.includes(name));
+  if (unknown !== undefined) throw new Error(`${option}: none is called "${unknown}"`);
+  return names;
 }

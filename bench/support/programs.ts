@@ -11,10 +11,11 @@ export function benchCacheDir(): string {
 
 export function findProgram(name: string): string | undefined {
   const dirs = [
+    // First: what was installed for the bench is newer than what a distribution has.
+    join(benchCacheDir(), 'bin'),
     ...(process.env['PATH'] ?? '').split(delimiter),
     process.env['GOBIN'] ?? '',
     join(process.env['GOPATH'] ?? join(homedir(), 'go'), 'bin'),
-    join(benchCacheDir(), 'bin'),
   ];
   return dirs
     .filter((dir) => dir !== '')

@@ -1,13 +1,18 @@
-/** docs/performance.json and the generated part of docs/performance.md. */
+/** docs/performance.json, and what is made from it: the figures in docs/performance.md and the plots. */
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { format, resolveConfig } from 'prettier';
+import { SCENARIOS } from '../scenarios/index.ts';
 import { formatSummary } from './figures.ts';
 import type { Results, RowResult, ScenarioResult, SubjectNote } from './figures.ts';
+import { goalsTable, verdicts } from './goals.ts';
+import { GOALS_PLOT, plotName, writePlots } from './plots.ts';
 import { oursFor, ratio } from './table.ts';
 
-const BEGIN = '<!-- begin: made by bench/report.ts from performance.json -->';
+const PLOTS = 'plots';
 const END = '<!-- end -->';
+const begin = (what: string): string =>
+  `<!-- begin: ${what}, made by bench/report.ts from performance.json -->`;
 
 /** Scenarios that did not run stay as they were measured. */
 export async function publish(results: Results, root: string): Promise<void> {
@@ -16,44 +21,65 @@ export async function publish(results: Results, root: string): Promise<void> {
     (text) => JSON.parse(text) as Results,
     () => undefined,
   );
-  const all = before === undefined ? results : joined(before, results);
+  const all = before === undefined ? dated(results) : joined(dated(before), dated(results));
   await writeFile(file, `${JSON.stringify(all, null, 1)}\n`);
   await writeReport(root);
 }
 
+/** Each scenario says when and with what it was measured: the next run may be of another one. */
+function dated(results: Results): Results {
+  const { date, commit, runs } = results;
+  const measured = `${date} at ${commit}, ${runs} ${runs === 1 ? 'run' : 'runs'}`;
+  return {
+    ...results,
+    scenarios: results.scenarios.map((scenario) => ({ measured, ...scenario })),
+  };
+}
+
 function joined(before: Results, now: Results): Results {
-  const ran = new Set(now.scenarios.map(({ name }) => name));
-  const kept = before.scenarios.filter(({ name }) => !ran.has(name));
-  if (kept.length === 0) return now;
-  const whenOf = ({ date, commit, runs }: Results): string => `${date} at ${commit}, ${runs} runs`;
+  const ran = new Map(now.scenarios.map((scenario) => [scenario.name, scenario]));
+  const kept = new Map(before.scenarios.map((scenario) => [scenario.name, scenario]));
   const subjects = new Map(before.subjects.map((note) => [note.id, note]));
   for (const note of now.subjects) {
     if (note.missing === undefined || !subjects.has(note.id)) subjects.set(note.id, note);
   }
-  const added = now.scenarios.map((scenario) => ({ ...scenario, measured: whenOf(now) }));
-  return { ...before, subjects: [...subjects.values()], scenarios: [...kept, ...added] };
+  return {
+    ...now,
+    subjects: [...subjects.values()],
+    scenarios: SCENARIOS.flatMap(({ name }) => ran.get(name) ?? kept.get(name) ?? []),
+  };
 }
 
 export async function writeReport(root: string): Promise<void> {
-  const results = JSON.parse(
-    await readFile(join(root, 'docs', 'performance.json'), 'utf8'),
-  ) as Results;
-  const path = join(root, 'docs', 'performance.md');
-  const page = await readFile(path, 'utf8');
-  const begin = page.indexOf(BEGIN);
-  const end = page.indexOf(END);
-  if (begin < 0 || end < begin) throw new Error(`${path} has no place for the figures`);
-  const filled = `${page.slice(0, begin)}${BEGIN}\n\n${figuresOf(results)}\n\n${page.slice(end)}`;
+  const docs = join(root, 'docs');
+  const text = await readFile(join(docs, 'performance.json'), 'utf8');
+  const results = dated(JSON.parse(text) as Results);
+  const goals = verdicts(results);
+  await writePlots(join(docs, PLOTS), results, goals);
+  const path = join(docs, 'performance.md');
+  let page = await readFile(path, 'utf8');
+  page = filled(page, 'figures', figuresOf(results));
+  page = filled(page, 'goals', `${plotOf(GOALS_PLOT, 'Goals')}\n\n${goalsTable(goals)}`);
   const style = (await resolveConfig(path)) ?? {};
-  await writeFile(path, await format(filled, { ...style, parser: 'markdown' }));
+  await writeFile(path, await format(page, { ...style, parser: 'markdown' }));
 }
 
+function filled(page: string, what: string, content: string): string {
+  const head = begin(what);
+  const from = page.indexOf(head);
+  const to = page.indexOf(END, from);
+  if (from < 0 || to < 0) throw new Error(`docs/performance.md has no place for the ${what}`);
+  return `${page.slice(0, from)}${head}\n\n${content}\n\n${page.slice(to)}`;
+}
+
+const plotOf = (file: string, title: string): string => `![${title}](${PLOTS}/${file})`;
+
 function figuresOf(results: Results): string {
-  const { machine, runs, date, commit, subjects } = results;
+  const { machine, subjects } = results;
   const present = subjects.filter(({ missing }) => missing === undefined);
   const missing = subjects.filter((note) => note.missing !== undefined);
   return [
-    `Measured ${date} at ${commit}, ${runs} runs. ${Object.values(machine).join(', ')}.`,
+    `${Object.values(machine).join(', ')}.`,
     ['| subject | what it is |', '| --- | --- |', ...subjects.map(subjectLine)].join('\n'),
     ...(missing.length === 0 ? [] : [`Missing: ${missing.map(({ title }) => title).join(', ')}.`]),
     ...results.scenarios.map((scenario) => sectionOf(scenario, present)),
@@ -66,8 +92,13 @@ function subjectLine({ title, detail, missing }: SubjectNote): string {
 
 function sectionOf(scenario: ScenarioResult, present: readonly SubjectNote[]): string {
   const { name, measured, rows } = scenario;
-  const when = measured === undefined ? [] : [`Measured ${measured}.`];
-  return [`### ${name}`, ...when, ...rows.map((row) => rowOf(row, present))].join('\n\n');
+  return [
+    `### ${name}`,
+    ...(measured === undefined ? [] : [`Measured ${measured}.`]),
+    plotOf(plotName(name), name),
+    ...rows.map((row) => rowOf(row, present)),
+    ...failuresOf(scenario, present),
+  ].join('\n\n');
 }
 
 function rowOf(row: RowResult, present: readonly SubjectNote[]): string {
@@ -78,10 +109,15 @@ function rowOf(row: RowResult, present: readonly SubjectNote[]): string {
     const times = ratio(ours?.median, summary.median, row.better);
     return [`| ${title} | ${formatSummary(summary)} | ${times} |`];
   });
-  const failures = Object.entries(row.failures).map(([id, reason]) => `${id}: ${reason}`);
   return [
     `**${row.title}** (${row.unit}, ${row.better} is better). ${row.meaning}`,
     ['| subject | median (least–most) | |', '| --- | --- | --- |', ...lines].join('\n'),
-    ...(failures.length === 0 ? [] : [`Failed: ${failures.join('; ')}`]),
   ].join('\n\n');
+}
+
+function failuresOf({ rows }: ScenarioResult, present: readonly SubjectNote[]): string[] {
+  const failures = Object.entries(rows[0]?.failures ?? {});
+  if (failures.length === 0) return [];
+  const titleOf = (id: string): string => present.find((note) => note.id === id)?.title ?? id;
+  return [`Failed: ${failures.map(([id, reason]) => `${titleOf(id)}: ${reason}`).join('; ')}.`];
 }

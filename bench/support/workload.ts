@@ -9,6 +9,8 @@ export interface Measured {
   readonly bytes: number;
   /** Of a command and what it started. */
   readonly cpuSeconds: number;
+  /** Of `beginnings`: what half of the files took at most. */
+  readonly medianSeconds: number;
 }
 
 const COMPILE_MS = 60_000;
@@ -57,6 +59,21 @@ export class Workload {
     return await this.#run('seq', path, 1024 * 1024);
   }
 
+  /** Opens each and reads its first 4 KiB, one after the other. */
+  async beginnings(paths: readonly string[]): Promise<Measured> {
+    return await this.#run('first', await this.#list(paths));
+  }
+
+  /** Until a directory gives its first entry. */
+  async firstEntry(directory: string): Promise<Measured> {
+    return await this.#run('entry', directory);
+  }
+
+  /** Empty files. */
+  async make(directory: string, count: number): Promise<Measured> {
+    return await this.#run('make', directory, count);
+  }
+
   /** 4 KiB each. */
   async random(
     path: string,
@@ -72,10 +89,15 @@ export class Workload {
 
   /** Drops what the kernel's page cache holds of these files, and of nothing else. */
   async evict(paths: readonly string[]): Promise<void> {
-    const { count: left, bytes } = await this.#run('evict', await this.#list(paths));
-    const pages = bytes / 4096;
-    if (left > pages * EVICTION_LEFT_MAX) {
-      throw new Error(`The kernel kept ${left} of ${pages} pages that should have gone`);
+    const left = await this.drop(paths);
+    if (left > EVICTION_LEFT_MAX) {
+      throw new Error(`The kernel kept ${(left * 100).toFixed(0)} % of what should have gone`);
     }
+  }
+
+  /** The same where the kernel may keep them; gives the part that it kept. */
+  async drop(paths: readonly string[]): Promise<number> {
+    const { count: left, bytes } = await this.#run('evict', await this.#list(paths));
+    return bytes === 0 ? 0 : left / (bytes / 4096);
   }
 }

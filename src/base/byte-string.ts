@@ -54,3 +54,22 @@ export function joinPath(parent: ByteString, name: ByteString): ByteString {
 export function parentOf(path: ByteString): ByteString {
   return path.slice(0, Math.max(1, path.lastIndexOf('/'))) as ByteString;
 }
+
+/** Its last part; '' for the root. */
+export function nameOf(path: ByteString): ByteString {
+  return path.slice(path.lastIndexOf('/') + 1) as ByteString;
+}
+
+/** Strictly below. */
+export function isBelow(path: ByteString, directory: ByteString): boolean {
+  if (directory === '/') return path !== '/';
+  return (
+    path.length > directory.length &&
+    path.charCodeAt(directory.length) === 0x2f &&
+    path.startsWith(directory)
+  );
+}
+
+export function isWithin(path: ByteString, directory: ByteString): boolean {
+  return path === directory || isBelow(path, directory);
+}

@@ -12,6 +12,9 @@ import { populate } from '../sys/index.ts';
 /** 128 KiB: the size of a typical small file and of a kernel request without raised read-ahead. */
 export const SLOT_BYTES = 128 * 1024;
 
+/** Asked for in one call: as much as the longest fetch. */
+const PREPARED_BYTES = 4 * 1024 * 1024;
+
 export interface SlabGeometry {
   readonly slotBytes: number;
   readonly slotCount: number;
@@ -50,22 +53,18 @@ export class Slab {
   /** Has memory that was never used ready for bytes that are about to come. */
   prepare(slots: readonly number[]): void {
     if (!this.#canPrepare) return;
-    const { slotBytes } = this.geometry;
-    for (let i = 0; i < slots.length;) {
-      const first = slots[i] as number;
-      let count = 0;
-      while (slots[i] === first + count && this.#isPrepared[first + count] === 0) {
-        this.#isPrepared[first + count] = 1;
-        count++;
-        i++;
-      }
-      if (count === 0) i++;
-      else {
-        populate(this.buffer, first * slotBytes, count * slotBytes, (isDone) => {
-          this.#canPrepare &&= isDone;
-        });
-      }
-    }
+    for (const slot of slots) if (this.#isPrepared[slot] === 0) this.#prepareFrom(slot);
+  }
+
+  /** With those behind it, which are handed out next: the call itself costs as much as a slot. */
+  #prepareFrom(first: number): void {
+    const { slotBytes, slotCount } = this.geometry;
+    const most = Math.min(slotCount, first + Math.max(1, PREPARED_BYTES / slotBytes));
+    let end = first;
+    while (end < most && this.#isPrepared[end] === 0) this.#isPrepared[end++] = 1;
+    populate(this.buffer, first * slotBytes, (end - first) * slotBytes, (isDone) => {
+      this.#canPrepare &&= isDone;
+    });
   }
 
   /**

@@ -1,15 +1,13 @@
 /** `fs` commands that change names, or move bytes. */
 import { basename, join, resolve } from 'node:path';
-import { stat } from 'node:fs/promises';
-import type { Command } from 'commander';
+import { opendir, stat } from 'node:fs/promises';
+import { Option, type Command } from 'commander';
 import type { TransferOptions } from '../client/index.ts';
 import { UsageError } from './context.ts';
 import type { CliContext } from './context.ts';
 import { sizeText } from './fs-print.ts';
 import { onCluster, type Finish, type Session } from './fs-session.ts';
-
-/** So often a line of progress is written anew on a terminal. */
-const PROGRESS_MS = 200;
+import { ProgressBar, type Amount } from './progress-bar.ts';
 
 interface TransferFlags {
   readonly recursive?: boolean;
@@ -42,6 +40,7 @@ export function addChangeCommands(group: Command, context: CliContext, finish: F
     .summary('remove files and directories')
     .argument('<paths...>')
     .option('-r, --recursive', 'directories with all that is in them')
+    .addOption(alluxioRecursive())
     .option('--alluxio-only', 'forget it, and leave it in the under store (Enterprise)')
     .option('--delete-mount-point', 'also mount points (Enterprise)')
     .option('--sync-parent-next-time', 'look at the parent again the next time (Enterprise)');
@@ -95,10 +94,10 @@ export function addChangeCommands(group: Command, context: CliContext, finish: F
     if (from !== undefined && to !== undefined) throw new UsageError('Both are local: use cp(1)');
     if (from !== undefined) return upload(session, from, target, flags);
     if (to !== undefined) return download(session, source, to, flags);
-    await withProgress(session, flags, async (options) => {
+    const amount = () => amountOfPath(session, source);
+    await withProgress(session, flags, amount, async (options) => {
       const at = await into(session, source, target, flags);
-      const { onBytes: _onBytes, ...rest } = options;
-      await session.fs.copy(source, at, rest);
+      await session.fs.copy(source, at, options);
     });
     return undefined;
   });
@@ -124,6 +123,7 @@ function transferCommand(group: Command, name: string): Command {
   return group
     .command(name)
     .option('-r, --recursive', 'directories with all that is in them')
+    .addOption(alluxioRecursive())
     .option('-T, --no-target-directory', 'to this very name')
     .option('--resume', 'leave alone what has the length and time of its source already')
     .option('--no-preserve-times', 'files get the time at which they are written')
@@ -133,6 +133,11 @@ function transferCommand(group: Command, name: string): Command {
       '\nA file is there as a whole or not at all. What was interrupted is completed by the same ' +
         'command\nwith --resume (and -T, where the first run made the target).',
     );
+}
+
+/** As Alluxio's own commands spell it. */
+function alluxioRecursive(): Option {
+  return new Option('-R').hideHelp().implies({ recursive: true });
 }
 
 function localOf(path: string): string | undefined {
@@ -152,9 +157,14 @@ async function into(
 
 async function upload(session: Session, local: string, target: string, flags: TransferFlags) {
   const from = resolve(session.context.cwd, local);
-  await withProgress(session, flags, async (options) => {
-    await session.fs.upload(from, await into(session, from, target, flags), options);
-  });
+  await withProgress(
+    session,
+    flags,
+    () => amountOfLocal(from),
+    async (options) => {
+      await session.fs.upload(from, await into(session, from, target, flags), options);
+    },
+  );
   return undefined;
 }
 
@@ -162,13 +172,32 @@ async function download(session: Session, source: string, local: string, flags: 
   const to = resolve(session.context.cwd, local);
   const found = flags.targetDirectory === false ? undefined : await stat(to).catch(() => undefined);
   const at = found?.isDirectory() === true ? join(to, basename(source)) : to;
-  await withProgress(session, flags, (options) => session.fs.download(source, at, options));
+  const amount = () => amountOfPath(session, source);
+  await withProgress(session, flags, amount, (options) => session.fs.download(source, at, options));
   return undefined;
+}
+
+async function amountOfPath({ fs, signal }: Session, path: string): Promise<Amount> {
+  const { files, size: bytes } = await fs.du(path, { signal });
+  return { files, bytes };
+}
+
+async function amountOfLocal(path: string): Promise<Amount> {
+  const found = await stat(path);
+  if (!found.isDirectory()) return { files: 1, bytes: found.size };
+  let [files, bytes] = [0, 0];
+  for await (const entry of await opendir(path)) {
+    const below = await amountOfLocal(join(path, entry.name));
+    files += below.files;
+    bytes += below.bytes;
+  }
+  return { files, bytes };
 }
 
 async function withProgress(
   session: Session,
   flags: TransferFlags,
+  amount: () => Promise<Amount>,
   work: (options: TransferOptions) => Promise<void>,
 ): Promise<void> {
   const concurrency = Number(flags.concurrency);
@@ -176,12 +205,9 @@ async function withProgress(
     throw new UsageError(`--concurrency: "${flags.concurrency}" is not a number from 1 to 256`);
   }
   const tally: Tally = { files: 0, skipped: 0, bytes: 0 };
-  const isShown = process.stderr.isTTY && !session.json;
-  const line = (): string =>
-    `${tally.files} files, ${sizeText(tally.bytes, true)}, ${tally.skipped} there already`;
-  const timer = setInterval(() => {
-    if (isShown) process.stderr.write(`\r\u001b[K${line()}`);
-  }, PROGRESS_MS);
+  /** What was there already counts for the bar: it is a part of the whole. */
+  let skippedBytes = 0;
+  const bar = ProgressBar.begin(!session.json, amount);
   try {
     await work({
       signal: session.signal,
@@ -190,16 +216,21 @@ async function withProgress(
       preserveTimes: flags.preserveTimes,
       concurrency,
       onFile(_path, size, outcome) {
-        if (outcome === 'skipped') tally.skipped += 1;
-        else {
+        if (outcome === 'skipped') {
+          tally.skipped += 1;
+          skippedBytes += size;
+        } else {
           tally.files += 1;
           tally.bytes += size;
         }
+        bar?.set(tally.files + tally.skipped, tally.bytes + skippedBytes);
       },
     });
   } finally {
-    clearInterval(timer);
-    if (isShown) process.stderr.write('\r\u001b[K');
+    bar?.end();
   }
-  session.print(tally, line);
+  session.print(
+    tally,
+    () => `${tally.files} files, ${sizeText(tally.bytes, true)}, ${tally.skipped} there already`,
+  );
 }

@@ -1,6 +1,6 @@
 /** How files are shown: in columns to people, in plain lines to programs. */
 import type { FileInfo } from '../client/index.ts';
-import { formatSize } from '../config/index.ts';
+import { bytesText } from './words.ts';
 
 const LETTERS: Readonly<Record<FileInfo['type'], string>> = {
   file: '-',
@@ -21,7 +21,8 @@ export function printable(text: string): string {
 }
 
 export function sizeText(bytes: number, isHuman: boolean): string {
-  return isHuman ? formatSize(bytes) : String(bytes);
+  // Units as options take them: KB is 1024.
+  return isHuman ? bytesText(bytes).replace(' ', '').replace('iB', 'B') : String(bytes);
 }
 
 export function timeText(ms: number): string {

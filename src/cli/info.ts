@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import { alignColumns, formatConfig, formatProblem } from '../config/index.ts';
 import { EXIT_CODES } from './context.ts';
 import type { CliContext } from './context.ts';
+import { printable } from './fs-print.ts';
 import {
   addClusterFlags,
   inspect,
@@ -14,7 +15,7 @@ import {
 export function addInfoCommands(program: Command, context: CliContext, finish: Finish): void {
   const group = program
     .command('info')
-    .summary('show members, ring and properties of a cluster')
+    .summary('show members, ring, mounts and properties of a cluster')
     .description('Show what a client sees of a cluster.');
 
   const members = group.command('members').summary('workers, and whether they are active');
@@ -48,6 +49,19 @@ export function addInfoCommands(program: Command, context: CliContext, finish: F
       `page size: ${status.pageSizeBytes}`,
       `under store: ${status.underStoreFallback}`,
     ]);
+    return Promise.resolve(undefined);
+  });
+
+  const mounts = group.command('mounts').summary('which under store lies below which path');
+  onCluster(mounts, context, finish, async (session) => {
+    const table = session.fs.client.mounts();
+    const from = session.config.mountsFrom;
+    session.print({ from, mounts: table }, () =>
+      alignColumns([
+        ['path', `under store (told by the ${from})`],
+        ...table.map(({ path, ufs }) => [printable(path), printable(ufs)]),
+      ]),
+    );
     return Promise.resolve(undefined);
   });
 

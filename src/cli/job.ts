@@ -2,11 +2,13 @@
 import { setTimeout } from 'node:timers/promises';
 import type { Command } from 'commander';
 import type { ClientLoadProgress, LoadOptions } from '../client/index.ts';
-import { describeMounts, formatSize, parseSize } from '../config/index.ts';
+import { describeMounts, parseSize } from '../config/index.ts';
 import { EXIT_CODES, UsageError } from './context.ts';
 import type { CliContext, ExitCode } from './context.ts';
+import { sizeText } from './fs-print.ts';
 import { onCluster, type Finish, type Session } from './fs-session.ts';
 import { LoadRecords } from './job-record.ts';
+import { ProgressBar } from './progress-bar.ts';
 
 /** The cluster is asked so often while its job is waited for. */
 const WAIT_MS = 2000;
@@ -129,16 +131,19 @@ async function byClient(session: Session, flags: LoadFlags): Promise<ExitCode> {
     throw new UsageError(`--concurrency: "${flags.concurrency}" is not a number from 1 to 256`);
   }
   let toldMs = -Infinity;
+  const bar = ProgressBar.begin(!session.json, async () => {
+    const { files, size: bytes } = await fs.du(path, { signal });
+    return { files, bytes };
+  });
   const onProgress = (progress: ClientLoadProgress): void => {
+    const { loadedFiles, skippedFiles, failedFiles, loadedBytes, skippedBytes } = progress;
+    bar?.set(loadedFiles + skippedFiles + failedFiles, loadedBytes + skippedBytes);
     const now = performance.now();
     if (progress.jobState === 'RUNNING' && now - toldMs < TELL_MS) return;
     toldMs = now;
     records.write(cluster, path, progress);
-    if (process.stderr.isTTY && !session.json) {
-      process.stderr.write(`\r\u001b[K${linesOf(progress)[0] ?? ''}`);
-    }
   };
-  const result = await fs.client.loadByClient(path, {
+  const options = {
     signal,
     onProgress,
     concurrency,
@@ -146,8 +151,8 @@ async function byClient(session: Session, flags: LoadFlags): Promise<ExitCode> {
     verify: flags.verify,
     loadMetadataOnly: flags.metadataOnly,
     fileFilterRegx: flags.fileFilterRegx,
-  });
-  if (process.stderr.isTTY && !session.json) process.stderr.write('\r\u001b[K');
+  };
+  const result = await fs.client.loadByClient(path, options).finally(() => bar?.end());
   session.print(result, () => linesOf(result));
   if (result.jobState === 'STOPPED') return EXIT_CODES.stopped;
   return result.jobState === 'SUCCEEDED' ? EXIT_CODES.ok : EXIT_CODES.failure;
@@ -155,7 +160,7 @@ async function byClient(session: Session, flags: LoadFlags): Promise<ExitCode> {
 
 function linesOf(progress: ClientLoadProgress): string[] {
   const { jobState, loadedFiles, skippedFiles, failedFiles, loadedBytes, failures } = progress;
-  const bytes = formatSize(loadedBytes);
+  const bytes = sizeText(loadedBytes, true);
   return [
     `${jobState}: ${loadedFiles} files loaded (${bytes}), ${skippedFiles} there already, ${failedFiles} failed`,
     ...failures.map(({ path, reason }) => `failed: ${path}: ${reason}`),

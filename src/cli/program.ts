@@ -4,6 +4,7 @@ import { addDevclusterCommand } from './commands/devcluster.ts';
 import { addMountCommand } from './commands/mount.ts';
 import { addStatusCommand } from './commands/status.ts';
 import { addUmountCommand } from './commands/umount.ts';
+import { addCompletionCommands } from './completion.ts';
 import { addFsCommands } from './fs.ts';
 import { addInfoCommands } from './info.ts';
 import { addJobCommands } from './job.ts';
@@ -38,6 +39,7 @@ export function buildProgram(context: CliContext, finish: (code: ExitCode) => vo
   addInfoCommands(program, context, finish);
   addJobCommands(program, context, finish);
   addDevclusterCommand(program, context, finish);
+  addCompletionCommands(program, context);
   return program;
 }
 

@@ -1,10 +1,10 @@
 /** The changes that both faces of the library make. Each did what it says when it resolves. */
 import { randomBytes } from 'node:crypto';
-import { createReadStream, createWriteStream, type Stats } from 'node:fs';
-import { rm, stat as statLocal } from 'node:fs/promises';
+import { createWriteStream, type Stats } from 'node:fs';
+import { open as openLocal, rm, stat as statLocal } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { joinPath, parentOf, type ByteString } from '../base/byte-string.ts';
+import { type ByteString, isWithin, joinPath, nameOf, parentOf } from '../base/byte-string.ts';
 import { ClusterError } from '../cluster/index.ts';
 import type { RemoveOptions } from '../cluster/worker-extras.ts';
 import type { AttributeChange, FileContent, NodeStatus } from '../store/index.ts';
@@ -13,7 +13,7 @@ import { readPieces } from './content.ts';
 import { chunksOf, lengthOf } from './data.ts';
 import { AlluxioError, hasCode, shownPath } from './errors.ts';
 import { forEachOf } from './many.ts';
-import { isWithin, nameOf, ROOT } from './paths.ts';
+import { ROOT } from './paths.ts';
 import type { Scope } from './scope.ts';
 import { entriesOf } from './tree.ts';
 import type { CallOptions, Data } from './types.ts';
@@ -234,6 +234,8 @@ async function copyBytes(
   try {
     await writer.copyFile(from, to, { signal });
   } catch (error) {
+    // The bytes can go through here to a name, or from one, that only the under store has.
+    if (hasCode(error, 'inexpressible')) return copyThroughHere(connection, from, to, scope);
     // What a worker left half done must not stay where nothing was.
     if (isNew) await writer.deleteFile(to, { signal: tidying() }).catch(ignore);
     throw error;
@@ -345,17 +347,27 @@ async function* unchanged(
   local: string | Buffer,
   before: Stats,
 ): AsyncGenerator<Uint8Array, void, undefined> {
-  let held: Uint8Array | undefined;
-  for await (const chunk of createReadStream(local, { highWaterMark: LOCAL_CHUNK_BYTES })) {
+  const file = await openLocal(local, 'r');
+  try {
+    let held: Uint8Array | undefined;
+    // Of the size of what is left: most files are small, and memory for each would be for nothing.
+    for (let at = 0; at < before.size;) {
+      const chunk = Buffer.allocUnsafe(Math.min(LOCAL_CHUNK_BYTES, before.size - at));
+      const { bytesRead } = await file.read(chunk, 0, chunk.length, at);
+      if (bytesRead === 0) break;
+      at += bytesRead;
+      if (held !== undefined) yield held;
+      held = bytesRead === chunk.length ? chunk : chunk.subarray(0, bytesRead);
+    }
+    const after = await file.stat();
+    if (after.size !== before.size || !sameTime(after.mtimeMs, before.mtimeMs)) {
+      const message = `${local.toString('utf8')} changed while it was uploaded`;
+      throw new ClusterError('version-changed', message, { retryable: true });
+    }
     if (held !== undefined) yield held;
-    held = chunk as Buffer;
+  } finally {
+    await file.close();
   }
-  const after = await statLocal(local);
-  if (after.size !== before.size || !sameTime(after.mtimeMs, before.mtimeMs)) {
-    const message = `${local.toString('utf8')} changed while it was uploaded`;
-    throw new ClusterError('version-changed', message, { retryable: true });
-  }
-  if (held !== undefined) yield held;
 }
 
 async function putFile(

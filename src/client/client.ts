@@ -31,6 +31,12 @@ export interface WorkerHealth {
   readonly reason: string | undefined;
 }
 
+export interface PathMount {
+  readonly path: string;
+  /** URI of what is mounted there. */
+  readonly ufs: string;
+}
+
 export interface PathLocations {
   readonly path: string;
   readonly ufsPath: string;
@@ -251,6 +257,13 @@ export class AlluxioClient extends BaseClient {
 
   members(): readonly Worker[] {
     return this.connection.membership.view().workers;
+  }
+
+  /** Which under store lies below which path; with `mounts: 'cluster'` as last told by a worker. */
+  mounts(): readonly PathMount[] {
+    return this.connection.mounts.mounts
+      .map(({ path, root }) => ({ path: shownPath(path), ufs: shownPath(root.uri) }))
+      .sort((a, b) => (a.path < b.path ? -1 : 1));
   }
 
   /** Membership, ring and workers, as this client sees them. */

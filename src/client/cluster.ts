@@ -1,20 +1,17 @@
 /** The cluster layer for a library: what a mount's daemon builds, without what only a mount needs. */
-import type { Logger } from '../base/logger.ts';
 import { ignoredEvents } from '../cluster/cluster-events.ts';
 import { EtcdMembership } from '../cluster/index.ts';
 import type { CallContext } from '../cluster/index.ts';
-import type { MountConfig } from '../config/index.ts';
 import { clusterOf, membershipOf } from './configured-cluster.ts';
-import type { ClusterParts } from './configured-cluster.ts';
+import type { ClusterParts, ClusterSetting } from './configured-cluster.ts';
 import { AlluxioError, hasCode } from './errors.ts';
 
 /** Waits for the first view: without one, every call would fail for want of workers. */
 export async function openCluster(
-  config: MountConfig,
-  logger: Logger,
+  parts: Omit<ClusterSetting, 'events'>,
   context: CallContext,
 ): Promise<ClusterParts> {
-  const setting = { config, logger, events: ignoredEvents };
+  const setting = { ...parts, events: ignoredEvents };
   const membership = membershipOf(setting);
   if (membership instanceof EtcdMembership) await isKnown(membership, context);
   return clusterOf(setting, membership, context);

@@ -8,19 +8,26 @@ import type { ClientOptions, TargetProtocol } from './types.ts';
 /** No mount point is used; the table wants one all the same. */
 const NOWHERE = '/';
 
-const TARGET_PROTOCOLS: readonly TargetProtocol[] = [
-  'file',
-  's3',
-  's3a',
-  'minio',
-  'oss',
-  'cos',
-  'gs',
-  'hdfs',
-  'webhdfs',
-  'swebhdfs',
-  'none',
-];
+/** Which under store each of them is spoken to as. */
+const KINDS: Readonly<Record<Exclude<TargetProtocol, 'none'>, 'file' | 's3' | 'hdfs'>> = {
+  file: 'file',
+  s3: 's3',
+  s3a: 's3',
+  s3n: 's3',
+  minio: 's3',
+  oss: 's3',
+  cos: 's3',
+  cosn: 's3',
+  gs: 's3',
+  gcs: 's3',
+  hdfs: 'hdfs',
+  webhdfs: 'hdfs',
+  swebhdfs: 'hdfs',
+};
+
+function kindOf(scheme: string): string | undefined {
+  return Object.hasOwn(KINDS, scheme) ? KINDS[scheme as keyof typeof KINDS] : undefined;
+}
 
 const joined = (value: string | readonly string[]): string =>
   typeof value === 'string' ? value : value.join(',');
@@ -54,6 +61,12 @@ function flagsOf(options: ClientOptions): Partial<Record<OptionField, string>> {
   if (requestTimeoutMs !== undefined) set('requestTimeoutMs', `${requestTimeoutMs}ms`);
   if (connectTimeoutMs !== undefined) set('connectTimeoutMs', `${connectTimeoutMs}ms`);
   if (targetProtocol === 'none') set('underStoreFallback', 'off');
+  const { endpoint, region, pathStyle, anonymous, profile } = options.targetOptions ?? {};
+  set('s3Endpoint', endpoint);
+  set('s3Region', region);
+  if (pathStyle !== undefined) set('s3PathStyle', pathStyle ? 'on' : 'off');
+  if (anonymous !== undefined) set('s3Anonymous', String(anonymous));
+  set('s3Profile', profile);
   return flags;
 }
 
@@ -76,12 +89,28 @@ export function inspectOptions(options: ClientOptions): ConfigInspection {
 /** Throws an error that names every problem. */
 export function configurationOf(options: ClientOptions): MountConfig {
   const { targetProtocol } = options;
-  if (targetProtocol !== undefined && !TARGET_PROTOCOLS.includes(targetProtocol)) {
-    const known = TARGET_PROTOCOLS.join(', ');
-    const reason = `There is no under store for targetProtocol "${targetProtocol}"; use one of ${known}`;
+  const kind = targetProtocol === undefined ? undefined : kindOf(targetProtocol);
+  if (targetProtocol !== undefined && targetProtocol !== 'none' && kind === undefined) {
+    const known = Object.keys(KINDS).join(', ');
+    const reason = `There is no under store for targetProtocol "${targetProtocol}"; use one of ${known}, none`;
     throw new AlluxioError('unsupported', reason);
   }
   const { config, problems } = inspectOptions(options);
-  if (config !== undefined) return config;
-  throw new AlluxioError('configuration', problems.map(formatProblem).join('; '));
+  if (config === undefined) {
+    throw new AlluxioError('configuration', problems.map(formatProblem).join('; '));
+  }
+  const roots = config.mounts.map(({ ufs }) => ufs);
+  if (
+    kind !== undefined &&
+    roots.length > 0 &&
+    !roots.some((ufs) => kindOf(schemeOf(ufs)) === kind)
+  ) {
+    const reason = `targetProtocol "${targetProtocol}" is not that of the under store: ${roots.join(', ')}`;
+    throw new AlluxioError('configuration', reason);
+  }
+  return config;
+}
+
+function schemeOf(uri: string): string {
+  return uri.split(':', 1)[0] ?? '';
 }

@@ -1,6 +1,5 @@
 /** The cluster layer that a configuration describes: for the library, and for the daemon of a mount. */
 import { readFileSync } from 'node:fs';
-import { byteStringOfText, textOfByteString } from '../base/byte-string.ts';
 import { systemClock } from '../base/clock.ts';
 import type { Logger } from '../base/logger.ts';
 import {
@@ -9,32 +8,32 @@ import {
   DEFAULT_FALLBACK_LIMITS,
   EtcdMembership,
   MountTable,
-  parseUfsRoot,
   RoutedClient,
   StaticMembership,
   UfsRootCheck,
 } from '../cluster/index.ts';
-import { normaliseAlluxioPath } from '../cluster/ufs-path.ts';
 import type {
   CallContext,
   ClusterClient,
   ClusterEvents,
   Membership,
-  UfsRoot,
   Worker,
 } from '../cluster/index.ts';
 import { parsePathRules, type PathRules } from '../cluster/mapping/path-rules.ts';
 import { VirtualPaths } from '../cluster/mapping/virtual-paths.ts';
 import type { RoutedClientOptions } from '../cluster/routed-client.ts';
 import type { WorkerClient } from '../cluster/worker-client.ts';
-import type { ToldMount } from '../cluster/worker-extras.ts';
-import type { ConfiguredMount, MountConfig } from '../config/index.ts';
+import type { MountConfig } from '../config/index.ts';
+import type { S3Credentials } from '../ufs/index.ts';
+import { askForMounts, MountFollower, mountPointOf, type MountsChange } from './told-mounts.ts';
 import { underStoreOf } from './under-store.ts';
 
 export interface ClusterSetting {
   readonly config: MountConfig;
   readonly logger: Logger;
   readonly events: ClusterEvents;
+  /** For under stores that are spoken to as S3, in place of those that AWS programs find. */
+  readonly credentials?: S3Credentials | undefined;
 }
 
 /** An `EtcdMembership` knows nobody before it is ready, but `knownWorkers`. */
@@ -75,22 +74,7 @@ function tlsOf({ etcdCaFile, etcdCertFile, etcdKeyFile }: MountConfig) {
   };
 }
 
-function mountTableOf(config: MountConfig): MountTable {
-  return new MountTable(
-    config.mounts.map(({ path, ufs }) => ({
-      path: byteStringOfText(path),
-      root: parseUfsRoot(ufs),
-    })),
-  );
-}
-
-/** A well worker answers at once; there are others to ask. */
-const MOUNTS_OF_ONE_MS = 5_000;
-
-/**
- * The configuration with its mounts: where it leaves them to the cluster, the first worker that tells
- * them. Throws with the reason where none does.
- */
+/** The configuration with its mounts: where it leaves them to the cluster, as a worker tells them. */
 async function withMounts(
   setting: ClusterSetting,
   membership: Membership,
@@ -100,47 +84,10 @@ async function withMounts(
   if (config.mounts.length > 0) return config;
   const client = createWorkerClient(workerOptionsOf(setting));
   try {
-    let last: unknown;
-    for (const worker of membership.view().workers) {
-      try {
-        const deadlineMs = Math.min(context.deadlineMs, performance.now() + MOUNTS_OF_ONE_MS);
-        const told = (await client.extras?.mounts(worker, { ...context, deadlineMs })) ?? [];
-        return { ...config, mounts: told.map(normalisedMount) };
-      } catch (error) {
-        last = error;
-        // What one worker is, all are.
-        if (error instanceof ClusterError && error.code === 'unsupported') break;
-      }
-    }
-    const reason = last instanceof Error ? last.message : 'no worker is known';
-    throw new ClusterError(
-      'unavailable',
-      `The cluster does not tell its mounts (--map cluster): ${reason}. Give --ufs, or --map for each`,
-      { cause: last },
-    );
+    const mounts = await askForMounts(client, membership.view().workers, context);
+    return { ...config, mounts };
   } finally {
     await client.close();
-  }
-}
-
-/** Told URIs may be odd, or hold a key: no message repeats one. */
-function normalisedMount({ path, ufs }: ToldMount): ConfiguredMount {
-  const root = /^[^/]*\/\/[^/]*:[^/]*@/.test(ufs) ? undefined : usableRoot(ufs);
-  if (root === undefined) {
-    const message = 'The worker tells a mount whose URI cannot be used';
-    throw new ClusterError('protocol', message, { path });
-  }
-  return {
-    path: textOfByteString(normaliseAlluxioPath(byteStringOfText(path))) ?? path,
-    ufs: textOfByteString(root.uri) ?? ufs,
-  };
-}
-
-function usableRoot(uri: string): UfsRoot | undefined {
-  try {
-    return parseUfsRoot(uri);
-  } catch {
-    return undefined;
   }
 }
 
@@ -155,7 +102,10 @@ export interface ClusterParts {
   readonly config: MountConfig;
 }
 
-type More = Pick<RoutedClientOptions, 'learnedVirtualNodes'>;
+interface More extends Pick<RoutedClientOptions, 'learnedVirtualNodes'> {
+  /** In place of going by the new table at once. Returns whether to. */
+  readonly onMounts?: ((change: MountsChange) => boolean) | undefined;
+}
 
 /** Takes over the membership, also where it fails. `context`: for asking the cluster for its mounts. */
 export async function clusterOf(
@@ -184,19 +134,30 @@ function clusterWithMounts(
   more: More,
 ): ClusterParts {
   const { config, logger, events } = setting;
-  const mounts = mountTableOf(config);
+  const { onMounts, ...others } = more;
+  const mounts = new MountTable(config.mounts.map(mountPointOf));
   const rules = pathRulesOf(config);
-  const ufsRootCheck = new UfsRootCheck({ mounts, logger, events });
+  let follower: MountFollower | undefined;
+  const ufsRootCheck = new UfsRootCheck({
+    mounts,
+    logger,
+    events: {
+      ufsRootMismatch(mismatch) {
+        events.ufsRootMismatch(mismatch);
+        follower?.hurry();
+      },
+    },
+  });
   const worker = createWorkerClient({
     ...workerOptionsOf(setting),
     onUfsPath: (from, path, ufsPath) => ufsRootCheck.note(from, path, ufsPath),
   });
   const routed = new RoutedClient({
-    ...more,
+    ...others,
     uploadStrategy: config.uploadStrategy,
     client: worker,
     membership,
-    underStore: underStoreOf(config, mounts, logger),
+    underStore: underStoreOf(config, mounts, logger, setting.credentials),
     fallbackLimits: {
       ...DEFAULT_FALLBACK_LIMITS,
       operationsPerSecond: config.underStoreFallbackRate,
@@ -211,6 +172,20 @@ function clusterWithMounts(
     logger,
     events,
   });
+  if (config.mountsFrom === 'cluster') {
+    follower = new MountFollower({
+      mounts: config.mounts,
+      refreshMs: config.mapRefreshMs,
+      ask: (context) => askForMounts(worker, membership.view().workers, context),
+      logger,
+      onChange(change) {
+        if (onMounts?.(change) === false) return;
+        mounts.replace(change.mounts.map(mountPointOf));
+        ufsRootCheck.forget();
+      },
+    });
+    routed.closesFirst(follower);
+  }
   const cluster = rules === undefined ? routed : new VirtualPaths(routed, rules);
   return { routed, cluster, worker, membership, config };
 }

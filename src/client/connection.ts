@@ -24,7 +24,7 @@ const CLOSE_MS = 30_000;
 /** A worker serves each of these on a connection of its own. */
 const CONCURRENCY = 8;
 
-export type ConnectionOptions = Pick<ClientOptions, 'logger' | 'concurrency'>;
+export type ConnectionOptions = Pick<ClientOptions, 'logger' | 'concurrency' | 'targetOptions'>;
 
 export class Connection {
   readonly config: MountConfig;
@@ -57,12 +57,15 @@ export class Connection {
 
   static async open(
     config: MountConfig,
-    { logger = silentLogger, concurrency = CONCURRENCY }: ConnectionOptions,
+    { logger = silentLogger, concurrency = CONCURRENCY, targetOptions }: ConnectionOptions,
     options?: CallOptions,
   ): Promise<Connection> {
     const never = new AbortController().signal;
     const scope = new Scope(options, config.requestTimeoutMs, never);
-    const cluster = await openCluster(config, logger, scope.step());
+    const cluster = await openCluster(
+      { config, logger, credentials: targetOptions?.credentials },
+      scope.step(),
+    );
     return new Connection(logger, concurrency, cluster);
   }
 

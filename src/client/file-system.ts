@@ -4,7 +4,7 @@
  * times, modes and links that mounts keep beside the files are there.
  */
 import { stat } from 'node:fs/promises';
-import { joinPath, type ByteString } from '../base/byte-string.ts';
+import { type ByteString, joinPath, nameOf } from '../base/byte-string.ts';
 import type { MountConfig } from '../config/index.ts';
 import type { NodeStatus } from '../store/index.ts';
 import { BaseClient, closedOnFailure } from './base-client.ts';
@@ -17,7 +17,7 @@ import { downloadFile, downloadTree, localPath, type TransferOptions } from './d
 import { AlluxioError, asAlluxioError, hasCode, shownPath } from './errors.ts';
 import { AlluxioReadFile, AlluxioWriteFile } from './file.ts';
 import { matchesName } from './glob.ts';
-import { infoOfNode, nameOf } from './paths.ts';
+import { infoOfNode } from './paths.ts';
 import type { Scope } from './scope.ts';
 import { entriesOf, globOf, treeOf, type TreeEntry } from './tree.ts';
 import type { CallOptions, ClientOptions, Data, EntryType, FileInfo, PathLike } from './types.ts';
@@ -154,14 +154,7 @@ export class AlluxioFileSystem extends BaseClient {
       readonly end?: number | undefined;
     } = {},
   ): Promise<Buffer> {
-    return this.call('catFile', path, options, async (at, scope) => {
-      const file = await this.#openToRead(at, options, scope);
-      const place = (offset: number): number =>
-        offset < 0 ? Math.max(0, file.size + offset) : Math.min(offset, file.size);
-      const start = place(options.start ?? 0);
-      const end = place(options.end ?? file.size);
-      return file.readRange(start, Math.max(0, end - start), { signal: scope.signal });
-    });
+    return this.#readBetween('catFile', path, options);
   }
 
   /** The whole file, or `length` bytes from `offset` on. */
@@ -174,7 +167,7 @@ export class AlluxioFileSystem extends BaseClient {
   ): Promise<Buffer> {
     const { offset = 0, length } = options;
     const end = length === undefined ? undefined : offset + length;
-    return this.catFile(path, { ...options, start: offset, end });
+    return this.#readBetween('read', path, { ...options, start: offset, end });
   }
 
   readRange(
@@ -295,6 +288,24 @@ export class AlluxioFileSystem extends BaseClient {
       const isTree = options.recursive === true && (await this.#isDirectory(at, scope));
       const to = localPath(local);
       return await (isTree ? downloadTree : downloadFile)(this.connection, at, to, options, scope);
+    });
+  }
+
+  #readBetween(
+    operation: string,
+    path: PathLike,
+    options: CallOptions & {
+      readonly start?: number | undefined;
+      readonly end?: number | undefined;
+    },
+  ): Promise<Buffer> {
+    return this.call(operation, path, options, async (at, scope) => {
+      const file = await this.#openToRead(at, options, scope);
+      const place = (offset: number): number =>
+        offset < 0 ? Math.max(0, file.size + offset) : Math.min(offset, file.size);
+      const start = place(options.start ?? 0);
+      const end = place(options.end ?? file.size);
+      return file.readRange(start, Math.max(0, end - start), { signal: scope.signal });
     });
   }
 

@@ -4,7 +4,7 @@
  * the same membership, ring, fallback and configuration as the mount.
  */
 export { AlluxioClient } from './client.ts';
-export type { LoadOptions, PathLocations, WorkerHealth } from './client.ts';
+export type { LoadOptions, PathLocations, PathMount, WorkerHealth } from './client.ts';
 export type { CopyOptions, MkdirOptions, RmOptions } from './changes.ts';
 export type { TransferOptions } from './download.ts';
 export { AlluxioError } from './errors.ts';
@@ -14,4 +14,13 @@ export type { DiskUsage, FindOptions, OpenOptions, WalkStep } from './file-syste
 export type { AlluxioReadFile, AlluxioWriteFile } from './file.ts';
 export type { ClientLoadFailure, ClientLoadOptions, ClientLoadProgress } from './load.ts';
 export { pathOf } from './paths.ts';
-export type { CallOptions, ClientOptions, Data, EntryType, FileInfo, PathLike } from './types.ts';
+export type {
+  CallOptions,
+  ClientOptions,
+  Data,
+  EntryType,
+  FileInfo,
+  PathLike,
+  TargetOptions,
+  TargetProtocol,
+} from './types.ts';

@@ -3,6 +3,7 @@
  * pages. Nothing is written down: what the owner holds already is asked page by page, so a load that
  * was stopped, or killed, goes on where it was when it is run again.
  */
+import { nameOf } from '../base/byte-string.ts';
 import type { ByteString } from '../base/byte-string.ts';
 import { ClusterError, type CallContext, type Worker } from '../cluster/index.ts';
 import { statOf } from './changes.ts';
@@ -10,7 +11,6 @@ import type { Connection } from './connection.ts';
 import { readPieces } from './content.ts';
 import { asAlluxioError, hasCode, shownPath } from './errors.ts';
 import { forEachOf } from './many.ts';
-import { nameOf } from './paths.ts';
 import type { Scope } from './scope.ts';
 import { treeOf, type TreeEntry } from './tree.ts';
 import type { CallOptions } from './types.ts';

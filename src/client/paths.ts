@@ -1,10 +1,11 @@
 /** From what callers give to Alluxio paths and back. */
 import {
+  bytesOfByteString,
+  type ByteString,
   byteStringOfBytes,
   byteStringOfText,
-  bytesOfByteString,
+  nameOf,
   textOfByteString,
-  type ByteString,
 } from '../base/byte-string.ts';
 import type { FileStatus, MountTable } from '../cluster/index.ts';
 import { normaliseAlluxioPath } from '../cluster/ufs-path.ts';
@@ -37,15 +38,6 @@ function invalidPath(path: ByteString, why: string): AlluxioError {
   return new AlluxioError('invalid', `Not a path of this cluster: ${why}`, {
     path: shownPath(path),
   });
-}
-
-/** '' for the root. */
-export function nameOf(path: ByteString): ByteString {
-  return path.slice(path.lastIndexOf('/') + 1) as ByteString;
-}
-
-export function isWithin(path: ByteString, directory: ByteString): boolean {
-  return directory === ROOT || path === directory || path.startsWith(`${directory}/`);
 }
 
 /** What a path of `FileInfo` is given back as. */

@@ -1,4 +1,5 @@
 /** One call of the library: when it ends, and how long each request within it may take. */
+import { setMaxListeners } from 'node:events';
 import { ClusterError, type CallContext } from '../cluster/index.ts';
 import { hasCode } from './errors.ts';
 import type { CallOptions } from './types.ts';
@@ -17,7 +18,9 @@ export class Scope {
     const ends = [closing];
     if (signal !== undefined) ends.push(signal);
     if (timeoutMs !== undefined) ends.push(this.#endAfter(timeoutMs));
-    this.signal = ends.length === 1 ? closing : AbortSignal.any(ends);
+    this.signal = AbortSignal.any(ends);
+    // Each request under way listens, and there may be many: it is no leak.
+    setMaxListeners(0, this.signal);
     this.#endMs = timeoutMs === undefined ? Infinity : performance.now() + timeoutMs;
     this.#stepMs = stepMs;
   }

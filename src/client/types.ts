@@ -43,7 +43,40 @@ export interface CallOptions {
 
 /** Schemes of under stores, as Alluxio's Python client takes them. */
 export type TargetProtocol =
-  'file' | 's3' | 's3a' | 'minio' | 'oss' | 'cos' | 'gs' | 'hdfs' | 'webhdfs' | 'swebhdfs' | 'none';
+  | 'file'
+  | 's3'
+  | 's3a'
+  | 's3n'
+  | 'minio'
+  | 'oss'
+  | 'cos'
+  | 'cosn'
+  | 'gs'
+  | 'gcs'
+  | 'hdfs'
+  | 'webhdfs'
+  | 'swebhdfs'
+  | 'none';
+
+/** Of under stores that are spoken to as S3. What is left out is looked for as every AWS program does. */
+export interface TargetOptions {
+  /** `https://host:port`. */
+  readonly endpoint?: string | undefined;
+  readonly region?: string | undefined;
+  /** The bucket as first part of the path instead of the host name. */
+  readonly pathStyle?: boolean | undefined;
+  /** Unsigned requests. */
+  readonly anonymous?: boolean | undefined;
+  readonly profile?: string | undefined;
+  /** In place of those of the environment, the profile or the machine's role. Never logged. */
+  readonly credentials?:
+    | {
+        readonly accessKeyId: string;
+        readonly secretAccessKey: string;
+        readonly sessionToken?: string | undefined;
+      }
+    | undefined;
+}
 
 /** The names are those of Alluxio's Python client, in camelCase. */
 export interface ClientOptions {
@@ -79,9 +112,10 @@ export interface ClientOptions {
   readonly preloadPath?: string | undefined;
   /**
    * Whether the under store may be asked where no worker can answer. `ufs` says which one it is, by its
-   * scheme; `none` switches it off.
+   * scheme, and this must be of the same kind; `none` switches it off.
    */
   readonly targetProtocol?: TargetProtocol | undefined;
+  readonly targetOptions?: TargetOptions | undefined;
   /** Requests at a time of one call that moves many files. */
   readonly concurrency?: number | undefined;
   readonly requestTimeoutMs?: number | undefined;

@@ -54,6 +54,9 @@ export type RedirectOutcome =
   | 'owner-unknown'
   | 'loop';
 
+/** `withheld`: too many reads are slow to ask for all of them twice. */
+export type HedgeOutcome = 'sent' | 'won' | 'withheld';
+
 export type BreakerState = 'closed' | 'open' | 'half-open';
 
 export type InexpressibleReason =
@@ -78,6 +81,8 @@ export interface ClusterEvents {
   fallbackLimited(outcome: 'waited' | 'refused', waitMs: number): void;
   redirect(outcome: RedirectOutcome, from: string, toHost: string): void;
   retry(method: WorkerMethod | 'under-store', code: string): void;
+  /** A read was taking so long that it was asked for a second time. */
+  hedge(outcome: HedgeOutcome): void;
   breaker(worker: string, state: BreakerState): void;
   inexpressible(reason: InexpressibleReason): void;
   pageSizeMismatch(message: string): void;
@@ -99,6 +104,7 @@ export const ignoredEvents: ClusterEvents = {
   fallbackLimited: ignore,
   redirect: ignore,
   retry: ignore,
+  hedge: ignore,
   breaker: ignore,
   inexpressible: ignore,
   pageSizeMismatch: ignore,

@@ -18,7 +18,7 @@ export type { RoutedClientOptions } from './routed-client.ts';
 export * from './types.ts';
 export { UfsRootCheck } from './ufs-root-check.ts';
 export { MountedUnderStore } from './mapping/mounted-under-store.ts';
-export { MountTable } from './mapping/mount-table.ts';
+export { MountTable, type MountPoint } from './mapping/mount-table.ts';
 export { parseUfsRoot } from './ufs-path.ts';
 export type { UfsRoot } from './ufs-path.ts';
 export type { UnderStore } from './under-store.ts';

@@ -39,7 +39,7 @@ const PAGES_AT_ONCE = 4;
  * version must have been told within this time, by a status or an S3 answer; an open has just asked,
  * and a long sequential read asks once a second beside its pages.
  */
-const VERSION_MS = 1_000;
+export const VERSION_MS = 1_000;
 
 function discard(): void {
   // The bytes of a probe are not wanted.

@@ -46,16 +46,20 @@ export class PathChoice {
   choose(range: FileRange): 'page' | 's3' {
     const file = this.#files.get(range.ufsPath);
     if (file?.pages === 'held') return 'page';
-    if (file?.pages === 'missing') {
-      const isReadThrough =
-        range.offset >= file.readFrom && range.offset + range.lengthBytes <= file.readTo;
-      return isReadThrough ? 'page' : 's3';
-    }
+    if (file?.pages === 'missing') return isReadThrough(range, file) ? 'page' : 's3';
     if (this.#hitRate >= HIT_RATE_LOW) return 'page';
     this.#sinceProbe += 1;
     if (this.#sinceProbe < PROBE_EVERY) return 's3';
     this.#sinceProbe = 0;
     return 'page';
+  }
+
+  /** As `choose`, of whatever is asked without counting: never a probe of what is believed cold. */
+  isLikelyHeld(range: FileRange): boolean {
+    const file = this.#files.get(range.ufsPath);
+    if (file?.pages === 'held') return true;
+    if (file?.pages === 'missing') return isReadThrough(range, file);
+    return this.#hitRate >= HIT_RATE_LOW;
   }
 
   notePageHit(range: FileRange): void {
@@ -141,6 +145,11 @@ export class PathChoice {
     }
     return file;
   }
+}
+
+/** A read through of ours has left it with the worker. */
+function isReadThrough({ offset, lengthBytes }: FileRange, file: FileState): boolean {
+  return offset >= file.readFrom && offset + lengthBytes <= file.readTo;
 }
 
 /** Times are whole milliseconds on some paths and fractions on others. */

@@ -91,6 +91,14 @@ export class Placement {
     return this.#ordered(ufsPath, told ?? owner, isLastResort);
   }
 
+  /** Whom `candidates` would name first, were all well; undefined where the cluster must be asked. */
+  knownOwner(ufsPath: ByteString): Worker | undefined {
+    if (this.nodes !== undefined) return undefined;
+    const named = this.#choice.ownerOf(ufsPath, this.#view.generation);
+    const owner = named === undefined ? undefined : this.#workerOf(named);
+    return owner ?? this.virtualNodes.ring().ownerOf(ufsPath);
+  }
+
   async #toldOwner(ufsPath: ByteString, context: CallContext): Promise<Worker | undefined> {
     const workersToAsk = (): Worker[] => this.#ordered(ufsPath, undefined, true);
     return this.nodes?.ownerOf(ufsPath, workersToAsk, context);

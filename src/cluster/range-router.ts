@@ -13,6 +13,7 @@ import type { OssReader, RangeJob, RangeOutcome } from './oss-reader.ts';
 import type { PathChoice } from './path-choice.ts';
 import { isSameVersion } from './path-choice.ts';
 import type { Placement } from './placement.ts';
+import type { QuickPages } from './quick-pages.ts';
 import type { ByteSink, CallContext, Worker } from './types.ts';
 import { ClusterError } from './types.ts';
 import type { UnderStoreFallback } from './under-store-fallback.ts';
@@ -27,6 +28,7 @@ export interface RangeRouterParts {
   readonly breakers: Breakers;
   readonly choice: PathChoice;
   readonly oss: OssReader;
+  readonly quick: QuickPages;
   readonly fallback: UnderStoreFallback;
   readonly personalityOf: (worker: Worker, context: CallContext) => Promise<Personality>;
   readonly clock: Clock;
@@ -73,7 +75,27 @@ export class RangeRouter {
     for (const id of this.#withoutRange) if (!ids.has(id)) this.#withoutRange.delete(id);
   }
 
-  async read(job: RangeJob, sink: ByteSink, context: CallContext): Promise<ReadResult> {
+  read(job: RangeJob, sink: ByteSink, context: CallContext): Promise<ReadResult> {
+    const quick = this.#parts.quick.read(job, sink, context);
+    if (quick === undefined) return this.#search(job, sink, context);
+    return quick.then(({ worker, failure }) => {
+      if (failure === undefined) return { source: 'page', worker: worker.id };
+      return this.#search(
+        job,
+        sink,
+        context,
+        failure === 'unclear' ? undefined : { worker, failure },
+      );
+    });
+  }
+
+  /** `before`: the worker that was asked the quick way, and how it failed. */
+  async #search(
+    job: RangeJob,
+    sink: ByteSink,
+    context: CallContext,
+    before?: { readonly worker: Worker; readonly failure: ClusterError },
+  ): Promise<ReadResult> {
     const { placement, fallback, events } = this.#parts;
     const search: Search = {
       job,
@@ -86,6 +108,10 @@ export class RangeRouter {
       deadRedirects: 0,
       trial: undefined,
     };
+    if (before !== undefined) {
+      search.tried.add(before.worker.id);
+      this.#noteFailure(search, before.worker, before.failure, context);
+    }
     try {
       for (let tries = 0; tries < TRIES_MAX && !this.#isHopeless(search); tries += 1) {
         const worker = search.queue.shift();
@@ -115,7 +141,7 @@ export class RangeRouter {
     sink: ByteSink,
     context: CallContext,
   ): Promise<RangeOutcome | undefined> {
-    const { clock, events, fallback } = this.#parts;
+    const { clock, fallback } = this.#parts;
     // Pages lie with the owner: by our ring, or by what a redirect said.
     const isOwner = search.tried.size === 0 || search.named.has(worker.id);
     search.tried.add(worker.id);
@@ -127,15 +153,19 @@ export class RangeRouter {
         this.#ask(worker, search, isOwner, guarded, limited),
       );
     } catch (error) {
-      const failure = toClusterError(error, worker);
-      if (context.signal.aborted || isAnswer(failure)) throw failure;
-      search.last = failure;
-      search.failed.add(worker.id);
-      if (failure.code !== 'inexpressible') events.retry('s3', failure.code);
+      this.#noteFailure(search, worker, toClusterError(error, worker), context);
       return undefined;
     } finally {
       guarded.end();
     }
+  }
+
+  /** Throws it where it ends the search. */
+  #noteFailure(search: Search, worker: Worker, failure: ClusterError, context: CallContext): void {
+    if (context.signal.aborted || isAnswer(failure)) throw failure;
+    search.last = failure;
+    search.failed.add(worker.id);
+    if (failure.code !== 'inexpressible') this.#parts.events.retry('s3', failure.code);
   }
 
   async #ask(

@@ -29,6 +29,7 @@ import { PathChoice } from './path-choice.ts';
 import { NodeOwners } from './node-owners.ts';
 import { Placement } from './placement.ts';
 import type { CommonPorts } from './placement.ts';
+import { QuickPages } from './quick-pages.ts';
 import { RangeRouter } from './range-router.ts';
 import { ReadsUnderWay } from './reads-under-way.ts';
 import type { ByteSink, CallContext, FileStatus, MembershipView, Worker } from './types.ts';
@@ -101,6 +102,7 @@ export class RoutedClient implements ClusterClient {
   /** By worker id, for as long as its view lasts: a restarted worker may be of another kind. */
   readonly #personalities = new Map<string, Personality>();
   readonly #stopListening: () => void;
+  readonly #first: { close(): Promise<void> }[] = [];
 
   /** Takes over client, membership and under store: `close` closes them. */
   constructor(options: RoutedClientOptions) {
@@ -145,8 +147,10 @@ export class RoutedClient implements ClusterClient {
     const fallback = this.#fallback;
     const oss = new OssReader({ client, calls, trust, choice, pageSizeBytes, clock });
     const shared = { client, calls, placement, fallback, personalityOf, clock, events };
+    const quick = new QuickPages({ ...shared, breakers, choice, trust, pageSizeBytes });
     this.#ranges = new RangeRouter({
       ...shared,
+      quick,
       breakers,
       choice,
       oss,
@@ -247,7 +251,13 @@ export class RoutedClient implements ClusterClient {
     };
   }
 
+  /** What asks the workers for itself, and is owned from now on. */
+  closesFirst(part: { close(): Promise<void> }): void {
+    this.#first.push(part);
+  }
+
   async close(): Promise<void> {
+    await Promise.all(this.#first.map((part) => part.close()));
     await this.#closeWriter();
     this.#stopListening();
     await this.#options.membership.close();

@@ -112,6 +112,11 @@ export interface CallContext {
   readonly signal: AbortSignal;
   /** Absolute, on the clock of `performance.now()`. */
   readonly deadlineMs: number;
+  /**
+   * For one thing at a time, what a listener of `signal` would do at a multiple of the price; undefined
+   * takes it back. False: the call is over already.
+   */
+  watch?(onAbort: (() => void) | undefined): boolean;
 }
 
 /** Takes bytes as they arrive; must copy them, the buffer is used again. */

@@ -28,9 +28,14 @@ export class UfsRootCheck {
     this.#events = parts.events;
   }
 
-  /** What is wrong and what to do, once a worker has contradicted us: for good, as the root is. */
+  /** What is wrong and what to do, once a worker has contradicted us: for good, as a root is. */
   get mismatch(): string | undefined {
     return this.#mismatch;
+  }
+
+  /** The table was replaced: what was said of the one before says nothing of this one. */
+  forget(): void {
+    this.#mismatch = undefined;
   }
 
   /** `said`: where `path` lies in the under store, in the worker's own words. */

@@ -73,6 +73,11 @@ export class UnderStoreFallback {
     return this.#isOurs && this.#parts.store?.writes !== undefined;
   }
 
+  /** Whether changes can be made in it that are one step, past workers that could make them, too. */
+  get hasAtomicRenames(): boolean {
+    return this.#isOurs && this.#parts.store?.writes?.isRenameAtomic === true;
+  }
+
   get status(): 'available' | 'off' | 'unreachable' {
     if (!this.#isOurs) return 'off';
     if (this.#isReachable) return 'available';

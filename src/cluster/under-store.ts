@@ -34,11 +34,13 @@ export interface StoredFile {
 }
 
 /**
- * Changes, each of them atomic, and on disk when it resolves. Errors as those of `UnderStore`, and
+ * Changes, each of them atomic (see `isRenameAtomic`), and on disk when it resolves. Errors as those of `UnderStore`, and
  * `exists`, `not-empty`, `is-a-directory`, `no-space`; `unsupported` where two paths lie on different
  * file systems.
  */
 export interface UnderStoreWrites {
+  /** Else `renameFile` is a copy and a removal: the target is whole before the source goes. */
+  readonly isRenameAtomic: boolean;
   /** Creates or replaces; a file that is replaced keeps its mode and owner. */
   putFile(upload: UnderStoreUpload, context: CallContext): Promise<StoredFile>;
   makeDirectory(path: ByteString, context: CallContext): Promise<void>;
@@ -74,7 +76,8 @@ export interface UnderStore {
    * Names only, in batches, without a stat each: cheap enough to run beside every worker listing,
    * and missing where it is not. Throws as `list` does.
    */
-  names?(path: ByteString, context: CallContext): AsyncIterable<ByteString[]>;
+  readonly names?:
+    ((path: ByteString, context: CallContext) => AsyncIterable<ByteString[]>) | undefined;
 
   /**
    * Delivers bytes of the range in order; resolves with what was delivered (fewer at the end of the

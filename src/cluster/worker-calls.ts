@@ -33,32 +33,43 @@ export class WorkerCalls {
     summarise: (answer: T) => CallSummary = () => ({ outcome: 'ok', bytes: 0 }),
   ): Promise<T> {
     const startMs = this.#clock.nowMs();
-    const report = (success: boolean, summary: CallSummary): void => {
-      const latencyMs = this.#clock.nowMs() - startMs;
-      this.#events.workerCall({ method, worker: worker.id, success, latencyMs, ...summary });
-    };
     try {
       const answer = await run();
-      const summary = summarise(answer);
-      report(true, summary);
-      // A miss is a closed connection: it says neither that the worker is well nor that it is not.
-      if (summary.outcome !== 'miss') this.#breakers.noteSuccess(worker);
+      this.succeeded(method, worker, startMs, summarise(answer));
       return answer;
     } catch (error) {
       // A client that is aborted by the attempt's timer may call that a cancellation: it is the
       // worker that was too slow.
       const failure = timeoutOf(context) ?? toClusterError(error, worker);
-      if (context.signal.aborted && failure.code !== 'timeout') {
-        report(false, { outcome: 'aborted', bytes: 0 });
-      } else {
-        report(isAnswer(failure), { outcome: failure.code, bytes: 0 });
-        if (isAnswer(failure)) this.#breakers.noteSuccess(worker);
-        else if (isFault(failure)) {
-          this.#breakers.noteFailure(worker, failure.code, failure.message);
-        }
-      }
+      const isAborted = context.signal.aborted && failure.code !== 'timeout';
+      if (isAborted) this.#report(method, worker, startMs, false, { outcome: 'aborted', bytes: 0 });
+      else this.failed(method, worker, startMs, failure);
       throw failure;
     }
+  }
+
+  succeeded(method: WorkerMethod, worker: Worker, startMs: number, summary: CallSummary): void {
+    this.#report(method, worker, startMs, true, summary);
+    // A miss is a closed connection: it says neither that the worker is well nor that it is not.
+    if (summary.outcome !== 'miss') this.#breakers.noteSuccess(worker);
+  }
+
+  failed(method: WorkerMethod, worker: Worker, startMs: number, failure: ClusterError): void {
+    const outcome = failure.code === 'cancelled' ? 'aborted' : failure.code;
+    this.#report(method, worker, startMs, isAnswer(failure), { outcome, bytes: 0 });
+    if (isAnswer(failure)) this.#breakers.noteSuccess(worker);
+    else if (isFault(failure)) this.#breakers.noteFailure(worker, failure.code, failure.message);
+  }
+
+  #report(
+    method: WorkerMethod,
+    worker: Worker,
+    startMs: number,
+    success: boolean,
+    summary: CallSummary,
+  ): void {
+    const latencyMs = this.#clock.nowMs() - startMs;
+    this.#events.workerCall({ method, worker: worker.id, success, latencyMs, ...summary });
   }
 }
 

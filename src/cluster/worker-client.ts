@@ -5,7 +5,14 @@
 import type { ByteString } from '../base/byte-string.ts';
 import type { WorkerExtras } from './worker-extras.ts';
 import type { WorkerWrites } from './worker-writes.ts';
-import type { ByteSink, CallContext, FileStatus, FileVersion, Worker } from './types.ts';
+import type {
+  ByteSink,
+  CallContext,
+  ClusterError,
+  FileStatus,
+  FileVersion,
+  Worker,
+} from './types.ts';
 
 export type Personality = 'oss' | 'enterprise';
 
@@ -38,6 +45,19 @@ export interface PageRequest {
   readonly lengthBytes?: number;
 }
 
+/** One page from its beginning; `lengthBytes` is what of it there must be. */
+export interface WholePageRequest {
+  readonly ufsPath: ByteString;
+  readonly pageIndex: number;
+  readonly lengthBytes: number;
+}
+
+/**
+ * How a page read that waits for nothing ended: with all bytes, with the word that the page is not
+ * held, with an error as of any call, or `unclear`: it has to be asked in the general way.
+ */
+export type PageNowOutcome = 'page' | 'miss' | 'unclear' | ClusterError;
+
 export interface RangeRequest {
   /** Alluxio path, '/bucket/key'. */
   readonly path: ByteString;
@@ -67,6 +87,18 @@ export interface WorkerClient {
     sink: ByteSink,
     context: CallContext,
   ): Promise<PageOutcome>;
+  /**
+   * As `readPage`, where nothing has to be found out or waited for first; undefined where something
+   * has. `onEnd` is called once, later; what is returned ends the call early. Missing in clients that
+   * have no such way.
+   */
+  readPageNow?(
+    worker: Worker,
+    request: WholePageRequest,
+    sink: ByteSink,
+    deadlineMs: number,
+    onEnd: (outcome: PageNowOutcome) => void,
+  ): (() => void) | undefined;
   /** S3 GET with Range: reads through to the under store. One connection, used once. */
   readS3(
     worker: Worker,

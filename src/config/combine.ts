@@ -158,6 +158,7 @@ export function combine(parsed: RawValues, context: CombineContext): CombinedVal
     ...(etcdPassword === undefined ? {} : { etcdPassword }),
     ...(pathRules === undefined ? {} : { pathRules }),
     mounts,
+    mountsFrom: mounts.length === 0 ? 'cluster' : 'configuration',
     membershipSource: membership === 'etcdHosts' ? 'etcd' : 'static',
     etcdHosts: (membership === 'etcdHosts' ? (raw.etcdHosts ?? []) : []).map(
       ({ scheme, host, port }) =>

@@ -71,7 +71,7 @@ export interface OptionRow<T> {
 /** Values as parsed, before options are combined into a `MountConfig`. */
 export interface RawValues extends Omit<
   OptionValues,
-  'etcdHosts' | 'workerHosts' | 'mounts' | 'pathRules'
+  'etcdHosts' | 'workerHosts' | 'mounts' | 'mountsFrom' | 'pathRules'
 > {
   readonly etcdHosts?: readonly EtcdHost[];
   readonly workerHosts?: readonly HostAndPorts[];
@@ -221,7 +221,14 @@ export const options: OptionTable = {
     isRepeatable: true,
     fallback: () => undefined,
     defaultText: '/ and --ufs',
-    doc: 'A cluster with several under stores: which lies below which path, exactly as the cluster has it. Given once for each, or as a list with commas; the longest path counts. Without a mount at / (Alluxio Enterprise has none) such a cluster is mounted with --read-only. --ufs is the mount at /. cluster: as its workers tell it (/v1/ufsInfo, Enterprise), asked once, when mounting.',
+    doc: 'A cluster with several under stores: which lies below which path, exactly as the cluster has it. Given once for each, or as a list with commas; the longest path counts. Without a mount at / (Alluxio Enterprise has none) such a cluster is mounted with --read-only. --ufs is the mount at /. cluster: as its workers tell it (/v1/ufsInfo, Enterprise); the table is followed.',
+  },
+  mapRefreshMs: {
+    key: 'map-refresh',
+    group: 'Cluster',
+    kind: durationKind({ min: SECOND, max: DAY }),
+    fallback: () => 120 * SECOND,
+    doc: 'With `--map cluster`: how often the workers are asked whether something was mounted or unmounted. Also asked at once when a worker names another place than the table.',
   },
   pathRulesFile: {
     key: 'path-rules',

@@ -58,6 +58,8 @@ test('a configuration with the least that is needed has the documented defaults'
     virtualNodes: 'auto',
     routing: 'ring',
     mounts: [{ path: '/', ufs: 'file:///data' }],
+    mountsFrom: 'configuration',
+    mapRefreshMs: 120_000,
     membershipRefreshMs: 30_000,
     requestTimeoutMs: 60_000,
     s3Anonymous: false,

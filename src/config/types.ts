@@ -46,6 +46,9 @@ export interface OptionValues {
   readonly routing: 'ring' | 'node';
   /** Which under store lies below which path, no path twice. Empty: as the cluster tells it. */
   readonly mounts: readonly ConfiguredMount[];
+  /** `cluster`: its workers tell them, and are asked again every `mapRefreshMs`. */
+  readonly mountsFrom: 'configuration' | 'cluster';
+  readonly mapRefreshMs: number;
   /** The text of the rule file. */
   readonly pathRules?: string;
   readonly membershipRefreshMs: number;

@@ -1,6 +1,7 @@
 /** Builds the cluster layer from the configuration: membership, worker client, routing, fallback. */
 import type { Logger } from '../base/logger.ts';
 import { clusterOf, membershipOf } from '../client/configured-cluster.ts';
+import type { MountsChange } from '../client/told-mounts.ts';
 import { ClusterError, EtcdMembership } from '../cluster/index.ts';
 import type {
   ClusterClient,
@@ -36,8 +37,10 @@ export interface ClusterSideParts {
   readonly knownWorkers: readonly Worker[];
   readonly onWorkers: (workers: readonly Worker[]) => void;
   readonly learnedVirtualNodes: number | undefined;
-  /** Told once, where the configuration leaves the mounts to the cluster. */
+  /** Where the configuration leaves the mounts to the cluster: those that are gone by. */
   readonly onMounts: (mounts: readonly ConfiguredMount[]) => void;
+  /** The cluster has others. Returns whether to go by them at once. */
+  readonly onOtherMounts: (change: MountsChange) => boolean;
   readonly onVirtualNodes: (learned: number) => void;
 }
 
@@ -71,7 +74,7 @@ export async function startClusterSide(parts: ClusterSideParts): Promise<Cluster
     { config: parts.config, logger, events },
     membership,
     context,
-    { learnedVirtualNodes: parts.learnedVirtualNodes },
+    { learnedVirtualNodes: parts.learnedVirtualNodes, onMounts: parts.onOtherMounts },
   );
   if (parts.config.mounts.length === 0) parts.onMounts(config.mounts);
   // Later lives are waited for by programs, and the check was made in the first.

@@ -3,8 +3,9 @@ import { systemClock } from '../base/clock.ts';
 import { makePrivateDirectory } from '../base/private-directory.ts';
 import { Slab, slabGeometry } from '../cache/index.ts';
 import type { ClusterClient } from '../cluster/index.ts';
-import type { MountConfig } from '../config/index.ts';
-import type { Negotiated } from '../fuse/device/index.ts';
+import type { MountsChange } from '../client/told-mounts.ts';
+import type { ConfiguredMount, MountConfig } from '../config/index.ts';
+import { canResend, type Negotiated } from '../fuse/device/index.ts';
 import {
   clusterEventsFor,
   createLogger,
@@ -114,10 +115,8 @@ export class Daemon {
       events: clusterEventsFor(this.#metrics),
       knownWorkers: this.#start.workers,
       onWorkers: (workers) => this.#send({ kind: 'workers', workers }),
-      onMounts: (mounts) => {
-        this.#config = { ...this.#config, mounts };
-        this.#send({ kind: 'mounts', mounts });
-      },
+      onMounts: (mounts) => this.#setMounts(mounts),
+      onOtherMounts: (change) => this.#takeMounts(change),
       learnedVirtualNodes: this.#start.learnedVirtualNodes,
       onVirtualNodes: (learned) => this.#send({ kind: 'virtual-nodes', learned }),
     });
@@ -182,6 +181,34 @@ export class Daemon {
       'Serving the mount',
     );
     this.#send({ kind: 'serving', warnings });
+  }
+
+  #setMounts(mounts: readonly ConfiguredMount[]): void {
+    this.#config = { ...this.#config, mounts };
+    this.#send({ kind: 'mounts', mounts });
+  }
+
+  /**
+   * New names need nothing but the table. Where a known path may be another file from now on, no page
+   * and no attribute of it may outlive the table: the next daemon begins with nothing, and programs
+   * see no more of the change than of any replaced daemon.
+   */
+  #takeMounts({ mounts, isAdditionOnly }: MountsChange): boolean {
+    if (isAdditionOnly) {
+      this.#setMounts(mounts);
+      return true;
+    }
+    const canBeReplaced = this.#negotiated !== undefined && canResend(this.#negotiated);
+    if (!this.#config.readOnly || !canBeReplaced || !process.connected) {
+      this.#logger.warn(
+        { mounts },
+        'The cluster has moved or removed mounts; this mount goes by the old ones until it is made again',
+      );
+      return false;
+    }
+    this.#setMounts(mounts);
+    this.#send({ kind: 'outdated' });
+    return false;
   }
 
   #createSlab(): Slab {

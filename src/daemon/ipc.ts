@@ -26,6 +26,8 @@ export type FromDaemon =
   | { readonly kind: 'workers'; readonly workers: readonly Worker[] }
   /** The cluster told its mounts, which the configuration left to it. */
   | { readonly kind: 'mounts'; readonly mounts: readonly ConfiguredMount[] }
+  /** What it remembers may be of other files by now: another one is to take its place. */
+  | { readonly kind: 'outdated' }
   /** Redirects showed this number per worker: what the next life begins with. */
   | { readonly kind: 'virtual-nodes'; readonly learned: number }
   /** The kernel is being answered; the warnings are for whoever mounts. */

@@ -71,13 +71,53 @@ class Lane {
   }
 }
 
+/** The bounds of one job. A signal costs more than all else of a small file's job: only who asks has one. */
+class JobContext implements CallContext {
+  readonly deadlineMs: number;
+  #controller: AbortController | undefined;
+  #isAborted = false;
+  #onAbort: (() => void) | undefined;
+
+  constructor(deadlineMs: number) {
+    this.deadlineMs = deadlineMs;
+  }
+
+  get isAborted(): boolean {
+    return this.#isAborted;
+  }
+
+  get signal(): AbortSignal {
+    if (this.#controller === undefined) {
+      this.#controller = new AbortController();
+      if (this.#isAborted) this.#controller.abort();
+    }
+    return this.#controller.signal;
+  }
+
+  /** With properties of its own: some callees spread it. */
+  plain(): CallContext {
+    return { signal: this.signal, deadlineMs: this.deadlineMs };
+  }
+
+  watch(onAbort: (() => void) | undefined): boolean {
+    this.#onAbort = onAbort;
+    return !this.#isAborted;
+  }
+
+  abort(): void {
+    this.#isAborted = true;
+    this.#controller?.abort();
+    this.#onAbort?.();
+  }
+}
+
 export class JobRunner {
   readonly #parts: JobRunnerParts;
   readonly #fetches = new Lane(FETCHES_MAX);
   readonly #questions = new Lane(QUESTIONS_MAX);
   readonly #changes = new Lane(CHANGES_MAX);
   readonly #waits = new Lane(WAITS_MAX);
-  readonly #controllers = new Map<JobId, AbortController>();
+  readonly #contexts = new Map<JobId, JobContext>();
   #isClosed = false;
 
   constructor(parts: JobRunnerParts) {
@@ -85,27 +125,26 @@ export class JobRunner {
   }
 
   get runningCount(): number {
-    return this.#controllers.size;
+    return this.#contexts.size;
   }
 
   run(job: Job): void {
     if (job.kind === 'cancel') {
-      this.#controllers.get(job.id)?.abort();
+      this.#contexts.get(job.id)?.abort();
       return;
     }
-    const controller = new AbortController();
-    this.#controllers.set(job.id, controller);
-    if (this.#isClosed) controller.abort();
     // The deadline counts from here: time in the queue is time that somebody waits.
     const { requestTimeoutMs } = this.#parts;
     const isChange = isWriteJob(job);
     const timeoutMs = isChange ? writeTimeoutMs(job, requestTimeoutMs) : requestTimeoutMs;
-    const deadlineMs = performance.now() + timeoutMs;
+    const context = new JobContext(performance.now() + timeoutMs);
+    this.#contexts.set(job.id, context);
+    if (this.#isClosed) context.abort();
     const isFetch = job.kind === 'fetch';
     const lane = isFetch ? this.#fetches : isChange ? this.#changes : this.#questions;
     // It only waits for what others do, and so takes nobody's place.
     (job.kind === 'sync-directory' ? this.#waits : lane).add(
-      async () => await this.#runToEnd(job, { signal: controller.signal, deadlineMs }),
+      () => this.#runToEnd(job, context),
       isFetch && job.isAhead,
     );
   }
@@ -113,17 +152,17 @@ export class JobRunner {
   /** Ends everything under way; results still come. */
   close(): void {
     this.#isClosed = true;
-    for (const controller of this.#controllers.values()) controller.abort();
+    for (const context of this.#contexts.values()) context.abort();
   }
 
-  async #runToEnd(job: RunnableJob, context: CallContext): Promise<void> {
+  async #runToEnd(job: RunnableJob, context: JobContext): Promise<void> {
     try {
-      if (context.signal.aborted) throw new ClusterError('cancelled', 'The job was cancelled');
-      await this.#runOne(job, context);
+      if (context.isAborted) throw new ClusterError('cancelled', 'The job was cancelled');
+      await this.#runOne(job, job.kind === 'fetch' ? context : context.plain());
     } catch (error) {
       this.#parts.deliver({ kind: 'failed', id: job.id, ...failureOf(error) });
     } finally {
-      this.#controllers.delete(job.id);
+      this.#contexts.delete(job.id);
     }
   }
 

@@ -14,10 +14,13 @@ import {
 import { createEventfd, signalEventfd } from '../sys/index.ts';
 import type { Counters, FailureReport, Job, JobResult } from '../vfs/index.ts';
 import type { FromKernelThread, KernelThreadData, ToKernelThread } from './messages.ts';
+import { isPackedFetch, packPage, unpackFetch } from './packed-messages.ts';
 
 /** Each up to 400 bytes. Past it the kernel learns of changes by its own TTLs. */
 const NOTIFICATIONS_MAX = 10_000;
 const NOTIFICATION_BYTES_MAX = 512;
+/** In one turn of the loop: sockets wait for it meanwhile. */
+const MESSAGES_AT_ONCE = 64;
 
 export interface KernelHostParts {
   readonly config: MountConfig;
@@ -55,7 +58,7 @@ export class KernelHost {
     });
     const { port1, port2 } = new MessageChannel();
     this.#port = port1;
-    this.#port.on('message', (message: FromKernelThread) => this.#receive(message));
+    this.#port.on('message', (message: FromKernelThread) => this.#receiveAll(message));
     const workerData: KernelThreadData = {
       fuseFd: parts.fuseFd,
       wakeFd: this.#wakeFd,
@@ -95,7 +98,7 @@ export class KernelHost {
   }
 
   deliver(result: JobResult): void {
-    this.#send({ kind: 'result', result });
+    this.#send(result.kind === 'page' ? packPage(result) : { kind: 'result', result });
   }
 
   stagingReleased(name: string): void {
@@ -140,7 +143,21 @@ export class KernelHost {
     }
   }
 
+  /** What has come meanwhile needs no event of its own. */
+  #receiveAll(first: FromKernelThread): void {
+    this.#receive(first);
+    for (let i = 0; i < MESSAGES_AT_ONCE && !this.#hasEnded; i++) {
+      const received = receiveMessageOnPort(this.#port);
+      if (received === undefined) return;
+      this.#receive(received.message as FromKernelThread);
+    }
+  }
+
   #receive(message: FromKernelThread): void {
+    if (isPackedFetch(message)) {
+      this.#parts.onJob(unpackFetch(message));
+      return;
+    }
     switch (message.kind) {
       case 'job':
         this.#parts.onJob(message.job);

@@ -13,6 +13,7 @@ import { coreOptionsOf } from './core-options.ts';
 import { KernelSession } from './kernel-session.ts';
 import { stagingOf } from './staging-area.ts';
 import type { FromKernelThread, KernelThreadData, ToKernelThread } from './messages.ts';
+import { isPackedPage, packFetch, unpackPage } from './packed-messages.ts';
 
 /** While requests wait (deadlines) or there are too many inodes. */
 const TICK_BUSY_MS = 250;
@@ -54,7 +55,7 @@ function main(data: KernelThreadData): void {
     staging,
     replies: session,
     effects: {
-      submit: (job) => send({ kind: 'job', job }),
+      submit: (job) => send(job.kind === 'fetch' ? packFetch(job) : { kind: 'job', job }),
       invalidateInode: (ino) => send({ kind: 'invalidate-inode', ino }),
       invalidateEntry: (parent, name) => send({ kind: 'invalidate-entry', parent, name }),
       report: (failure) => send({ kind: 'failure', failure }),
@@ -64,7 +65,8 @@ function main(data: KernelThreadData): void {
   core.publish();
 
   const handle = (message: ToKernelThread): void => {
-    if (message.kind === 'result') core.deliver(message.result);
+    if (isPackedPage(message)) core.deliver(unpackPage(message));
+    else if (message.kind === 'result') core.deliver(message.result);
     else if (message.kind === 'staging-released') staging.released(message.name);
     else if (message.kind === 'save') core.saveAll();
     else if (message.kind === 'forsake') isForsaken = true;

@@ -4,9 +4,11 @@ import type { ByteString } from '../base/byte-string.ts';
 import type { Negotiated } from '../fuse/device/index.ts';
 import type { FailureReport, InodeId, Job, JobResult } from '../vfs/index.ts';
 import type { SlabGeometry } from '../cache/index.ts';
+import type { PackedFetch, PackedPage } from './packed-messages.ts';
 import type { MessagePort } from 'node:worker_threads';
 
 export type ToKernelThread =
+  | PackedPage
   | { readonly kind: 'result'; readonly result: JobResult }
   /** A staging file that was handed over is gone. */
   | { readonly kind: 'staging-released'; readonly name: string }
@@ -18,6 +20,7 @@ export type ToKernelThread =
   | { readonly kind: 'stop' };
 
 export type FromKernelThread =
+  | PackedFetch
   | { readonly kind: 'job'; readonly job: Job }
   | { readonly kind: 'negotiated'; readonly negotiated: Negotiated }
   | { readonly kind: 'invalidate-inode'; readonly ino: InodeId }

@@ -66,6 +66,8 @@ export class Supervisor {
   #fellBackFrom: string | undefined;
   #fuseFd: number | undefined;
   #daemon: ChildProcess | undefined;
+  /** One that is to be replaced for what it knows. */
+  #outdated: ChildProcess | undefined;
   #negotiated: Negotiated | undefined;
   #workers: readonly Worker[] = [];
   #learnedVirtualNodes: number | undefined;
@@ -217,7 +219,10 @@ export class Supervisor {
         else if (answer.kind === 'workers') this.#workers = answer.workers;
         else if (answer.kind === 'mounts')
           this.#config = { ...this.#config, mounts: answer.mounts };
-        else if (answer.kind === 'virtual-nodes') this.#learnedVirtualNodes = answer.learned;
+        else if (answer.kind === 'outdated') {
+          this.#outdated = daemon;
+          daemon.kill('SIGKILL');
+        } else if (answer.kind === 'virtual-nodes') this.#learnedVirtualNodes = answer.learned;
         else if (answer.kind === 'unmounted') this.#isEnding = true;
         else if (answer.kind === 'failed') reject(new Error(answer.reason));
         else {
@@ -262,7 +267,12 @@ export class Supervisor {
       await this.#finish(undefined);
       return;
     }
-    this.#logger.error({ code, signal, restarts: this.#restarts }, 'The daemon died; replacing it');
+    if (this.#outdated === daemon) {
+      this.#logger.info({}, 'Replacing the daemon, which knew other mounts');
+    } else {
+      const how = { code, signal, restarts: this.#restarts };
+      this.#logger.error(how, 'The daemon died; replacing it');
+    }
     this.#doubtNames();
     await this.#replace();
   }

@@ -81,6 +81,8 @@ export interface Devcluster {
   readonly etcd: EtcdProcess | undefined;
   /** One worker more, with the next index. */
   addWorker(): Promise<WorkerProcess>;
+  /** In place of those it has: from now on, on every running worker. Enterprise. */
+  setMounts(mounts: Readonly<Record<string, string>>): Promise<void>;
   /** Resolves when every running worker's ring holds exactly the running workers. */
   settled(): Promise<void>;
   stop(): Promise<void>;
@@ -121,6 +123,15 @@ function checkOptions(options: DevclusterOptions): void {
   for (const path of Object.keys(options.mounts ?? {})) {
     if (!/^\/[^/]+$/.test(path)) throw new RangeError(`Not a name behind a slash: "${path}"`);
   }
+}
+
+async function rootsOf(mounts: Readonly<Record<string, string>>): Promise<readonly Root[]> {
+  return await Promise.all(
+    Object.entries(mounts).map(async ([path, given]) => {
+      const dir = await usable(`--map ${path}`, given);
+      return { path, dir, uri: `file://${dir}` };
+    }),
+  );
 }
 
 async function usable(option: string, dir: string): Promise<string> {
@@ -189,12 +200,7 @@ class RunningDevcluster implements Devcluster {
       const uri = this.#options.ufsUri ?? `file://${this.#dataDir}`;
       this.#roots = [{ path: '/', dir: this.#dataDir, uri }];
     } else {
-      this.#roots = await Promise.all(
-        Object.entries(mounts).map(async ([path, given]) => {
-          const dir = await usable(`--map ${path}`, given);
-          return { path, dir, uri: `file://${dir}` };
-        }),
-      );
+      this.#roots = await rootsOf(mounts);
     }
     if (etcdHosts === undefined) {
       this.#etcd = await EtcdProcess.start();
@@ -215,6 +221,11 @@ class RunningDevcluster implements Devcluster {
       }
     }
     await this.settled();
+  }
+
+  async setMounts(mounts: Readonly<Record<string, string>>): Promise<void> {
+    this.#roots = await rootsOf(mounts);
+    await Promise.all(this.#workers.map((worker) => worker.setRoots(this.#roots)));
   }
 
   async addWorker(): Promise<WorkerProcess> {

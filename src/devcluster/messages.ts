@@ -38,6 +38,7 @@ export interface WorkerStats {
 export type ToWorker =
   | { readonly type: 'start'; readonly config: WorkerConfig }
   | { readonly type: 'faults'; readonly rules: readonly FaultRule[]; readonly seed: number }
+  | { readonly type: 'roots'; readonly roots: readonly Root[] }
   | { readonly type: 'stats' }
   /** Ends the lease at once, closes and exits: a worker that leaves, not one that dies. */
   | { readonly type: 'leave' };
@@ -46,4 +47,5 @@ export type FromWorker =
   | { readonly type: 'ready'; readonly httpPort: number }
   | { readonly type: 'failed'; readonly code: string; readonly message: string }
   | { readonly type: 'faults-set' }
+  | { readonly type: 'roots-set' }
   | { readonly type: 'stats'; readonly stats: WorkerStats };

@@ -4,6 +4,7 @@ import type { ChildProcess } from 'node:child_process';
 import { endChild, isRunning, siblingFile } from './child.ts';
 import type { FromWorker, ToWorker, WorkerConfig, WorkerStats } from './messages.ts';
 import type { FaultRule } from './worker/faults.ts';
+import type { Root } from './worker/roots.ts';
 
 /** Answers to IPC messages come in milliseconds; starting includes etcd and a busy machine. */
 const REPLY_MS = 30_000;
@@ -70,6 +71,12 @@ export class WorkerProcess {
   /** Replaces all rules; none clears them. */
   async setFaults(rules: readonly FaultRule[], seed = 1): Promise<void> {
     await this.#call({ type: 'faults', rules, seed }, 'faults-set');
+  }
+
+  /** Other mounts, from now on. */
+  async setRoots(roots: readonly Root[]): Promise<void> {
+    await this.#call({ type: 'roots', roots }, 'roots-set');
+    this.#config = { ...this.#config, roots };
   }
 
   async stats(): Promise<WorkerStats> {

@@ -1,7 +1,7 @@
 /** The attribute files of directories, read at most once per lifetime of attributes and kept in memory within a bound. */
 import { LRUCache } from 'lru-cache';
 import type { ByteString } from '../base/byte-string.ts';
-import { displayByteString } from '../base/byte-string.ts';
+import { displayByteString, isWithin } from '../base/byte-string.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Logger } from '../base/logger.ts';
 import type { CallContext, FileVersion } from '../cluster/index.ts';
@@ -10,7 +10,7 @@ import type { AttributeRecords } from './attribute-json.ts';
 import type { StoreReader } from './cluster-parts.ts';
 import { contextFor, waitWithin } from './contexts.ts';
 import { isCode, messageOf, storeError } from './errors.ts';
-import { attributesPathOf, isWithin } from './paths.ts';
+import { attributesPathOf } from './paths.ts';
 
 export interface LoadedAttributes {
   readonly records: AttributeRecords;

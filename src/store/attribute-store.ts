@@ -3,7 +3,7 @@
  * which go to the cluster a little later, a file for all changes of a directory.
  */
 import type { ByteString } from '../base/byte-string.ts';
-import { displayByteString, joinPath } from '../base/byte-string.ts';
+import { displayByteString, isWithin, joinPath } from '../base/byte-string.ts';
 import type { Logger } from '../base/logger.ts';
 import type { CallContext } from '../cluster/index.ts';
 import type { AttributeCache, LoadedAttributes } from './attribute-cache.ts';
@@ -22,7 +22,7 @@ import { storeError, unlessMissing } from './errors.ts';
 import type { Journal, JournalChange, Planned } from './journal.ts';
 import type { PathLocks } from './path-locks.ts';
 import { makeHiddenDirectory } from './kept.ts';
-import { attributesPathOf, isWithin, recordPlaceOf, ROOT } from './paths.ts';
+import { attributesPathOf, recordPlaceOf, ROOT } from './paths.ts';
 import type { Temporaries } from './temporaries.ts';
 import { newToken } from './temporaries.ts';
 

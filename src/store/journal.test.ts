@@ -112,6 +112,35 @@ test('what a full disk refused is refused, and not there after a restart', async
   await again.close();
 });
 
+test('a disk that is full but for what was set aside takes what uploads need, and no promises', async () => {
+  const path = join(directory, 'short');
+  const disk = new FileJournalDisk(path);
+  const full = (): Promise<never> =>
+    Promise.reject(Object.assign(new Error('no space left on device'), { code: 'ENOSPC' }));
+  let isShort = false;
+  Object.defineProperty(disk, 'isShort', { get: () => isShort });
+  const replace = disk.replace.bind(disk);
+  disk.replace = (bytes) => (isShort ? full() : replace(bytes));
+  const journal = await Journal.open(disk, silentLogger);
+  await journal.apply([kept('a', '1')], true);
+  isShort = true;
+  await assert.rejects(journal.apply([kept('b', '2')], true), { code: 'no-space' });
+  // More than is rewritten otherwise: that must wait, and hold nothing up.
+  for (let round = 0; round < 30; round++) await journal.apply([kept('c', 'x'.repeat(50_000))]);
+  await journal.apply([{ kind: 'kept', id: 'a' }]);
+  await journal.close();
+  await appendFile(path, 'torn');
+  const again = await Journal.open(disk, silentLogger);
+  assert.deepEqual([...again.entries('kept').keys()], ['c']);
+  await again.apply([kept('d', '3')]);
+  isShort = false;
+  await again.apply([kept('e', '4')], true);
+  await again.close();
+  const last = await open('short');
+  assert.deepEqual([...last.entries('kept').keys()], ['c', 'd', 'e']);
+  await last.close();
+});
+
 test('a journal of another version is not touched', async () => {
   const path = join(directory, 'other');
   const journal = await open('other');

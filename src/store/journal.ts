@@ -5,7 +5,7 @@
  */
 import { crc32 } from 'node:zlib';
 import type { Logger } from '../base/logger.ts';
-import { localError, messageOf, storeError } from './errors.ts';
+import { isCode, localError, messageOf, storeError } from './errors.ts';
 import type { JournalDisk } from './journal-disk.ts';
 import type { JournalEntries, JournalKind } from './journal-entries.ts';
 
@@ -14,6 +14,8 @@ const VERSION = 1;
 
 /** Below it, rewriting is not worth a sync. */
 const REWRITE_ABOVE_BYTES = 1024 * 1024;
+/** After a rewrite that found the disk full: so much later again. */
+const REWRITE_AGAIN_BYTES = 256 * 1024;
 /** One write call: a bound for the memory that a burst of changes takes twice. */
 const BATCH_BYTES_MAX = 4 * 1024 * 1024;
 
@@ -65,6 +67,10 @@ function valueOf(line: string): unknown {
   }
 }
 
+function isFull(error: unknown): boolean {
+  return isCode(localError('The journal', error), 'no-space');
+}
+
 export class Journal {
   readonly #disk: JournalDisk;
   readonly #logger: Logger;
@@ -75,6 +81,7 @@ export class Journal {
   #isRunning = false;
   /** After a failed write the end of the file is not known. */
   #mustRewrite = false;
+  #rewriteAboveBytes = REWRITE_ABOVE_BYTES;
   #idle: Promise<void> = Promise.resolve();
   #isClosed = false;
 
@@ -86,8 +93,7 @@ export class Journal {
   static async open(disk: JournalDisk, logger: Logger): Promise<Journal> {
     const journal = new Journal(disk, logger);
     try {
-      journal.#load(await disk.read());
-      await journal.#rewrite();
+      await journal.#begin(await disk.read());
     } catch (error) {
       throw localError('The journal cannot be opened', error);
     }
@@ -106,6 +112,11 @@ export class Journal {
   apply(changes: readonly JournalChange[], isDurable = false): Promise<void> {
     if (changes.length === 0) return Promise.resolve();
     if (this.#isClosed) return Promise.reject(storeError('unavailable', 'The journal is closed'));
+    // What is promised anew would use up the room that is left for what makes room.
+    if (isDurable && this.#disk.isShort) {
+      const reason = 'The disk of the journal is full, but for what uploads need to make room';
+      return Promise.reject(storeError('no-space', reason));
+    }
     return new Promise((resolve, reject) => {
       this.#queue.push({ changes, line: lineOf(changes), isDurable, resolve, reject });
       if (!this.#isRunning) this.#idle = this.#run();
@@ -136,12 +147,17 @@ export class Journal {
 
   async #write(batch: readonly Step[]): Promise<void> {
     const bytes = Buffer.from(batch.map(({ line }) => line).join(''), 'utf8');
+    let isAppending = false;
     try {
       if (this.#mustRewrite) await this.#rewrite();
+      isAppending = true;
       await this.#disk.append(bytes);
+      isAppending = false;
       if (batch.some(({ isDurable }) => isDurable)) await this.#disk.sync();
     } catch (error) {
-      await this.#cutBack(error);
+      const isCut = await this.#cutBack(error);
+      // A full disk has not harmed what is there: once cut back, the file ends as before.
+      if (isAppending && isCut && isFull(error)) this.#mustRewrite = false;
       const failure = localError('The journal cannot be written', error);
       for (const step of batch) step.reject(failure);
       return;
@@ -151,24 +167,28 @@ export class Journal {
       for (const change of step.changes) this.#note(change);
       step.resolve();
     }
-    if (this.#lengthBytes <= Math.max(REWRITE_ABOVE_BYTES, 4 * this.#liveBytes)) return;
+    if (this.#lengthBytes <= Math.max(this.#rewriteAboveBytes, 4 * this.#liveBytes)) return;
     try {
       await this.#rewrite();
     } catch (error) {
-      // The old file is still good; the next write tries again.
-      this.#mustRewrite = true;
+      // The old file is still good; a later write tries again.
+      if (isFull(error)) this.#rewriteAboveBytes = this.#lengthBytes + REWRITE_AGAIN_BYTES;
+      else this.#mustRewrite = true;
       this.#logger.error({ error }, 'The journal cannot be rewritten');
     }
   }
 
-  async #cutBack(cause: unknown): Promise<void> {
+  /** Whether it was. */
+  async #cutBack(cause: unknown): Promise<boolean> {
     this.#mustRewrite = true;
     this.#logger.error({ error: cause }, 'The journal cannot be written');
     try {
       // A restart before the rewrite must not find what was refused.
       await this.#disk.truncate(this.#lengthBytes);
+      return true;
     } catch (error) {
       this.#logger.error({ reason: messageOf(error) }, 'The journal cannot be cut back');
+      return false;
     }
   }
 
@@ -182,7 +202,21 @@ export class Journal {
     this.#liveBytes += bytes;
   }
 
-  #load(bytes: Buffer): void {
+  async #begin(bytes: Buffer): Promise<void> {
+    const isWritten = this.#load(bytes);
+    try {
+      await this.#rewrite();
+    } catch (error) {
+      if (!isWritten || !isFull(error)) throw error;
+      // Uploads that make room need no more than the old file, without a line that was torn.
+      this.#lengthBytes = bytes.lastIndexOf('\n') + 1;
+      await this.#disk.truncate(this.#lengthBytes);
+      this.#logger.error({ error }, 'The journal cannot be rewritten');
+    }
+  }
+
+  /** Whether there was one. */
+  #load(bytes: Buffer): boolean {
     const lines = bytes.toString('utf8').split('\n');
     // What follows the last newline was torn.
     let damaged = lines.pop() === '' ? 0 : 1;
@@ -204,6 +238,7 @@ export class Journal {
     if (damaged > 0) {
       this.#logger.warn({ lines: damaged }, 'Lines of the journal were torn and are left out');
     }
+    return !isFirst;
   }
 
   async #rewrite(): Promise<void> {
@@ -212,6 +247,7 @@ export class Journal {
     const bytes = Buffer.from(lines.join(''), 'utf8');
     await this.#disk.replace(bytes);
     this.#lengthBytes = bytes.length;
+    this.#rewriteAboveBytes = REWRITE_ABOVE_BYTES;
     this.#mustRewrite = false;
   }
 }

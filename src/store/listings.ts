@@ -2,8 +2,7 @@
  * Listings under way. The cluster may have drawn one up before this mount took a name away, and send
  * it after: what has gone meanwhile is looked at once more before it is shown.
  */
-import { parentOf, type ByteString } from '../base/byte-string.ts';
-import { nameOf } from './paths.ts';
+import { type ByteString, nameOf, parentOf } from '../base/byte-string.ts';
 
 export interface ListingUnderWay {
   /** Whether the name went while the listing ran; it may have come again since. */

@@ -2,10 +2,10 @@
  * Who may change which path now. All that an operation needs is taken at once, in the order of
  * arrival, so nobody waits for ever and nobody for each other.
  */
+import { isWithin } from '../base/byte-string.ts';
 import type { ByteString } from '../base/byte-string.ts';
 import type { CallContext } from '../cluster/index.ts';
 import { overError, whenOver } from './contexts.ts';
-import { isWithin } from './paths.ts';
 
 /** A new version may be acknowledged while an older one of the same path is on its way. */
 export type LockKind = 'change' | 'transfer' | 'acknowledge';

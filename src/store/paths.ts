@@ -1,10 +1,9 @@
 /** Path arithmetic, and the names that this project keeps for itself. */
-import { joinPath, parentOf } from '../base/byte-string.ts';
+import { isWithin, joinPath, nameOf, parentOf } from '../base/byte-string.ts';
 import type { ByteString } from '../base/byte-string.ts';
 import { ATTRIBUTES_NAME, HIDDEN_NAME, isKeptName } from '../base/kept-names.ts';
 
 export const ROOT = '/' as ByteString;
-const NO_NAME = '' as ByteString;
 
 /**
  * Open-source workers have no address for files directly under the root, so what belongs to the root
@@ -13,25 +12,6 @@ const NO_NAME = '' as ByteString;
  */
 export const HIDDEN_DIRECTORY = `/${HIDDEN_NAME}` as ByteString;
 export const KEPT_DIRECTORY = `${HIDDEN_DIRECTORY}/kept` as ByteString;
-
-/** '' for the root. */
-export function nameOf(path: ByteString): ByteString {
-  return path === ROOT ? NO_NAME : (path.slice(path.lastIndexOf('/') + 1) as ByteString);
-}
-
-/** Strictly below. */
-export function isBelow(path: ByteString, directory: ByteString): boolean {
-  if (directory === ROOT) return path !== ROOT;
-  return (
-    path.length > directory.length &&
-    path.charCodeAt(directory.length) === 0x2f &&
-    path.startsWith(directory)
-  );
-}
-
-export function isWithin(path: ByteString, directory: ByteString): boolean {
-  return path === directory || isBelow(path, directory);
-}
 
 /** `path`, which is within `from`, as it is called after `from` became `to`. */
 export function movedPath(path: ByteString, from: ByteString, to: ByteString): ByteString {

@@ -9,7 +9,7 @@
  * has overwritten a file); a crash after it goes on deleting. This mount never shows both names or neither;
  * other clients may see both for a while.
  */
-import { displayByteString, parentOf } from '../base/byte-string.ts';
+import { displayByteString, isBelow, isWithin, parentOf } from '../base/byte-string.ts';
 import type { ByteString } from '../base/byte-string.ts';
 import type { CallContext, FileStatus } from '../cluster/index.ts';
 import type { AttributeDefaults } from './attribute-record.ts';
@@ -24,7 +24,7 @@ import { together } from './journal.ts';
 import type { Journal, JournalChange, Planned } from './journal.ts';
 import type { Listings } from './listings.ts';
 import type { PathLocks, Release } from './path-locks.ts';
-import { isBelow, isWithin, recordPlaceOf, ROOT } from './paths.ts';
+import { recordPlaceOf, ROOT } from './paths.ts';
 import { newToken } from './temporaries.ts';
 import type { TreeCopy } from './tree-copy.ts';
 import type { NodeStatus } from './types.ts';

@@ -1,5 +1,5 @@
 /** The writable name space over a cluster: every operation of the mount, in the order of its paths' locks. */
-import { parentOf, type ByteString } from '../base/byte-string.ts';
+import { type ByteString, isBelow, nameOf, parentOf } from '../base/byte-string.ts';
 import type { ByteSink, CallContext, ReadRequest, ReadResult } from '../cluster/index.ts';
 import { stagedIdOf } from './aliases.ts';
 import type { AttributeRecord } from './attribute-record.ts';
@@ -12,7 +12,7 @@ import { together } from './journal.ts';
 import { KeptFiles, newKeptPath } from './kept.ts';
 import type { LockKind, LockWish, Release } from './path-locks.ts';
 import type { StoreParts } from './parts.ts';
-import { isBelow, isReservedPath, nameOf, recordPlaceOf, resolvePath, ROOT } from './paths.ts';
+import { isReservedPath, recordPlaceOf, resolvePath, ROOT } from './paths.ts';
 import type { RenameProgress } from './renames.ts';
 import type {
   AttributeChange,

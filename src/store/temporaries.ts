@@ -7,6 +7,7 @@
  * the path has become something else.
  */
 import { createHash, randomBytes } from 'node:crypto';
+import { isWithin } from '../base/byte-string.ts';
 import type { ByteString } from '../base/byte-string.ts';
 import type { CallContext, FileStatus } from '../cluster/index.ts';
 import type { UploadedContent } from '../cluster/write/cluster-writer.ts';
@@ -18,7 +19,6 @@ import { isCode, unlessMissing, untilHopeless } from './errors.ts';
 import type { TemporaryEntry } from './journal-entries.ts';
 import type { Journal, JournalChange, Planned } from './journal.ts';
 import type { PathLocks, Release } from './path-locks.ts';
-import { isWithin } from './paths.ts';
 
 export interface TemporariesParts {
   readonly reader: StoreReader;

@@ -2,7 +2,7 @@
  * Files that were acknowledged and are on their way. They are seen and read from this disk until the
  * cluster has them. At most two versions of a path are kept: the one that is travelling, and the newest.
  */
-import { displayByteString, parentOf } from '../base/byte-string.ts';
+import { displayByteString, isWithin, nameOf, parentOf } from '../base/byte-string.ts';
 import type { ByteString } from '../base/byte-string.ts';
 import type { Logger } from '../base/logger.ts';
 import type { ByteSink, CallContext, FileVersion, ReadRequest } from '../cluster/index.ts';
@@ -19,7 +19,7 @@ import { lengthOf, readStagedRange, StagedContent } from './content.ts';
 import { messageOf, storeError } from './errors.ts';
 import type { Journal, JournalChange, Planned } from './journal.ts';
 import type { PathLocks } from './path-locks.ts';
-import { isWithin, movedPath, nameOf, recordPlaceOf } from './paths.ts';
+import { movedPath, recordPlaceOf } from './paths.ts';
 import type { Staging } from './staging.ts';
 import type { Temporaries } from './temporaries.ts';
 import type { NodeStatus, UploadSegment } from './types.ts';

@@ -1,5 +1,12 @@
 /** Typed libc calls that Node lacks. Only this folder touches native code through koffi. */
 export { FdReceiver } from './fd-passing.ts';
-export { createEventfd, Poller, setNonBlocking, signalEventfd, takeEventfd } from './libc.ts';
+export {
+  createEventfd,
+  Poller,
+  setBlocksAside,
+  setNonBlocking,
+  signalEventfd,
+  takeEventfd,
+} from './libc.ts';
 export { populate } from './populate.ts';
 export { SystemError } from './system-error.ts';

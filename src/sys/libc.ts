@@ -19,6 +19,10 @@ const nativeEventfd = libc.func('int eventfd(unsigned int initial, int flags)') 
   flags: number,
 ) => number;
 
+const nativeFallocate = libc.func(
+  'int fallocate(int fd, int mode, int64_t offset, int64_t length)',
+) as (fd: number, mode: number, offset: number, length: number) => number;
+
 /** Linux errno EINTR: a signal arrived; the call is made again. */
 const EINTR = 4;
 /** poll(2): data to read. */
@@ -98,5 +102,22 @@ export function setNonBlocking(fd: number): void {
   const flags = nativeFcntl(fd, F_GETFL, 0);
   if (flags < 0 || nativeFcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0) {
     throw new SystemError('fcntl', koffi.errno());
+  }
+}
+
+/** FALLOC_FL_KEEP_SIZE: blocks beyond the end of the file, which stays where it is. */
+const KEEP_SIZE = 0x01;
+/** Linux errno ENOSPC and EDQUOT. */
+const FULL_ERRNOS: readonly number[] = [28, 122];
+
+/**
+ * Has the file system set blocks aside for the file up to this length: writes up to there do not find it
+ * full. 'unsupported' where it cannot tell so.
+ */
+export function setBlocksAside(fd: number, lengthBytes: number): 'done' | 'full' | 'unsupported' {
+  for (;;) {
+    if (nativeFallocate(fd, KEEP_SIZE, 0, lengthBytes) === 0) return 'done';
+    const errno = koffi.errno();
+    if (errno !== EINTR) return FULL_ERRNOS.includes(errno) ? 'full' : 'unsupported';
   }
 }

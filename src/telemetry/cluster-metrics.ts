@@ -35,6 +35,7 @@ export function clusterEventsFor(metrics: Metrics): ClusterEvents {
     },
     redirect: (outcome) => metrics.count('redirects', { outcome }),
     retry: (method, code) => metrics.count('retries', { method, code }),
+    hedge: (outcome) => metrics.count('hedges', { outcome }),
     breaker: (_worker, state) => metrics.count('breakerTransitions', { state }),
     inexpressible: (reason) => metrics.count('inexpressibleNames', { reason }),
     pageSizeMismatch: () => metrics.count('pageSizeMismatches', {}),

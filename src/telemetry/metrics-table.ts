@@ -373,6 +373,13 @@ export const METRICS = {
     labels: ['outcome'],
     stability: 'stable',
   },
+  hedges: {
+    name: 'alluxio_fuse_hedged_reads_total',
+    type: 'counter',
+    help: 'Second requests for reads that took long: sent, won (faster than the first), withheld',
+    labels: ['outcome'],
+    stability: 'stable',
+  },
   breakerTransitions: {
     name: 'alluxio_fuse_breaker_transitions_total',
     type: 'counter',

@@ -166,7 +166,10 @@ export class AttributeChanges {
       replies.error(request, 'stale');
       return;
     }
-    const own = inode.kind === 'file' ? FILE_XATTRS : DIRECTORY_XATTRS;
+    // rsync -X and mv carry over what is listed, and take away what the source does not have: what the
+    // mount tells of itself is only asked for by name where programs write.
+    const told = inode.kind === 'file' ? FILE_XATTRS : DIRECTORY_XATTRS;
+    const own = this.#context.options.isReadOnly ? told : [];
     const set = [...(shownAttributes(inode).posix?.xattrs?.keys() ?? [])];
     const names = [...own, ...set].map((name) => `${name}\0`).join('');
     this.#answerValue(request, byteStringOfText(names), sizeBytes);
@@ -204,6 +207,8 @@ export class AttributeChanges {
     if (inode === undefined) replies.error(request, 'stale');
     else if (options.isReadOnly) replies.error(request, 'read-only');
     else if (name.startsWith(ACL_PREFIX)) replies.error(request, 'unsupported');
+    // Copies of files of a mount that lists them: every mount tells them anew.
+    else if (FILE_XATTRS.includes(name)) replies.ok(request);
     else if (name.startsWith(OWN_XATTR_PREFIX)) replies.error(request, 'not-permitted');
     else if (must === 'create' && present?.has(name) === true) replies.error(request, 'exists');
     else if (must === 'replace' && present?.has(name) !== true) {

@@ -85,5 +85,5 @@ export class Children<Child extends { readonly name: ByteString }> {
 }
 
 function emptyPlaces<Child>(places: number): (Child | undefined)[] {
-  return Array.from({ length: places }, () => undefined);
+  return Array<Child | undefined>(places).fill(undefined);
 }

@@ -17,12 +17,10 @@ const SLOTS_PER_ENTRY = 2;
 /** A mode has 12 bits. */
 const NO_MODE = 0xffff;
 const DIRECTORY = 1;
-/** Longest argument list for one call of fromCharCode; names are at most 255 bytes. */
-const CHARS_AT_ONCE = 1024;
 
 export class EntryColumns {
   #count = 0;
-  #names = new Uint8Array(FIRST_CAPACITY * BYTES_PER_NAME);
+  #names: Buffer = Buffer.alloc(FIRST_CAPACITY * BYTES_PER_NAME);
   /** Where each name ends; it begins where the one before ends. */
   #nameEnds = new Uint32Array(FIRST_CAPACITY);
   #lengths = new Float64Array(FIRST_CAPACITY);
@@ -38,12 +36,8 @@ export class EntryColumns {
   }
 
   name(index: number): ByteString {
-    const bytes = this.#names.subarray(this.#nameStart(index), this.#nameEnds[index]);
-    let name = '';
-    for (let at = 0; at < bytes.length; at += CHARS_AT_ONCE) {
-      name += String.fromCharCode(...bytes.subarray(at, at + CHARS_AT_ONCE));
-    }
-    return name as ByteString;
+    const end = this.#nameEnds[index] as number;
+    return this.#names.toString('latin1', this.#nameStart(index), end) as ByteString;
   }
 
   status(index: number): StatusMessage {
@@ -74,7 +68,7 @@ export class EntryColumns {
     const start = index === 0 ? 0 : (this.#nameEnds[index - 1] as number);
     const end = start + name.length;
     if (end > this.#names.length) {
-      this.#names = resized(this.#names, Math.max(end, this.#names.length * 2));
+      this.#names = resizedNames(this.#names, Math.max(end, this.#names.length * 2));
     }
     for (let at = 0; at < name.length; at++) this.#names[start + at] = name.charCodeAt(at);
     this.#nameEnds[index] = end;
@@ -90,7 +84,7 @@ export class EntryColumns {
   /** Gives back what was taken for entries that will not come. */
   trim(): void {
     this.#resizeColumns(this.#count);
-    this.#names = resized(this.#names, this.#nameStart(this.#count));
+    this.#names = resizedNames(this.#names, this.#nameStart(this.#count));
   }
 
   #nameStart(index: number): number {
@@ -143,6 +137,13 @@ export class EntryColumns {
     }
     return hash >>> 0;
   }
+}
+
+/** Not of Node's pool, which would keep more than these. */
+function resizedNames(names: Buffer, length: number): Buffer {
+  const larger = Buffer.alloc(length);
+  names.copy(larger, 0, 0, length);
+  return larger;
 }
 
 type Column = Uint8Array | Uint16Array | Uint32Array | Float64Array;

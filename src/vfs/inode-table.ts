@@ -81,7 +81,7 @@ export class InodeTable {
     const firstIno = this.#base + number * BLOCK_INODES;
     return (this.#blocks[number] ??= {
       numbers: new InodeNumbers(firstIno, BLOCK_INODES),
-      inodes: Array.from({ length: BLOCK_INODES }, () => undefined),
+      inodes: Array<Inode | undefined>(BLOCK_INODES).fill(undefined),
     });
   }
 

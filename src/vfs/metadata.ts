@@ -135,6 +135,7 @@ export class Metadata {
 
   /** Not deleted: with its last entry, the cache sweeps all the room that it has. */
   #notAbsent(parent: Inode, name: ByteString): void {
+    if (this.#negatives.size === 0) return;
     const key = nameKey(parent, name);
     if (this.#negatives.has(key)) this.#negatives.set(key, -Infinity);
   }
@@ -255,13 +256,23 @@ export class Metadata {
     }
     if (known !== undefined && isOurs(known)) return known;
     const checkedMs = lacksTime(known, status) ? -Infinity : listing.startedMs;
-    return this.adopt(parent, name, status, checkedMs);
+    return this.#adopt(parent, name, known, status, checkedMs);
   }
 
   /** Takes in what the cluster said of a name at `checkedMs`; the name's inode, maybe a new one. */
   adopt(parent: Inode, name: ByteString, status: StatusMessage, checkedMs: number): Inode {
-    this.#notAbsent(parent, name);
     const known = this.#context.inodes.child(parent, name);
+    return this.#adopt(parent, name, known, status, checkedMs);
+  }
+
+  #adopt(
+    parent: Inode,
+    name: ByteString,
+    known: Inode | undefined,
+    status: StatusMessage,
+    checkedMs: number,
+  ): Inode {
+    this.#notAbsent(parent, name);
     if (known !== undefined && (known.checkedMs > checkedMs || isOurs(known))) return known;
     const isSame =
       known !== undefined && (isSameVersion(known, status) || isCoarserTime(known, status));
@@ -404,18 +415,14 @@ export class Metadata {
   #settleNames(directory: Inode, listing: Listing): void {
     for (const child of directory.children?.values() ?? []) {
       const { name } = child;
-      if (isOurs(child)) continue;
+      // Most have it from this listing, and there may be a million of them.
+      if (isOurs(child) || child.checkedMs >= listing.startedMs) continue;
       const status = listing.find(name);
       // Another kind is another inode, to be made for whoever asks for it.
       if (status?.kind === child.kind) {
         // Of a fixed version that is gone this made another, which nobody has asked for.
         this.release(this.adoptListed(directory, name, status, listing));
-      } else if (status !== undefined) {
-        if (child.checkedMs <= listing.startedMs) this.#forgetName(child);
-      } else if (
-        child.checkedMs <= listing.startedMs &&
-        this.#context.options.provesAbsence(name)
-      ) {
+      } else if (status !== undefined || this.#context.options.provesAbsence(name)) {
         this.#forgetName(child);
       }
     }

@@ -65,7 +65,7 @@ describe('commands on a cluster', { skip: skipReason('etcd'), timeout: SUITE_MS 
     assert.deepEqual((await readdir(join(local, 'down'))).sort(), ['big', 'sub']);
     const usage = JSON.parse(await ok('fs', 'du', '--json', '/b/x/copy')) as object;
     assert.deepEqual(usage, { path: '/b/x/copy', size: 300_006, files: 2, directories: 1 });
-    await ok('fs', 'rm', '-r', '/b/x/copy');
+    await ok('fs', 'rm', '-R', '/b/x/copy');
     const missing = await cli('fs', 'stat', '--json', '/b/x/copy');
     assert.equal(missing.code, 1);
     const { error } = JSON.parse(missing.err) as { error: Record<string, string> };
@@ -110,7 +110,7 @@ describe('commands on a cluster', { skip: skipReason('etcd'), timeout: SUITE_MS 
     const args = ['job', 'load', '--client', '--path', '/load'];
     const slow = spawn(
       process.execPath,
-      [MAIN, ...args, '--bandwidth', '150KB', '--concurrency', '1'],
+      [MAIN, ...args, '--bandwidth', '30KB', '--concurrency', '1'],
       {
         env: { ...process.env, ...env },
         stdio: 'ignore',

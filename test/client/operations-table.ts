@@ -8,6 +8,7 @@ const FILE = join(repositoryRoot(), 'docs', 'operations.md');
 export const BACKENDS = [
   'devcluster oss',
   'devcluster oss, file',
+  'devcluster oss, s3',
   'devcluster enterprise',
   'real Alluxio',
   'real Alluxio, file',
@@ -21,8 +22,9 @@ const HEAD = `# Operations
 
 What each operation of the library does on each kind of cluster. The table is written by
 \`test/client/operations.test.ts\`, which runs all of it, and fails where it finds something else.
-\`file\`: the under store is a directory that this machine reaches as well; without it, everything goes
-through the workers. Names and reasons are those of \`AlluxioError\`. The devcluster behaves like
+\`file\`, \`s3\`: the under store is a directory or a bucket (of versitygw) that this machine reaches as well;
+without it, everything goes through the workers. Of a bucket, names with a question mark or a backslash are
+read and written, but do not show in listings. Names and reasons are those of \`AlluxioError\`. The devcluster behaves like
 the real thing as far as that could be seen; there is no Enterprise worker to compare with.
 The real Alluxio is open source 313, three workers and a master.
 `;

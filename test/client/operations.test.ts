@@ -1,6 +1,6 @@
 // Every operation of the library on every kind of cluster, and the table that tells of it.
 import assert from 'node:assert/strict';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { AlluxioError, AlluxioFileSystem } from '../../src/client/index.ts';
@@ -8,6 +8,7 @@ import type { ClientOptions } from '../../src/client/index.ts';
 import type { DevclusterInfo } from '../../src/devcluster/index.ts';
 import { startTestDevcluster } from '../support/devcluster.ts';
 import { startRealAlluxio, startRealMaster } from '../support/real-alluxio.ts';
+import { s3Missing, startS3Server } from '../support/s3-server.ts';
 import { skipReason } from '../support/skip.ts';
 import type { Cleanup } from '../support/temp-dir.ts';
 import { makeTempDir } from '../support/temp-dir.ts';
@@ -36,6 +37,7 @@ function rowOf({ face, name }: { readonly face: string; readonly name: string })
 interface Cluster {
   readonly info: DevclusterInfo;
   readonly takesLoads: boolean;
+  readonly more?: ClientOptions;
 }
 
 function suite(
@@ -74,6 +76,7 @@ function suite(
             workerS3Port: info.workers[0]?.s3Port,
             stagingDir: join(scratch, 'staging'),
             env: {},
+            ...cluster.more,
             ...options,
           });
           bucket = `/${backend.replaceAll(/\W+/g, '-')}`;
@@ -91,7 +94,8 @@ function suite(
             const local = await mkdtemp(join(scratch, 'local-'));
             const world = { fs: system, client: system.client, dir, local };
             const { takesLoads } = cluster;
-            const outcome = await operation.run({ ...world, takesLoads }).then(
+            const listsAll = !backend.endsWith('s3');
+            const outcome = await operation.run({ ...world, takesLoads, listsAll }).then(
               () => 'works',
               (error: unknown) => {
                 // A wrong answer is a failed test; a documented "no" is a row of the table.
@@ -134,6 +138,27 @@ for (const personality of ['oss', 'enterprise'] as const) {
     },
   );
 }
+
+suite(
+  'operations on dev workers over a bucket',
+  skipReason('etcd') || s3Missing(),
+  [{ backend: 'devcluster oss, s3', options: {} }],
+  async (cleanup) => {
+    const top = await makeTempDir(cleanup, 'buckets');
+    const dataDir = join(top, 'bucket', 'pre');
+    await mkdir(dataDir, { recursive: true });
+    const { endpoint, options } = await startS3Server(cleanup, { directory: top });
+    const { credentials } = options;
+    const pageSizeBytes = PAGE_SIZE_BYTES;
+    const ufsUri = 's3://bucket/pre';
+    const cluster = await startTestDevcluster(cleanup, { dataDir, ufsUri, pageSizeBytes });
+    return {
+      info: cluster.info,
+      takesLoads: false,
+      more: { targetOptions: { endpoint, credentials } },
+    };
+  },
+);
 
 suite(
   'operations on real workers',

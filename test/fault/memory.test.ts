@@ -30,8 +30,8 @@ const READERS = 4;
 const FILES_EACH = 5;
 const ROUNDS = 3;
 /**
- * What one remembered name may take, with what waits to be collected: an inode takes 320 bytes, an
- * entry of a listing 45 and its name, and there are up to two listings (an old one is read while a
+ * What one remembered name may take, with what waits to be collected: an inode takes 190 bytes, an
+ * entry of a listing 35 and its name, and there are up to two listings (an old one is read while a
  * new one arrives).
  */
 const NAME_BYTES = 1024;

@@ -7,6 +7,7 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, suite, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { AlluxioFileSystem } from '../../src/client/index.ts';
 import type { Devcluster } from '../../src/devcluster/index.ts';
 import { commandEnvironment, startTestDevcluster } from '../support/devcluster.ts';
 import { lastFirst } from '../support/last-first.ts';
@@ -110,6 +111,59 @@ suite('a cluster with two under stores and none at the root', { skip }, () => {
     await told.unmount();
   });
 
+  test('what the cluster mounts, moves and unmounts later is followed', async () => {
+    const flags = ['--map-refresh=1s', '--attr-timeout=1s', '--entry-timeout=1s'];
+    const timeouts = [...flags, '--negative-timeout=0s'];
+    const told = await mountForTest(cleanup, cluster.info, { map: 'cluster', flags: timeouts });
+    const fs = await AlluxioFileSystem.open({
+      etcdHosts: `${cluster.info.etcdHost}:${cluster.info.etcdPort}`,
+      mounts: 'cluster',
+      env: { ...env, ALLUXIO_FUSE_MAP: undefined, ALLUXIO_FUSE_MAP_REFRESH: '1s' },
+    });
+    cleanup(() => fs.close());
+    const { daemonPid } = await told.status();
+    const [one, two, local] = ['one', 'two', 'local'].map((name) => join(work, name));
+    const first = { '/s3': one ?? '', '/data': two ?? '' };
+    assert.equal((await run('ls', [told.path('more')])).code, 2);
+    const waitForList = async (names: string): Promise<void> => {
+      // A directory that is open while the daemon is replaced may be stale once.
+      const list = async () => (await run('ls', [told.mountpoint])).out === names;
+      await waitFor(`${names.trim()} to show`, list);
+    };
+
+    // Something new: everybody goes on, with what they have cached.
+    await cluster.setMounts({ ...first, '/more': local ?? '' });
+    await waitForList('data\nmore\ns3\n');
+    await output('diff', ['-r', local ?? '', told.path('more')]);
+    assert.equal((await told.status()).daemonPid, daemonPid);
+    const paths = async (): Promise<string[]> => await fs.ls('/', { detail: false });
+    await waitFor('the library to know', async () => (await paths()).includes('/more'));
+    assert.equal(String(await fs.read('/more/in local')), 'local');
+
+    // The same path, elsewhere: the files have the same length and time, and other bytes.
+    const [here, there] = [join(one ?? '', 'sub', 'f'), join(local ?? '', 'sub', 'f')];
+    await output('touch', ['-r', here, there]);
+    assert.equal((await run('cmp', [here, told.path('s3', 'sub', 'f')])).code, 0);
+    await cluster.setMounts({ '/s3': local ?? '', '/data': two ?? '' });
+    await waitForList('data\ns3\n');
+    const isOther = async () => (await run('cmp', [there, told.path('s3', 'sub', 'f')])).code === 0;
+    await waitFor('the other file', isOther);
+    await output('diff', ['-r', local ?? '', told.path('s3')]);
+    const status = await told.status();
+    assert.notEqual(status.daemonPid, daemonPid);
+    assert.equal(status.cluster?.ufsRootMismatch, undefined);
+    await waitFor('the library to know', async () => !(await paths()).includes('/more'));
+    assert.deepEqual(fs.client.mounts(), [
+      { path: '/data', ufs: `file://${two}` },
+      { path: '/s3', ufs: `file://${local}` },
+    ]);
+    assert.ok(!(await told.logText()).includes(SECRET));
+
+    await cluster.setMounts(first);
+    await fs.close();
+    await told.unmount();
+  });
+
   test('without a root there is no place for what only a writable mount needs', async () => {
     const mountpoint = join(work, 'mnt');
     await mkdir(mountpoint);
@@ -122,6 +176,13 @@ suite('a cluster with two under stores and none at the root', { skip }, () => {
 
   test('commands see the same name space, and change it', async () => {
     assert.equal(await ok('fs', 'ls', '/'), 'data\ns3\n');
+    const table = JSON.parse(await ok('info', 'mounts', '--json')) as object;
+    const ufs = (name: string): string => `file://${join(work, name)}`;
+    const mounts = [
+      { path: '/data', ufs: ufs('two') },
+      { path: '/s3', ufs: ufs('one') },
+    ];
+    assert.deepEqual(table, { from: 'cluster', mounts });
     const uri = `file://${join(work, 'two', 'sub', 'f')}`;
     const mounted = mount.path('data', 'sub', 'f');
     for (const given of ['/data/sub/f', uri, mounted]) {

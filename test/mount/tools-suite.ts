@@ -103,16 +103,16 @@ const toolsFor = ({ copied, synced, committed }: Amounts): readonly Tool[] => [
       else sed -i 's/7/seven/g' text; fi`,
   },
   {
-    name: 'rsync -a --delete, both ways',
+    name: 'rsync -aX --delete, both ways',
     needs: ['rsync', 'python3'],
     script: `
       rm -rf "$1/tree" "$1/back"; python3 -B "$2/small_files.py" "$1/tree" ${synced} ${synced / 5}
       ln -s one "$1/tree/link"; chmod 600 "$1/tree/0/0"; touch -d @1234567890 "$1/tree/0/1"
-      rsync -a --delete "$1/tree/" copy/
+      rsync -aX --delete "$1/tree/" copy/
       rm -r "$1/tree/3"; seq 10 >"$1/tree/0/2"; mkdir "$1/tree/new"; mv "$1/tree/1" "$1/tree/new/one"
-      rsync -a --delete "$1/tree/" copy/
-      rsync -a --delete copy/ "$1/back/"
-      test -z "$(rsync -anci --delete "$1/tree/" copy/; rsync -anci --delete "$1/tree/" "$1/back/")"`,
+      rsync -aX --delete "$1/tree/" copy/
+      rsync -aX --delete copy/ "$1/back/"
+      test -z "$(rsync -anciX --delete "$1/tree/" copy/; rsync -anciX --delete "$1/tree/" "$1/back/")"`,
   },
   {
     name: `cp -r of ${copied} small files`,

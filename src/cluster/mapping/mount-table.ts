@@ -3,11 +3,11 @@
  * stores (`s3://bucket/prefix/a`). The longest prefix wins, so mounts may lie in each other.
  */
 import type { ByteString } from '../../base/byte-string.ts';
-import { byteStringOfText, parentOf, textOfByteString } from '../../base/byte-string.ts';
+import { byteStringOfText, isWithin, parentOf, textOfByteString } from '../../base/byte-string.ts';
 import { ClusterError } from '../types.ts';
 import { temporaryDirectoryFor } from '../write/temporary-names.ts';
 import { normaliseAlluxioPath, parseUfsRoot, ufsPathOf, type UfsRoot } from '../ufs-path.ts';
-import { isWithin, ShownDirectories, trimmed } from './shown-directories.ts';
+import { ShownDirectories, trimmed } from './shown-directories.ts';
 
 export interface MountPoint {
   /** Normalised; `/` for the root. */
@@ -32,27 +32,34 @@ export function parseMount(text: string): MountPoint {
   return { path, root: parseUfsRoot(text.slice(at + 1)) };
 }
 
-export class MountTable {
-  /** The longest path first. */
-  readonly mounts: readonly MountPoint[];
-  /** Mount points, and the directories on the way to them. */
+interface Rows {
+  readonly byPath: readonly MountPoint[];
+  /** Of two mounts of one place, that with the shorter path is its name. */
+  readonly byUri: readonly MountPoint[];
   readonly directories: ShownDirectories;
-  /** By URI instead: of two mounts of one place, that with the shorter path is its name. */
-  readonly #byUri: readonly MountPoint[];
+}
+
+export class MountTable {
+  #rows: Rows;
 
   /** Throws a RangeError where two mounts have one path. */
   constructor(mounts: readonly MountPoint[]) {
-    const paths = new Set<ByteString>();
-    for (const { path } of mounts) {
-      if (paths.has(path)) throw new RangeError(`Two mounts at ${textOfByteString(path) ?? path}`);
-      paths.add(path);
-    }
-    const length = ({ path }: MountPoint): number => (path === '/' ? 0 : path.length);
-    this.mounts = [...mounts].sort((a, b) => length(b) - length(a));
-    this.directories = new ShownDirectories(this.mounts.map(({ path }) => path));
-    this.#byUri = [...mounts].sort(
-      (a, b) => b.root.prefix.length - a.root.prefix.length || length(a) - length(b),
-    );
+    this.#rows = rowsOf(mounts);
+  }
+
+  /** The longest path first. */
+  get mounts(): readonly MountPoint[] {
+    return this.#rows.byPath;
+  }
+
+  /** Mount points, and the directories on the way to them. */
+  get directories(): ShownDirectories {
+    return this.#rows.directories;
+  }
+
+  /** For whoever follows the table of a cluster. Throws as the constructor, and changes nothing then. */
+  replace(mounts: readonly MountPoint[]): void {
+    this.#rows = rowsOf(mounts);
   }
 
   /** A cluster with one root, and nothing else. */
@@ -85,7 +92,7 @@ export class MountTable {
   pathOf(uri: ByteString): ByteString | undefined {
     const written = normaliseUri(uri);
     if (written === undefined) return undefined;
-    for (const mount of this.#byUri) {
+    for (const mount of this.#rows.byUri) {
       const { prefix } = mount.root;
       const isBelow = written === prefix || written.startsWith(`${prefix}/`);
       if (!isBelow) continue;
@@ -106,6 +113,20 @@ export class MountTable {
   isMountedDirectory(path: ByteString): boolean {
     return this.directories.has(normaliseAlluxioPath(path));
   }
+}
+
+function rowsOf(mounts: readonly MountPoint[]): Rows {
+  const paths = new Set<ByteString>();
+  for (const { path } of mounts) {
+    if (paths.has(path)) throw new RangeError(`Two mounts at ${textOfByteString(path) ?? path}`);
+    paths.add(path);
+  }
+  const length = ({ path }: MountPoint): number => (path === '/' ? 0 : path.length);
+  const byPath = [...mounts].sort((a, b) => length(b) - length(a));
+  const byUri = [...mounts].sort(
+    (a, b) => b.root.prefix.length - a.root.prefix.length || length(a) - length(b),
+  );
+  return { byPath, byUri, directories: new ShownDirectories(byPath.map(({ path }) => path)) };
 }
 
 function below(path: ByteString, directory: ByteString): ByteString {

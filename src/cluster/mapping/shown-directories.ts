@@ -1,4 +1,5 @@
 /** Directories that a name space shows though no under store has them, such as mount points. */
+import { isWithin, nameOf } from '../../base/byte-string.ts';
 import type { ByteString } from '../../base/byte-string.ts';
 import type { FileStatus } from '../types.ts';
 import { ClusterError } from '../types.ts';
@@ -77,13 +78,9 @@ export function trimmed(path: ByteString): string {
   return path === '/' ? '' : path;
 }
 
-export function isWithin(path: ByteString, directory: ByteString): boolean {
-  return path === directory || path.startsWith(`${trimmed(directory)}/`);
-}
-
 /** Nobody says when it was changed. */
 function shownDirectory(path: ByteString): FileStatus {
-  const name = path.slice(path.lastIndexOf('/') + 1) as ByteString;
+  const name = nameOf(path);
   return { type: 'directory', name, lengthBytes: 0, mtimeMs: 0 };
 }
 

@@ -3,6 +3,7 @@
  * Several names may lead to one file, so this is for reading: a change by one name would be news to the
  * caches of the others.
  */
+import { nameOf } from '../../base/byte-string.ts';
 import type { ByteString } from '../../base/byte-string.ts';
 import type {
   ClusterClient,
@@ -37,7 +38,7 @@ export class VirtualPaths implements ClusterClient {
     const status = await this.#directories.stat(normal, () =>
       this.#cluster.stat(this.#real(normal), context),
     );
-    return { ...status, name: normal.slice(normal.lastIndexOf('/') + 1) as ByteString };
+    return { ...status, name: nameOf(normal) };
   }
 
   list(path: ByteString, context: CallContext): AsyncIterable<FileStatus[]> {

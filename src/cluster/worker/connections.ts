@@ -5,7 +5,7 @@
  */
 import { Client } from 'undici';
 import { ClusterError, type CallContext } from '../types.ts';
-import { ContentConnection, runContentExchange } from './content-connection.ts';
+import { chunkBuffer, ContentConnection, runContentExchange } from './content-connection.ts';
 import { directConnector } from './direct-socket.ts';
 import {
   runExchange,
@@ -15,6 +15,7 @@ import {
   type ResponseReader,
 } from './exchange.ts';
 import { Pool } from './pool.ts';
+import { QuickExchange, type QuickEnd, type QuickRequest } from './quick-exchange.ts';
 
 export interface ConnectionOptions extends ExchangeLimits {
   readonly maxConnections: number;
@@ -140,6 +141,34 @@ export class ContentConnections implements Exchanges {
     } finally {
       this.#pool.release(connection, connection.isUsable);
     }
+  }
+
+  /**
+   * Without waiting for anything; `onEnd` is called later, once. Returns what cancels it, or undefined
+   * where all connections are in use.
+   */
+  quickly(
+    request: Omit<QuickRequest, 'chunkBuffer' | 'stallTimeoutMs'>,
+    onEnd: (end: QuickEnd) => void,
+  ): (() => void) | undefined {
+    let connection = this.#pool.acquireNow();
+    if (connection === undefined) return undefined;
+    if (!connection.isUsable) connection = this.#pool.replace(connection);
+    const whole = { ...request, chunkBuffer, stallTimeoutMs: this.#options.bodyStallTimeoutMs };
+    let exchange: QuickExchange;
+    const run = (used: ContentConnection): void => {
+      exchange = new QuickExchange(used, whole, (end) => {
+        if (end === 'closed-reused') {
+          // It may have been closed for its age just as the request was written.
+          run(this.#pool.replace(used));
+          return;
+        }
+        this.#pool.release(used, used.isUsable);
+        onEnd(end);
+      });
+    };
+    run(connection);
+    return () => exchange.cancel();
   }
 
   async close(): Promise<void> {

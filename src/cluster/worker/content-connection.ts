@@ -20,7 +20,7 @@ import { parsePlainHead, type PlainHead } from './plain-head.ts';
 export class NotPlain extends Error {}
 
 /** Shared by all connections of the thread: bytes lie there within one read callback only. */
-const chunkBuffer = Buffer.allocUnsafeSlow(128 * 1024);
+export const chunkBuffer = Buffer.allocUnsafeSlow(128 * 1024);
 /** Heads of real answers are under 1 KiB; what of the body comes with the head has to be copied. */
 const headBuffer = chunkBuffer.subarray(0, 16 * 1024);
 /** Finds peers that vanished without a word. */
@@ -38,7 +38,7 @@ export interface ContentTarget {
 }
 
 /** What a connection tells the exchange that is under way. */
-interface Receiver {
+export interface Receiver {
   /** Its own memory, `chunkBuffer` for a chunk of a body, or undefined while the head is awaited. */
   memory(): Uint8Array | undefined;
   onReceived(bytes: number): void;
@@ -58,9 +58,13 @@ export class ContentConnection {
   #isConnected = false;
   /** Whether it served a request before: then it may just have been idle too long. */
   reused = false;
+  /** As a request names the host. */
+  readonly address: string;
 
   constructor(target: ContentTarget) {
     this.#target = target;
+    const { host, port } = target;
+    this.address = `${host.includes(':') ? `[${host}]` : host}:${port}`;
     const onread = {
       buffer: (): Uint8Array => this.#nextBuffer(),
       callback: (bytes: number, buffer: Uint8Array): boolean => this.#onBytes(bytes, buffer),
@@ -88,11 +92,6 @@ export class ContentConnection {
 
   get flow(): ReadFlow {
     return { pause: () => this.#socket.pause(), resume: () => this.#socket.resume() };
-  }
-
-  get address(): string {
-    const { host, port } = this.#target;
-    return `${host.includes(':') ? `[${host}]` : host}:${port}`;
   }
 
   /** From here on the receiver is told everything; `onConnect` at once where there is a connection. */

@@ -5,12 +5,20 @@
  */
 import type { ByteString } from '../../base/byte-string.ts';
 import { ClusterError, type ByteSink, type CallContext, type Worker } from '../types.ts';
-import type { PageOutcome, PageRequest, Personality, RangeRequest } from '../worker-client.ts';
-import type { Exchanges } from './connections.ts';
+import type {
+  PageNowOutcome,
+  PageOutcome,
+  PageRequest,
+  Personality,
+  RangeRequest,
+  WholePageRequest,
+} from '../worker-client.ts';
+import type { ContentConnections, Exchanges } from './connections.ts';
 import { NotPlain } from './content-connection.ts';
 import { readEntry, EntryScanner, parseEntries, type Dropped, type Entry } from './entries.ts';
 import { ClosedWithoutAnswer, type ResponseHead, type ResponseReader } from './exchange.ts';
 import { fileId, percentEncode } from './names.ts';
+import type { QuickEnd } from './quick-exchange.ts';
 import { ContentCounter, smallAnswer, statusOnly, type SmallAnswer } from './readers.ts';
 import { parseContentLength } from './s3-answers.ts';
 import { errorOfStatus, maxErrorBytes } from './status-errors.ts';
@@ -21,18 +29,18 @@ const maxInfoBytes = 1024 * 1024;
 /** A million entries; they are handed on as they come, this only ends a server gone wrong. */
 const maxListBytes = 256 * 1024 * 1024;
 
-export type ConnectionsOf = (worker: Worker) => Exchanges;
+export type ConnectionsOf<E extends Exchanges = Exchanges> = (worker: Worker) => E;
 
 export class HttpPort {
   readonly #connections: ConnectionsOf;
-  readonly #contents: ConnectionsOf;
+  readonly #contents: ConnectionsOf<ContentConnections>;
   readonly #pageSizeBytes: number;
   readonly #onFailure: (worker: Worker) => void;
 
   /** `onFailure` is told of every worker that could not be reached. */
   constructor(
     connections: ConnectionsOf,
-    contents: ConnectionsOf,
+    contents: ConnectionsOf<ContentConnections>,
     pageSizeBytes: number,
     onFailure: (worker: Worker) => void,
   ) {
@@ -102,6 +110,23 @@ export class HttpPort {
       context.signal.removeEventListener('abort', onAbort);
       leave.abort();
     }
+  }
+
+  /** As `WorkerClient.readPageNow`, of a worker that is known to be open source. */
+  readPageNow(
+    worker: Worker,
+    request: WholePageRequest,
+    sink: ByteSink,
+    deadlineMs: number,
+    onEnd: (outcome: PageNowOutcome) => void,
+  ): (() => void) | undefined {
+    const { ufsPath, pageIndex, lengthBytes } = request;
+    const target = `/v1/file/${fileId(ufsPath)}/page/${pageIndex}?offset=0&length=${lengthBytes}`;
+    const quick = { target, lengthBytes, sink, deadlineMs, workerId: worker.id };
+    return this.#contents(worker).quickly(quick, (end) => {
+      if (end instanceof ClusterError && end.code === 'unavailable') this.#onFailure(worker);
+      onEnd(pageOutcomeOf(end));
+    });
   }
 
   async readPage(
@@ -201,6 +226,21 @@ export class HttpPort {
       }
     }
     return undefined;
+  }
+}
+
+function pageOutcomeOf(end: QuickEnd): PageNowOutcome {
+  switch (end) {
+    case 'whole':
+      return 'page';
+    case 'closed':
+      return 'miss';
+    // A connection that had served before is replaced, not told of.
+    case 'closed-reused':
+    case 'odd':
+      return 'unclear';
+    default:
+      return end;
   }
 }
 

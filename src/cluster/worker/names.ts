@@ -53,8 +53,3 @@ export function s3Target(path: ByteString, decodedTwice: boolean): string {
 export function fileId(ufsPath: ByteString): string {
   return createHash('sha256').update(bytesOfByteString(ufsPath)).digest('hex');
 }
-
-/** Last part of a path; '' for the root. */
-export function baseName(path: ByteString): ByteString {
-  return path.slice(path.lastIndexOf('/') + 1) as ByteString;
-}

@@ -29,14 +29,21 @@ export class Pool<C> {
     return this.#open.size > this.#idle.length || this.#waiting.size > 0;
   }
 
+  /** Undefined where the call would have to wait. */
+  acquireNow(): C | undefined {
+    if (this.#closed) return undefined;
+    const idle = this.#idle.pop();
+    if (idle !== undefined) return idle;
+    return this.#open.size < this.#limit ? this.#add() : undefined;
+  }
+
   acquire(
     about: { readonly workerId: string; readonly path?: string },
     context: CallContext,
   ): Promise<C> | C {
     if (this.#closed) throw new ClusterError('cancelled', 'The client was closed');
-    const idle = this.#idle.pop();
-    if (idle !== undefined) return idle;
-    if (this.#open.size < this.#limit) return this.#add();
+    const free = this.acquireNow();
+    if (free !== undefined) return free;
     if (this.#waiting.size >= maxWaiting) {
       throw new ClusterError('unavailable', 'Too many calls are waiting for this worker', {
         worker: about.workerId,

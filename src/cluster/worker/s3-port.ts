@@ -2,6 +2,7 @@
  * The S3 port of a worker (29998). One connection per request, always: after a file the open-source
  * worker leaves the connection open and answers the next request with bare bytes.
  */
+import { nameOf } from '../../base/byte-string.ts';
 import type { ByteString } from '../../base/byte-string.ts';
 import {
   ClusterError,
@@ -70,9 +71,7 @@ export class S3Port {
     context: CallContext,
   ): Promise<FileStatus | undefined> {
     const found = await this.#head(worker, path, `${s3Target(path, true)}/`, context);
-    return found === undefined
-      ? undefined
-      : { ...found.status, name: path.slice(path.lastIndexOf('/') + 1) as ByteString };
+    return found === undefined ? undefined : { ...found.status, name: nameOf(path) };
   }
 
   async #head(

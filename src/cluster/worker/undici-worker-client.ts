@@ -4,7 +4,13 @@
  * fall back (that is the RoutedClient's).
  */
 import { LRUCache } from 'lru-cache';
-import { displayByteString, joinPath, parentOf, type ByteString } from '../../base/byte-string.ts';
+import {
+  type ByteString,
+  displayByteString,
+  joinPath,
+  nameOf,
+  parentOf,
+} from '../../base/byte-string.ts';
 import { silentLogger, type Logger } from '../../base/logger.ts';
 import { ignoredEvents, type ClusterEvents, type InexpressibleReason } from '../cluster-events.ts';
 import { lostName } from '../inexpressible.ts';
@@ -16,11 +22,13 @@ import {
   type Worker,
 } from '../types.ts';
 import type {
+  PageNowOutcome,
   PageOutcome,
   PageRequest,
   Personality,
   RangeRequest,
   S3Outcome,
+  WholePageRequest,
   WorkerClient,
 } from '../worker-client.ts';
 import type { WorkerExtras } from '../worker-extras.ts';
@@ -28,7 +36,7 @@ import type { WorkerWrites } from '../worker-writes.ts';
 import type { Dropped, Entry } from './entries.ts';
 import { ExtraCalls } from './extra-calls.ts';
 import { HttpPort } from './http-port.ts';
-import { baseName, bucketAndKey, isPlain, ossHttpPath, percentEncode } from './names.ts';
+import { bucketAndKey, isPlain, ossHttpPath, percentEncode } from './names.ts';
 import { Origins } from './origins.ts';
 import { Personalities } from './personalities.ts';
 import { S3Port } from './s3-port.ts';
@@ -206,7 +214,7 @@ export class UndiciWorkerClient implements WorkerClient {
       // An entry of another path: the worker read the name differently, so the other port is asked.
       if (entry !== undefined && isOf(entry, path, personality)) {
         this.#tellUfsPath(worker, personality, entry);
-        return { ...entry.status, name: baseName(path) };
+        return { ...entry.status, name: nameOf(path) };
       }
       isClosed = entry === undefined;
       if (personality === 'enterprise' || path === '/') {
@@ -235,7 +243,7 @@ export class UndiciWorkerClient implements WorkerClient {
     }
     try {
       const head = await this.#s3.head(worker, path, true, closed, context);
-      if (head !== undefined) return { ...head.status, name: baseName(path) };
+      if (head !== undefined) return { ...head.status, name: nameOf(path) };
     } catch (error) {
       if (!(error instanceof ClusterError) || error.code !== 'unavailable') throw error;
       // The S3 port is off by default on open source; the parent's listing decides without it.
@@ -257,7 +265,7 @@ export class UndiciWorkerClient implements WorkerClient {
     context: CallContext,
     otherwise?: ClusterError,
   ): Promise<FileStatus | undefined> {
-    const name = baseName(path);
+    const name = nameOf(path);
     const parent = parentOf(path);
     const encoded = ossHttpPath(parent);
     if (encoded === undefined) throw otherwise ?? inexpressible(worker, path, 'other');
@@ -373,6 +381,17 @@ export class UndiciWorkerClient implements WorkerClient {
     return this.#http.readPage(worker, request, personality, sink, context);
   }
 
+  readPageNow(
+    worker: Worker,
+    request: WholePageRequest,
+    sink: ByteSink,
+    deadlineMs: number,
+    onEnd: (outcome: PageNowOutcome) => void,
+  ): (() => void) | undefined {
+    if (this.#personalities.known(worker) !== 'oss') return undefined;
+    return this.#http.readPageNow(worker, request, sink, deadlineMs, onEnd);
+  }
+
   async readS3(
     worker: Worker,
     request: RangeRequest,
@@ -427,7 +446,7 @@ function notFound(worker: Worker, path: ByteString): ClusterError {
 function isOf(entry: Entry, path: ByteString, personality: Personality): boolean {
   if (path === '/') return true;
   if (entry.path === undefined || personality === 'enterprise') {
-    return entry.status.name === baseName(path);
+    return entry.status.name === nameOf(path);
   }
   return entry.path === path;
 }

@@ -103,7 +103,7 @@ export class RoutedWriter implements ClusterWriter {
 
   async canRename(path?: ByteString): Promise<boolean> {
     if (path === undefined || untellable(path) !== undefined) {
-      return this.#mayRename && (await this.#reachableStore()) !== undefined;
+      return this.#mayRename && (await this.#renamingStore()) !== undefined;
     }
     const { signal } = new AbortController();
     return (await this.#storeToRenameIn(this.#fileAt(path), signal)) !== undefined;
@@ -143,7 +143,7 @@ export class RoutedWriter implements ClusterWriter {
   async removeTemporary(temporary: ByteString, { signal }: WriteContext): Promise<void> {
     assertTemporary(temporary);
     // Of an upload through the store no worker has ever heard; of one through a worker the store has.
-    const store = await this.#reachableStore();
+    const store = await this.#renamingStore();
     if (store === undefined) await this.#removeUpload(this.#at(temporary), signal);
     else await ignoring('not-found', store.writes.deleteFile(temporary, step(signal)));
   }
@@ -240,7 +240,10 @@ export class RoutedWriter implements ClusterWriter {
 
   async statStored(path: ByteString, { signal }: WriteContext): Promise<FileStatus | undefined> {
     const at = this.#fileAt(path);
-    if (!this.#parts.fallback.hasWrites) return this.#attempts.lookUp(at, signal);
+    const { fallback } = this.#parts;
+    const isThere =
+      untellable(at.path) === undefined ? fallback.hasAtomicRenames : fallback.hasWrites;
+    if (!isThere) return this.#attempts.lookUp(at, signal);
     const store = await this.#reachableStore();
     if (store !== undefined) return findInStore(store, at, signal);
     const message = 'Whether a change was made only the under store knows, and it does not answer';
@@ -250,7 +253,7 @@ export class RoutedWriter implements ClusterWriter {
   async tellWorkers(path: ByteString, { signal, moved }: TellContext): Promise<void> {
     const at = this.#fileAt(path);
     if (untellable(at.path) !== undefined || !this.#mayRename) return;
-    const store = await this.#reachableStore();
+    const store = await this.#renamingStore();
     if (store !== undefined) {
       // Through Enterprise workers all changes go that they can be told of.
       if ((await this.#personality(at, signal)) !== 'oss') return;
@@ -439,7 +442,7 @@ export class RoutedWriter implements ClusterWriter {
 
   /** Where the workers can be told afterwards of what was done past them. */
   async #storeToRenameIn(at: WritePath, signal: AbortSignal): Promise<WritableStore | undefined> {
-    const store = this.#mayRename ? await this.#reachableStore() : undefined;
+    const store = this.#mayRename ? await this.#renamingStore() : undefined;
     const isOss = store !== undefined && (await this.#personality(at, signal)) === 'oss';
     return isOss ? store : undefined;
   }
@@ -448,12 +451,17 @@ export class RoutedWriter implements ClusterWriter {
     return this.#parts.strategy === 'auto' || this.#parts.strategy === 'rename';
   }
 
+  /** One that is written past workers that could do it: only for what they cannot, a step. */
+  async #renamingStore(): Promise<WritableStore | undefined> {
+    return this.#parts.fallback.hasAtomicRenames ? await this.#reachableStore() : undefined;
+  }
+
   async #reachableStore(): Promise<WritableStore | undefined> {
     const { fallback } = this.#parts;
     if (!fallback.hasWrites) return undefined;
     const store = await fallback.reachable();
     if (store?.writes === undefined) return undefined;
-    this.#hasReachedStore = true;
+    this.#hasReachedStore ||= store.writes.isRenameAtomic;
     return store as WritableStore;
   }
 

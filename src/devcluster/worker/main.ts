@@ -22,13 +22,15 @@ interface Running {
   readonly httpPort: number;
   readonly faults: Faults;
   readonly peers: Peers;
+  setRoots(roots: WorkerConfig['roots']): void;
   stats(): WorkerStats;
 }
 
 async function run(config: WorkerConfig): Promise<Running> {
   const faults = new Faults();
   const counts = new Map<string, number>();
-  const metadata = new Metadata(new Roots(config.roots));
+  const roots = new Roots(config.roots);
+  const metadata = new Metadata(roots);
   const pages = new PageStore(config);
   const peers = new Peers(config);
   const names = new NameSpace(metadata, pages, peers);
@@ -65,6 +67,10 @@ async function run(config: WorkerConfig): Promise<Running> {
     httpPort,
     faults,
     peers,
+    setRoots(all) {
+      roots.all = all;
+      metadata.forget();
+    },
     stats: () => ({
       requests: Object.fromEntries(counts),
       pagesCached: pages.pagesCached,
@@ -105,6 +111,10 @@ async function obey(message: ToWorker): Promise<void> {
     case 'faults':
       running?.faults.set(message.rules, message.seed);
       tell({ type: 'faults-set' });
+      return;
+    case 'roots':
+      running?.setRoots(message.roots);
+      tell({ type: 'roots-set' });
       return;
     case 'stats':
       if (running !== undefined) tell({ type: 'stats', stats: running.stats() });

@@ -66,6 +66,12 @@ export class Metadata {
     return entries;
   }
 
+  /** The paths may be others from now on. */
+  forget(): void {
+    this.#statuses.clear();
+    this.#lists.clear();
+  }
+
   beginWrite(text: string): void {
     this.#writing.add(text);
   }

@@ -17,7 +17,8 @@ export interface Root {
 const NOWHERE = '/dev/null/nowhere';
 
 export class Roots {
-  readonly all: readonly Root[];
+  /** Exchanged as a whole where the cluster gets other mounts. */
+  all: readonly Root[];
 
   constructor(all: readonly Root[]) {
     this.all = all;

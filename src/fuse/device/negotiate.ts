@@ -10,7 +10,6 @@ const WANTED =
   InitFlag.ASYNC_READ |
   InitFlag.BIG_WRITES |
   InitFlag.DO_READDIRPLUS |
-  InitFlag.READDIRPLUS_AUTO |
   InitFlag.PARALLEL_DIROPS |
   InitFlag.ATOMIC_O_TRUNC |
   InitFlag.MAX_PAGES |

@@ -3,7 +3,7 @@
  * get lost, and a life of the mount can end between any two steps.
  */
 import { createHash } from 'node:crypto';
-import { parentOf, type ByteString } from '../../base/byte-string.ts';
+import { type ByteString, nameOf, parentOf } from '../../base/byte-string.ts';
 import { silentLogger } from '../../base/logger.ts';
 import type { Random } from '../../base/random.ts';
 import type {
@@ -29,7 +29,6 @@ import type { StoreReader } from '../cluster-parts.ts';
 import type { JournalDisk } from '../journal-disk.ts';
 import { openStore } from '../open.ts';
 import type { StoreOptions } from '../options.ts';
-import { nameOf } from '../paths.ts';
 import type { ClusterStore } from '../store.ts';
 
 interface MemoryFile {
@@ -419,6 +418,10 @@ export class MemoryJournalDisk implements JournalDisk {
       : bytes;
     this.#held.bytes = Buffer.concat([this.#held.bytes, written]);
     return this.#life.isDead ? never : undefined;
+  }
+
+  get isShort(): boolean {
+    return false;
   }
 
   async truncate(lengthBytes: number): Promise<void> {

@@ -1,8 +1,8 @@
 /** What the store must do, as a plain model of a tree, and operations drawn from a small world of names. */
 import type { ByteString } from '../../base/byte-string.ts';
-import { byteStringOfText as text, joinPath } from '../../base/byte-string.ts';
+import { byteStringOfText as text, isBelow, isWithin, joinPath } from '../../base/byte-string.ts';
 import type { Random } from '../../base/random.ts';
-import { isBelow, isWithin, movedPath } from '../paths.ts';
+import { movedPath } from '../paths.ts';
 
 export interface ModelNode {
   readonly kind: 'file' | 'directory' | 'symlink';

@@ -10,11 +10,12 @@
 import { constants, type BigIntStats, type Dirent } from 'node:fs';
 import { lstat, open, opendir, realpath, stat, type FileHandle } from 'node:fs/promises';
 import {
-  byteStringOfBytes,
   bytesOfByteString,
+  type ByteString,
+  byteStringOfBytes,
   displayByteString,
   joinPath,
-  type ByteString,
+  nameOf,
 } from '../../base/byte-string.ts';
 import { wholeMs } from '../../base/file-time.ts';
 import {
@@ -57,7 +58,7 @@ export class FileUnderStore implements UnderStore {
       place: (path, context) => this.#place(path, context),
       target: (path, context) => this.#target(path, context),
       entry: (path, context) => this.#entryPlace(path, context),
-      statusOf: (path, stats) => statusOf(stats, lastName(path)),
+      statusOf: (path, stats) => statusOf(stats, nameOf(path)),
       run: (path, context, task, discardLate) => this.#run(path, context, task, discardLate),
     });
   }
@@ -73,7 +74,7 @@ export class FileUnderStore implements UnderStore {
 
   async stat(path: ByteString, context: CallContext): Promise<FileStatus> {
     const real = await this.#resolve(path, context);
-    const status = await this.#run(path, context, () => this.#statReal(real, lastName(path)));
+    const status = await this.#run(path, context, () => this.#statReal(real, nameOf(path)));
     if (status === undefined) throw notFound(path);
     return status;
   }
@@ -186,7 +187,7 @@ export class FileUnderStore implements UnderStore {
    */
   async #place(path: ByteString, context: CallContext): Promise<ByteString> {
     assertPath(path);
-    const name = lastName(path);
+    const name = nameOf(path);
     if (name === '') throw new ClusterError('exists', 'The root cannot be replaced', { path });
     try {
       return await this.#resolve(path, context);
@@ -199,7 +200,7 @@ export class FileUnderStore implements UnderStore {
   /** The same, and what is there. */
   async #target(path: ByteString, context: CallContext): Promise<Target> {
     assertPath(path);
-    const name = lastName(path);
+    const name = nameOf(path);
     if (name === '') throw new ClusterError('exists', 'The root cannot be replaced', { path });
     const root = await this.#resolveRoot(context);
     const parent = path.slice(0, path.length - name.length - 1) as ByteString;
@@ -219,7 +220,7 @@ export class FileUnderStore implements UnderStore {
   /** The same, but a link is the name itself. */
   async #entryPlace(path: ByteString, context: CallContext): Promise<ByteString> {
     assertPath(path);
-    const name = lastName(path);
+    const name = nameOf(path);
     const parent = path.slice(0, path.length - name.length - 1);
     const directory = await this.#resolve((parent === '' ? '/' : parent) as ByteString, context);
     return joinPath(directory, name);
@@ -364,10 +365,6 @@ async function versionOf(
     mtimeMs: wholeMs(stats.mtimeNs),
     exact: `${stats.mtimeNs} ${stats.ctimeNs}`,
   };
-}
-
-function lastName(path: ByteString): ByteString {
-  return path.slice(path.lastIndexOf('/') + 1) as ByteString;
 }
 
 function liesWithin(real: ByteString, root: ByteString): boolean {

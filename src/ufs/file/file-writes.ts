@@ -51,6 +51,7 @@ const syncEveryBytes = 32 * 1024 * 1024;
 const bucketsMax = 1000;
 
 export class FileWrites implements UnderStoreWrites {
+  readonly isRenameAtomic = true;
   readonly #parts: FileWritesParts;
   /** Of directories: one sync serves all the names that were made before it. */
   readonly #syncs = new SharedRuns<ByteString>();

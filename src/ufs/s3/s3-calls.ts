@@ -163,16 +163,74 @@ export class S3Calls {
 
   /** Whole and checked by the server before it is seen under its key. */
   put(key: ByteString, bytes: Uint8Array, call: S3Call): Promise<void> {
-    const text = textOfByteString(key);
-    if (text === undefined) throw inexpressible(call.path);
-    return this.#send(call, async (sdk, client, signal) => {
-      const input = {
-        Bucket: this.#place.bucket,
-        Key: text,
-        Body: bytes,
-        ContentMD5: md5Of(bytes),
-      };
-      await client.send(new sdk.PutObjectCommand(input), { abortSignal: signal });
+    return this.#onKey(key, call, async (target, sdk, client, abortSignal) => {
+      const input = { ...target, Body: bytes, ContentMD5: md5Of(bytes) };
+      await client.send(new sdk.PutObjectCommand(input), { abortSignal });
+    });
+  }
+
+  /** What is there keeps its bytes until `completeUpload`. */
+  beginUpload(key: ByteString, call: S3Call): Promise<string> {
+    return this.#onKey(key, call, async (target, sdk, client, abortSignal) => {
+      const command = new sdk.CreateMultipartUploadCommand(target);
+      const { UploadId } = await client.send(command, { abortSignal });
+      if (UploadId === undefined) throw protocol('an upload without an id', call.path);
+      return UploadId;
+    });
+  }
+
+  /** Resolves with the part's ETag. */
+  putPart(
+    key: ByteString,
+    part: { readonly uploadId: string; readonly number: number; readonly bytes: Uint8Array },
+    call: S3Call,
+  ): Promise<string> {
+    const { uploadId: UploadId, number: PartNumber, bytes: Body } = part;
+    return this.#onKey(key, call, async (target, sdk, client, abortSignal) => {
+      const input = { ...target, UploadId, PartNumber, Body, ContentMD5: md5Of(Body) };
+      const { ETag } = await client.send(new sdk.UploadPartCommand(input), { abortSignal });
+      if (ETag === undefined) throw protocol('a part without an ETag', call.path);
+      return ETag;
+    });
+  }
+
+  completeUpload(
+    key: ByteString,
+    uploadId: string,
+    etags: readonly string[],
+    call: S3Call,
+  ): Promise<void> {
+    const Parts = etags.map((ETag, index) => ({ ETag, PartNumber: index + 1 }));
+    return this.#onKey(key, call, async (target, sdk, client, abortSignal) => {
+      const input = { ...target, UploadId: uploadId, MultipartUpload: { Parts } };
+      await client.send(new sdk.CompleteMultipartUploadCommand(input), { abortSignal });
+    });
+  }
+
+  abortUpload(key: ByteString, uploadId: string, call: S3Call): Promise<void> {
+    return this.#onKey(key, call, async (target, sdk, client, abortSignal) => {
+      const input = { ...target, UploadId: uploadId };
+      await client.send(new sdk.AbortMultipartUploadCommand(input), { abortSignal });
+    });
+  }
+
+  /** Within the bucket, by the server, of this very object. */
+  copy(from: ByteString, to: ByteString, object: S3Object, call: S3Call): Promise<void> {
+    const source = textOfByteString(from);
+    if (source === undefined) throw notFound(call.path);
+    return this.#onKey(to, call, async (target, sdk, client, abortSignal) => {
+      const path = `${this.#place.bucket}/${source}`;
+      const CopySource = path.split('/').map(encodeURIComponent).join('/');
+      const CopySourceIfMatch = object.etag === undefined ? undefined : `"${object.etag}"`;
+      const input = { ...target, CopySource, CopySourceIfMatch };
+      await client.send(new sdk.CopyObjectCommand(input), { abortSignal });
+    });
+  }
+
+  /** No error where there is none. */
+  remove(key: ByteString, call: S3Call): Promise<void> {
+    return this.#onKey(key, call, async (target, sdk, client, abortSignal) => {
+      await client.send(new sdk.DeleteObjectCommand(target), { abortSignal });
     });
   }
 
@@ -181,6 +239,22 @@ export class S3Calls {
     this.#isClosed = true;
     const loaded = await this.#loaded?.catch(() => undefined);
     loaded?.client.destroy();
+  }
+
+  #onKey<T>(
+    key: ByteString,
+    call: S3Call,
+    run: (
+      target: { readonly Bucket: string; readonly Key: string },
+      sdk: Sdk,
+      client: S3Client,
+      signal: AbortSignal,
+    ) => Promise<T>,
+  ): Promise<T> {
+    const text = textOfByteString(key);
+    if (text === undefined) throw inexpressible(call.path);
+    const target = { Bucket: this.#place.bucket, Key: text };
+    return this.#send(call, (sdk, client, signal) => run(target, sdk, client, signal));
   }
 
   async #send<T>(

@@ -4,10 +4,11 @@
  * the file, as it is for Alluxio.
  */
 import {
+  type ByteString,
   byteStringOfText,
   NAME_BYTES_MAX,
+  nameOf,
   textOfByteString,
-  type ByteString,
 } from '../../base/byte-string.ts';
 import {
   ClusterError,
@@ -16,9 +17,10 @@ import {
   type FileStatus,
   type FileVersion,
 } from '../../cluster/types.ts';
-import type { UnderStore, UnderStoreRead } from '../../cluster/under-store.ts';
+import type { UnderStore, UnderStoreRead, UnderStoreWrites } from '../../cluster/under-store.ts';
 import { notFound, S3Calls, type S3Call, type S3Object } from './s3-calls.ts';
 import { placeOf, type S3Options } from './s3-place.ts';
+import { S3Writes } from './s3-writes.ts';
 
 export interface S3UnderStoreOptions extends S3Options {
   /** `s3://bucket/dir`, without a slash at its end. */
@@ -37,6 +39,7 @@ const TIME_RESOLUTION_MS = 1000;
 export class S3UnderStore implements UnderStore {
   readonly #calls: S3Calls;
   readonly #prefix: ByteString;
+  readonly writes: UnderStoreWrites;
   #problem: string | undefined;
 
   /** Throws where the options do not tell where the bucket is. */
@@ -44,6 +47,13 @@ export class S3UnderStore implements UnderStore {
     const place = placeOf(options.root, options);
     this.#prefix = byteStringOfText(place.prefix);
     this.#calls = new S3Calls(place, options);
+    this.writes = new S3Writes({
+      calls: this.#calls,
+      keyOf: (path) => this.#keyOf(path),
+      isDirectory: async (key, call) =>
+        key === this.#prefix || (await this.#isDirectory(key, call)),
+      statusOf: (path, object) => fileNamed(nameOf(path), object),
+    });
   }
 
   /** Not HEAD of the bucket: many who may read a directory of it may not do that. */
@@ -69,7 +79,7 @@ export class S3UnderStore implements UnderStore {
 
   async stat(path: ByteString, context: CallContext): Promise<FileStatus> {
     const call = { path, context };
-    const name = path.slice(path.lastIndexOf('/') + 1) as ByteString;
+    const name = nameOf(path);
     const key = this.#keyOf(path);
     if (key === this.#prefix) {
       await this.#check(context);

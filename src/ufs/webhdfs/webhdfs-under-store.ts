@@ -1,9 +1,10 @@
 /** HDFS as under store, read over WebHDFS: no Hadoop library is needed, and no other protocol is spoken. */
 import {
+  type ByteString,
   byteStringOfText,
   NAME_BYTES_MAX,
+  nameOf,
   textOfByteString,
-  type ByteString,
 } from '../../base/byte-string.ts';
 import {
   ClusterError,
@@ -66,7 +67,7 @@ export class WebHdfsUnderStore implements UnderStore {
     const status = statusOf(field(answer, 'FileStatus', path), path);
     // A symbolic link that HDFS itself does not follow: nothing that Alluxio would show.
     if (status === undefined) throw notFound(path);
-    return { ...status, name: path.slice(path.lastIndexOf('/') + 1) as ByteString };
+    return { ...status, name: nameOf(path) };
   }
 
   async *list(
@@ -96,7 +97,7 @@ export class WebHdfsUnderStore implements UnderStore {
       }
       if (entries.length > 0) yield entries;
       if (field(listing, 'remainingEntries', path) === 0) return;
-      const last = nameOf(found.at(-1));
+      const last = suffixOf(found.at(-1));
       if (last === undefined || last === startAfter) {
         throw protocol('a listing does not move on', path);
       }
@@ -172,7 +173,7 @@ function field(value: unknown, name: string, path: ByteString): unknown {
   throw protocol(`an answer without ${name}`, path);
 }
 
-function nameOf(entry: unknown): string | undefined {
+function suffixOf(entry: unknown): string | undefined {
   const name = (entry as { readonly pathSuffix?: unknown } | undefined)?.pathSuffix;
   return typeof name === 'string' ? name : undefined;
 }
@@ -189,7 +190,7 @@ function statusOf(entry: unknown, path: ByteString): FileStatus | undefined {
   const { permission, owner, group } = entry as Readonly<Record<string, unknown>>;
   const isMode = typeof permission === 'string' && /^[0-7]{1,4}$/.test(permission);
   return {
-    name: byteStringOfText(nameOf(entry) ?? ''),
+    name: byteStringOfText(suffixOf(entry) ?? ''),
     type: type === 'FILE' ? 'file' : 'directory',
     lengthBytes: type === 'FILE' ? (length as number) : 0,
     mtimeMs: mtimeMs as number,

@@ -1,0 +1,179 @@
+/**
+ * A second request for a page whose first takes longer than nearly all did lately, over another
+ * connection: a packet that was lost, or a thread of the worker that is stuck, then costs no more than
+ * that delay. Reads only; a small share of them, so that a worker that is slow for everybody does not
+ * get twice the load.
+ *
+ * INVARIANT: the second request has memory of its own. The reader's is written by one connection at a
+ * time: by the first until it is destroyed, then with what the second has brought.
+ */
+import type { ClusterEvents } from './cluster-events.ts';
+import type { ByteSink } from './types.ts';
+import { ClusterError } from './types.ts';
+import type { PageNowOutcome } from './worker-client.ts';
+
+/** As `WorkerClient.readPageNow`, with the rest of its arguments filled in. */
+export type StartRead = (
+  sink: ByteSink,
+  onEnd: (outcome: PageNowOutcome) => void,
+) => (() => void) | undefined;
+
+/** Latencies that are remembered; the delay follows a change within that many reads. */
+const SAMPLES = 256;
+/** Sorting them all again for each one would cost more than it tells. */
+const READS_BETWEEN_LOOKS = 64;
+const QUANTILE = 0.95;
+/** A pause of a busy machine, ours or the worker's, is no reason to ask twice. */
+const DELAY_MS_MIN = 50;
+/** Before anything is known, and at most: a worker that is slow for everybody is not helped. */
+const DELAY_MS_MAX = 1_000;
+/** Second requests to a hundred reads, in the long run. */
+const SHARE = 0.02;
+/** A stall of one connection pool hits many at once. */
+const BURST = 8;
+
+export class Hedging {
+  readonly #events: Pick<ClusterEvents, 'hedge'>;
+  readonly #latencies = new Float64Array(SAMPLES);
+  #count = 0;
+  #delayMs = DELAY_MS_MAX;
+  #allowance = 1;
+
+  constructor(events: Pick<ClusterEvents, 'hedge'>) {
+    this.#events = events;
+  }
+
+  get delayMs(): number {
+    return this.#delayMs;
+  }
+
+  /** How long a read took that went well. */
+  note(latencyMs: number): void {
+    this.#latencies[this.#count++ % SAMPLES] = latencyMs;
+    this.#allowance = Math.min(BURST, this.#allowance + SHARE);
+    if (this.#count % READS_BETWEEN_LOOKS !== 0) return;
+    const known = this.#latencies.slice(0, Math.min(this.#count, SAMPLES)).sort();
+    const late = known[Math.floor(known.length * QUANTILE)] ?? DELAY_MS_MAX;
+    this.#delayMs = Math.min(DELAY_MS_MAX, Math.max(DELAY_MS_MIN, late));
+  }
+
+  /** Whether one more may be sent now; it counts as sent. */
+  take(): boolean {
+    if (this.#allowance < 1) {
+      this.#events.hedge('withheld');
+      return false;
+    }
+    this.#allowance -= 1;
+    this.#events.hedge('sent');
+    return true;
+  }
+
+  /** Gives back what was taken for one that could not be sent. */
+  untake(): void {
+    this.#allowance += 1;
+  }
+
+  won(): void {
+    this.#events.hedge('won');
+  }
+
+  /** Undefined where the first cannot be started; else what ends both. */
+  run(
+    start: StartRead,
+    sink: ByteSink,
+    lengthBytes: number,
+    onEnd: (outcome: PageNowOutcome) => void,
+  ): (() => void) | undefined {
+    const read = new HedgedRead(this, start, sink, lengthBytes, onEnd);
+    return read.start() ? () => read.cancel() : undefined;
+  }
+}
+
+class HedgedRead {
+  readonly #hedging: Hedging;
+  readonly #start: StartRead;
+  readonly #sink: ByteSink;
+  readonly #lengthBytes: number;
+  readonly #onEnd: (outcome: PageNowOutcome) => void;
+  #timer: NodeJS.Timeout | undefined;
+  /** Ends the request that it belongs to; undefined where none runs. */
+  #first: (() => void) | undefined;
+  #second: (() => void) | undefined;
+  /** How the first ended, while the second may still do better. */
+  #firstOutcome: PageNowOutcome | undefined;
+  #isOver = false;
+
+  constructor(
+    hedging: Hedging,
+    start: StartRead,
+    sink: ByteSink,
+    lengthBytes: number,
+    onEnd: (outcome: PageNowOutcome) => void,
+  ) {
+    this.#hedging = hedging;
+    this.#start = start;
+    this.#sink = sink;
+    this.#lengthBytes = lengthBytes;
+    this.#onEnd = onEnd;
+  }
+
+  start(): boolean {
+    this.#first = this.#start(this.#sink, (outcome) => this.#firstEnded(outcome));
+    if (this.#first === undefined) return false;
+    this.#timer = setTimeout(() => this.#hedge(), this.#hedging.delayMs);
+    return true;
+  }
+
+  cancel(): void {
+    this.#finish(new ClusterError('cancelled', 'The call was cancelled'));
+  }
+
+  #hedge(): void {
+    if (!this.#hedging.take()) return;
+    const bytes = Buffer.allocUnsafeSlow(this.#lengthBytes);
+    const collect = (chunk: Uint8Array, offset: number): void => bytes.set(chunk, offset);
+    this.#second = this.#start(collect, (outcome) => this.#secondEnded(outcome, bytes));
+    if (this.#second === undefined) this.#hedging.untake();
+  }
+
+  #firstEnded(outcome: PageNowOutcome): void {
+    if (this.#isOver) return;
+    this.#first = undefined;
+    if (outcome === 'page' || this.#second === undefined) this.#finish(outcome);
+    else this.#firstOutcome = outcome;
+  }
+
+  #secondEnded(outcome: PageNowOutcome, bytes: Buffer): void {
+    this.#second = undefined;
+    if (this.#isOver) return;
+    if (outcome !== 'page') {
+      // The first goes on; where it has failed, that is what there is to tell.
+      if (this.#first === undefined) this.#finish(this.#firstOutcome ?? outcome);
+      return;
+    }
+    this.#hedging.won();
+    this.#stopFirst();
+    this.#sink(bytes, 0);
+    this.#finish('page');
+  }
+
+  #stopFirst(): void {
+    const stop = this.#first;
+    this.#first = undefined;
+    // Nobody listens to how it ends.
+    this.#isOver = true;
+    stop?.();
+    this.#isOver = false;
+  }
+
+  #finish(outcome: PageNowOutcome): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    clearTimeout(this.#timer);
+    const running = [this.#first, this.#second];
+    this.#first = undefined;
+    this.#second = undefined;
+    for (const stop of running) stop?.();
+    this.#onEnd(outcome);
+  }
+}

@@ -1,0 +1,89 @@
+/** A page that one connection is slow to bring is asked for over another, and right all the same. */
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { byteStringOfText } from '../../src/base/byte-string.ts';
+import { systemClock } from '../../src/base/clock.ts';
+import { silentLogger } from '../../src/base/logger.ts';
+import { ignoredEvents } from '../../src/cluster/cluster-events.ts';
+import { createWorkerClient, MountTable, RoutedClient } from '../../src/cluster/index.ts';
+import { ViewHolder } from '../../src/cluster/membership/membership.ts';
+import type { Devcluster } from '../../src/devcluster/index.ts';
+import { startTestDevcluster, TEST_PAGE_SIZE_BYTES } from '../support/devcluster.ts';
+import { heldMembership } from '../support/held-membership.ts';
+import { lastFirst } from '../support/last-first.ts';
+import { skipReason } from '../support/skip.ts';
+
+const FILES = 80;
+const LENGTH = 20_000;
+/** Far above any delay after which a second request is sent, and the bound on that delay is 1 s. */
+const STALL_MS = 30_000;
+
+describe('stragglers', { skip: skipReason('etcd') }, () => {
+  const cleanup = lastFirst((undo) => after(undo));
+  let cluster: Devcluster;
+  let client: RoutedClient;
+  const events: string[] = [];
+  const contents: Buffer[] = [];
+
+  before(async () => {
+    cluster = await startTestDevcluster(cleanup, { workers: 1, virtualNodes: 5 });
+    await mkdir(join(cluster.dataDir, 'd'));
+    for (let i = 0; i < FILES; i++) {
+      contents.push(randomBytes(LENGTH));
+      await writeFile(join(cluster.dataDir, `d/f${i}`), contents[i] as Buffer);
+    }
+    const holder = new ViewHolder();
+    holder.replace(cluster.workers.map(({ config }) => ({ ...config, version: 1 })));
+    client = new RoutedClient({
+      client: createWorkerClient({ pageSizeBytes: TEST_PAGE_SIZE_BYTES }),
+      membership: heldMembership(holder),
+      mounts: MountTable.ofRoot(cluster.info.ufs),
+      pageSizeBytes: TEST_PAGE_SIZE_BYTES,
+      virtualNodes: 5,
+      clock: systemClock,
+      logger: silentLogger,
+      events: { ...ignoredEvents, hedge: (outcome) => void events.push(outcome) },
+    });
+    cleanup(() => client.close());
+  });
+
+  async function read(i: number): Promise<string> {
+    const path = byteStringOfText(`/d/f${i}`);
+    const context = {
+      signal: new AbortController().signal,
+      deadlineMs: performance.now() + 60_000,
+    };
+    const version = await client.stat(path, context);
+    const request = { path, offset: 0, lengthBytes: LENGTH, version };
+    const bytes = Buffer.alloc(LENGTH);
+    const { source } = await client.read(
+      request,
+      (chunk, offset) => bytes.set(chunk, offset),
+      context,
+    );
+    assert.ok(bytes.equals(contents[i] as Buffer), `The bytes of file ${i} are wrong`);
+    return source;
+  }
+
+  test('do not hold up a read', async () => {
+    // The first time reads them through, and the second learns how long a page takes.
+    for (let i = 0; i < FILES; i++) await read(i);
+    for (let i = 0; i < FILES; i++) assert.equal(await read(i), 'page');
+    assert.deepEqual(events, []);
+    const action = { kind: 'delay', ms: STALL_MS } as const;
+    await cluster.workers[0]?.setFaults(
+      [{ port: 'http', targetIncludes: '/page/', count: 1, action }],
+      1,
+    );
+    const startMs = performance.now();
+    assert.equal(await read(0), 'page');
+    const tookMs = performance.now() - startMs;
+    assert.ok(tookMs < STALL_MS / 2, `It took ${Math.round(tookMs)} ms`);
+    assert.deepEqual(events, ['sent', 'won']);
+    // The connection that was given up is no part of what follows.
+    for (let i = 0; i < FILES; i++) assert.equal(await read(i), 'page');
+  });
+});
