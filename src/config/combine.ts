@@ -153,6 +153,7 @@ export function combine(raw: RawValues, context: CombineContext): CombinedValues
     ...(etcdPassword === undefined ? {} : { etcdPassword }),
     ...(pathRules === undefined ? {} : { pathRules }),
     mounts,
+    cacheDirs: raw.cacheDirs ?? [],
     membershipSource: membership === 'etcdHosts' ? 'etcd' : 'static',
     etcdHosts: (membership === 'etcdHosts' ? (raw.etcdHosts ?? []) : []).map(
       ({ scheme, host, port }) =>
