@@ -159,6 +159,7 @@ export function combine(parsed: RawValues, context: CombineContext): CombinedVal
     ...(pathRules === undefined ? {} : { pathRules }),
     mounts,
     mountsFrom: mounts.length === 0 ? 'cluster' : 'configuration',
+    cacheDirs: raw.cacheDirs ?? [],
     membershipSource: membership === 'etcdHosts' ? 'etcd' : 'static',
     etcdHosts: (membership === 'etcdHosts' ? (raw.etcdHosts ?? []) : []).map(
       ({ scheme, host, port }) =>

@@ -6,6 +6,7 @@
  * From a row's key `page-size` follow `--page-size`, `ALLUXIO_FUSE_PAGE_SIZE`, the YAML key
  * `page-size` and `-o page_size`.
  */
+import { cacheOptions } from './cache-options.ts';
 import { etcdOptions } from './etcd-options.ts';
 import { workerHostsKind } from './hosts.ts';
 import type { EtcdHost, HostAndPorts } from './hosts.ts';
@@ -64,15 +65,16 @@ export interface OptionRow<T> {
   readonly isSecret?: true;
   /** Given several times, the values are one list with commas. */
   readonly isRepeatable?: true;
-  /** Relative values are taken from the working directory, or the directory of the file they are in. */
+  /** A path, or a list of them. Relative ones are taken from the working directory, or the directory of the file they are in. */
   readonly isPath?: true;
 }
 
 /** Values as parsed, before options are combined into a `MountConfig`. */
 export interface RawValues extends Omit<
   OptionValues,
-  'etcdHosts' | 'workerHosts' | 'mounts' | 'mountsFrom' | 'pathRules'
+  'etcdHosts' | 'workerHosts' | 'mounts' | 'mountsFrom' | 'pathRules' | 'cacheDirs'
 > {
+  readonly cacheDirs?: readonly string[];
   readonly etcdHosts?: readonly EtcdHost[];
   readonly workerHosts?: readonly HostAndPorts[];
   readonly ufs?: string;
@@ -285,6 +287,7 @@ export const options: OptionTable = {
     fallback: () => 512 * MB,
     doc: 'Memory for pages of files, taken once and never exceeded. At least four pages.',
   },
+  ...cacheOptions,
   maxReadAheadBytes: {
     key: 'max-read-ahead',
     group: 'Cache',

@@ -206,9 +206,8 @@ function valueOf(
   const { source, where, text, dialect, baseDir } = candidate;
   try {
     const value = row.kind.parse(text, dialect);
-    const path = row.isPath === true && typeof value === 'string' ? value : undefined;
     return {
-      value: path === undefined ? value : resolvePath(baseDir, path),
+      value: row.isPath === true ? resolvedPaths(baseDir, value) : value,
       from: { source, where },
     };
   } catch (error) {
@@ -234,4 +233,9 @@ export function defaultStateDir(context: Pick<ConfigInputs, 'uid' | 'gid' | 'env
   const text = context.env[environmentName(options.stateDir)];
   if (text !== undefined && text !== '') return text;
   return options.stateDir.fallback(context) ?? '';
+}
+
+function resolvedPaths(baseDir: string, value: unknown): unknown {
+  if (Array.isArray(value)) return value.map((path) => resolvedPaths(baseDir, path));
+  return typeof value === 'string' ? resolvePath(baseDir, value) : value;
 }

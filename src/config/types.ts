@@ -22,6 +22,8 @@ export interface ConfiguredMount {
   readonly ufs: string;
 }
 
+export type FreeSpace = { readonly bytes: number } | { readonly percent: number };
+
 /** Every option with its final value. `src/config/options.ts` has one row for each. */
 export interface OptionValues {
   // Cluster.
@@ -67,6 +69,12 @@ export interface OptionValues {
 
   // Memory and metadata.
   readonly memoryLimitBytes: number;
+  /** On local disks; empty: none. */
+  readonly cacheDirs: readonly string[];
+  /** Of each of them. */
+  readonly cacheLimitBytes: number;
+  /** What stays free of the file system of each of them. */
+  readonly cacheFreeSpace: FreeSpace;
   readonly maxReadAheadBytes: number;
   readonly attrTimeoutMs: number;
   readonly entryTimeoutMs: number;

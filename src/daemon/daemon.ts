@@ -2,6 +2,7 @@
 import { systemClock } from '../base/clock.ts';
 import { makePrivateDirectory } from '../base/private-directory.ts';
 import { Slab, slabGeometry } from '../cache/index.ts';
+import type { DiskTier } from '../cache/disk/index.ts';
 import type { ClusterClient } from '../cluster/index.ts';
 import type { MountsChange } from '../client/told-mounts.ts';
 import type { ConfiguredMount, MountConfig } from '../config/index.ts';
@@ -22,6 +23,7 @@ import type { ClusterStore } from '../store/index.ts';
 import type { JobResult } from '../vfs/index.ts';
 import { startAdminServer } from './admin-server.ts';
 import { startClusterSide } from './cluster-side.ts';
+import { openDiskTier } from './disk-side.ts';
 import { ErrorLog } from './error-log.ts';
 import type { FromDaemon, StartDaemon } from './ipc.ts';
 import { JobRunner } from './job-runner.ts';
@@ -62,6 +64,7 @@ export class Daemon {
   readonly #logger: ProcessLogger;
   readonly #metrics = new Metrics();
   readonly #counters = new Counters();
+  readonly #limitedLogger: LimitedLogger;
   readonly #errors: ErrorLog;
   readonly #heartbeat: HeartbeatWatch;
   #negotiated: Negotiated | undefined;
@@ -71,6 +74,7 @@ export class Daemon {
   #kernel: KernelSide | undefined;
   #telemetry: TelemetryServer | undefined;
   #runner: JobRunner | undefined;
+  #disk: DiskTier | undefined;
   #isEnding = false;
   /** Aborted: what is not saved is to be left alone. */
   readonly #forsaken = new AbortController();
@@ -87,13 +91,12 @@ export class Daemon {
       base: { mountpoint: config.mountpoint },
       secrets: config.etcdPassword === undefined ? [] : [config.etcdPassword],
     });
-    this.#errors = new ErrorLog(
-      new LimitedLogger({
-        logger: this.#logger,
-        clock: systemClock,
-        onSuppressed: () => this.#metrics.count('logLinesSuppressed', {}),
-      }),
-    );
+    this.#limitedLogger = new LimitedLogger({
+      logger: this.#logger,
+      clock: systemClock,
+      onSuppressed: () => this.#metrics.count('logLinesSuppressed', {}),
+    });
+    this.#errors = new ErrorLog(this.#limitedLogger);
     this.#heartbeat = new HeartbeatWatch({
       read: () => this.#counters.get('heartbeats'),
       clock: systemClock,
@@ -149,11 +152,18 @@ export class Daemon {
       registerBacklog(this.#metrics, config, store);
     }
     const slab = this.#createSlab();
+    this.#disk = await openDiskTier({
+      config: this.#config,
+      incarnation: this.#start.incarnation,
+      metrics: this.#metrics,
+      logger: this.#limitedLogger,
+    });
     const runner = new JobRunner({
       client,
       files: names.files,
       writes: names.writes,
       slab,
+      disk: this.#disk,
       pageSizeBytes: config.pageSizeBytes,
       requestTimeoutMs: config.requestTimeoutMs,
       // With the mounts that the cluster told.
@@ -318,6 +328,7 @@ export class Daemon {
         readAheadBytes: figures.get('readAheadBytes'),
         wastedBytes: figures.get('wastedBytes'),
       },
+      diskCache: this.#disk?.status(),
       writes: this.#writeStatus?.(),
       inodes: {
         known: figures.get('inodes'),
@@ -380,7 +391,11 @@ export class Daemon {
     if (reason === 'unmounted') this.#send({ kind: 'unmounted' });
     await this.#closeStore();
     this.#runner?.close();
-    const closing = Promise.allSettled([this.#telemetry?.close(), this.#cluster?.close()]);
+    const closing = Promise.allSettled([
+      this.#telemetry?.close(),
+      this.#cluster?.close(),
+      this.#disk?.close(),
+    ]);
     const late = new Promise((resolve) => setTimeout(resolve, CLOSE_TIMEOUT_MS).unref());
     await Promise.race([closing, late]);
     // Otherwise the supervisor's to take away, after us.

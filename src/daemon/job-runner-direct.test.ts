@@ -30,6 +30,7 @@ async function fetchWith(read: (sink: ByteSink, results: JobResult[]) => void) {
       client: client as ClusterClient,
       files: client as JobRunnerParts['files'],
       writes: undefined,
+      disk: undefined,
       slab,
       pageSizeBytes: PAGE,
       requestTimeoutMs: 1000,

@@ -55,6 +55,7 @@ function setUp(script: Script) {
     files: filesOf(clientOf(script)),
     writes: undefined,
     slab,
+    disk: undefined,
     pageSizeBytes: PAGE,
     requestTimeoutMs: 1000,
     pathBytesMax: 100,

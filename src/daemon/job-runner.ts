@@ -4,12 +4,12 @@
  */
 import { NAME_BYTES_MAX } from '../base/byte-string.ts';
 import type { ByteString } from '../base/byte-string.ts';
-import type { Slab } from '../cache/index.ts';
 import { ClusterError } from '../cluster/index.ts';
 import type { CallContext, ClusterClient, ClusterErrorCode } from '../cluster/index.ts';
 import type { NodeStatus, WritableStore } from '../store/index.ts';
 import type { FsErrorCode, Job, JobId, JobResult } from '../vfs/index.ts';
-import { versionOf } from './versions.ts';
+import { Fetcher } from './fetcher.ts';
+import type { FetcherParts } from './fetcher.ts';
 import { isWriteJob, runWriteJob, statusMessage, writeTimeoutMs } from './write-jobs.ts';
 
 /**
@@ -26,20 +26,16 @@ const WAITS_MAX = 1024;
 /** Entries of one message to the core: some milliseconds of its time. */
 const BATCH_ENTRIES_MAX = 1000;
 
-export interface JobRunnerParts {
+export interface JobRunnerParts extends FetcherParts {
   readonly client: Pick<ClusterClient, 'locate'>;
   /** What the mount shows; with `writes`, also what it may change. */
   readonly files: Pick<WritableStore, 'stat' | 'list' | 'read'>;
   readonly writes: WritableStore | undefined;
-  readonly slab: Slab;
-  readonly pageSizeBytes: number;
   readonly requestTimeoutMs: number;
   /** Nothing with a longer path can be in the under store; workers only say that it is not there. */
   readonly pathBytesMax: number;
-  readonly deliver: (result: JobResult) => void;
 }
 
-type FetchJob = Extract<Job, { kind: 'fetch' }>;
 type RunnableJob = Exclude<Job, { kind: 'cancel' }>;
 
 /** A bounded number of jobs under way; those that somebody waits for go first. */
@@ -118,10 +114,12 @@ export class JobRunner {
   readonly #changes = new Lane(CHANGES_MAX);
   readonly #waits = new Lane(WAITS_MAX);
   readonly #contexts = new Map<JobId, JobContext>();
+  readonly #fetcher: Fetcher;
   #isClosed = false;
 
   constructor(parts: JobRunnerParts) {
     this.#parts = parts;
+    this.#fetcher = new Fetcher(parts);
   }
 
   get runningCount(): number {
@@ -188,7 +186,7 @@ export class JobRunner {
         await this.#list(job.id, job.path, context);
         return;
       case 'fetch':
-        await this.#fetch(job, context);
+        await this.#fetcher.run(job, context);
         return;
       case 'locate': {
         const { ufsPath, workers } = await client.locate(job.path, 1, context);
@@ -219,83 +217,6 @@ export class JobRunner {
       if (pending.length > 0) send(false);
     }
     send(true);
-  }
-
-  async #fetch(job: FetchJob, context: CallContext): Promise<void> {
-    const { files, slab, pageSizeBytes, deliver } = this.#parts;
-    slab.prepare(job.pages.flatMap((page) => page.slots));
-    const lengthBytes = job.pages.reduce((sum, page) => sum + page.lengthBytes, 0);
-    let handedOver = 0;
-    /** By page: up to where its bytes have arrived in order. Several pages may arrive side by side. */
-    const arrived = job.pages.map(() => 0);
-    const handOver = (): void => {
-      deliver({ kind: 'page', id: job.id, pageIndex: job.firstPage + handedOver });
-      handedOver++;
-    };
-    const note = (start: number, end: number): void => {
-      noteArrival(arrived, pageSizeBytes, start, end);
-      // The last page waits until the whole read is known to be good.
-      while (handedOver < job.pages.length - 1 && arrived[handedOver] === pageSizeBytes) {
-        handOver();
-      }
-    };
-    const sink = (chunk: Uint8Array, offsetInRange: number): void => {
-      this.#store(job, chunk, offsetInRange, handedOver * pageSizeBytes);
-      note(offsetInRange, offsetInRange + chunk.length);
-    };
-    const direct = {
-      memoryAt: (offset: number): Uint8Array | undefined => {
-        const page = job.pages[Math.floor(offset / pageSizeBytes)];
-        const offsetInPage = offset % pageSizeBytes;
-        // Pages that were handed over belong to the core.
-        if (page === undefined || offset < handedOver * pageSizeBytes) return undefined;
-        return slab.memoryAt(page.slots, offsetInPage, page.lengthBytes - offsetInPage);
-      },
-      received: (offset: number, bytes: number): void => note(offset, offset + bytes),
-    };
-    const offset = job.firstPage * pageSizeBytes;
-    const range = { path: job.path, offset, lengthBytes, version: versionOf(job.version) };
-    await files.read(range, Object.assign(sink, { direct }), context);
-    if (job.pages.some((page, index) => arrived[index] !== page.lengthBytes)) {
-      throw new ClusterError('protocol', 'A read ended without all of its bytes');
-    }
-    while (handedOver < job.pages.length) handOver();
-  }
-
-  /**
-   * Copies a chunk into the pages it covers, from `minOffset` on: pages that were handed over belong
-   * to the core, a repeated delivery must not touch them (their slots may hold something else).
-   */
-  #store(job: FetchJob, chunk: Uint8Array, offsetInRange: number, minOffset: number): void {
-    const { slab, pageSizeBytes } = this.#parts;
-    const end = offsetInRange + chunk.length;
-    let at = Math.max(offsetInRange, minOffset);
-    while (at < end) {
-      const index = Math.floor(at / pageSizeBytes);
-      const page = job.pages[index];
-      const pageStart = index * pageSizeBytes;
-      if (page === undefined || at >= pageStart + page.lengthBytes) {
-        throw new ClusterError('protocol', 'More bytes came than were asked for');
-      }
-      const take = Math.min(end, pageStart + page.lengthBytes) - at;
-      const from = at - offsetInRange;
-      slab.writeToPage(page.slots, at - pageStart, chunk.subarray(from, from + take));
-      at += take;
-    }
-  }
-}
-
-/**
- * The chunks of a page come in order; a repeated attempt begins at or before the place reached. A
- * chunk that leaves a gap does not count: its page then waits for the end of the read.
- */
-function noteArrival(arrived: number[], pageSizeBytes: number, start: number, end: number): void {
-  const last = Math.min(Math.floor((end - 1) / pageSizeBytes), arrived.length - 1);
-  for (let index = Math.floor(start / pageSizeBytes); index <= last; index++) {
-    const reached = arrived[index] as number;
-    const pageStart = index * pageSizeBytes;
-    if (Math.max(0, start - pageStart) > reached) continue;
-    arrived[index] = Math.max(reached, Math.min(end - pageStart, pageSizeBytes));
   }
 }
 

@@ -1,5 +1,6 @@
 /** Typed libc calls that Node lacks. Only this folder touches native code through koffi. */
 export { FdReceiver } from './fd-passing.ts';
+export { tryLock } from './file-lock.ts';
 export {
   createEventfd,
   Poller,

@@ -1,0 +1,711 @@
+/**
+ * One cache directory: backing files, index and bounds. Errors of the disk end here: for whoever asks
+ * they are pages that are not there.
+ *
+ * INVARIANT: a page once held is never written again, so a complete file is never touched.
+ */
+import { randomBytes } from 'node:crypto';
+import { constants } from 'node:fs';
+import { open } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
+import { LRUCache } from 'lru-cache';
+import type { ByteString } from '../../base/byte-string.ts';
+import { systemClock } from '../../base/clock.ts';
+import type { Clock } from '../../base/clock.ts';
+import { BackingFiles } from './backing-files.ts';
+import type { CacheKey, ContentVersion } from './cache-key.ts';
+import { checksumOf } from './checksum.ts';
+import { lockDirectory } from './directory-lock.ts';
+import type { LockHolder } from './directory-lock.ts';
+import { FileTable, onDiskBytes } from './file-table.ts';
+import type { Row } from './file-table.ts';
+import { HandleCache } from './handle-cache.ts';
+import { IndexLog } from './index-log.ts';
+import type { FileIdentity, FileRecord, RecordHandler } from './records.ts';
+import { Room } from './room.ts';
+import type { FreeSpace } from './room.ts';
+import { sweep } from './sweep.ts';
+import type {
+  BackingMessage,
+  DiskDirectoryStatus,
+  DiskEvents,
+  DiskFigures,
+  DiskOperation,
+  NotKept,
+} from './types.ts';
+import { readFully, writeFully } from './vectors.ts';
+import type { PageCopy } from './write-behind.ts';
+
+/** In a row, with no success between them. */
+const FAILURES_MAX = 8;
+/** A full disk is not tried more often. */
+const FULL_PAUSE_MS = 10_000;
+const TEND_MS = 10_000;
+/** A use is written down so often: after a kill, the order of use is that exact. */
+const USE_S = 300;
+/** Backing files whose identity is remembered; others are checked again when they are wanted. */
+const IDENTITIES_MAX = 65_536;
+/** Index bytes of a file, beside its path, and of a page, rather too many. */
+const FILE_RECORD_BYTES = 100;
+const PAGE_RECORD_BYTES = 12;
+/** Of a path, as they are. */
+const PATH_BYTES = 60;
+/** An index is not worth writing anew before so much of it is not true any more. */
+const COMPACT_BYTES_MIN = 4 * 1024 * 1024;
+const FULL = new Set(['ENOSPC', 'EDQUOT']);
+
+export interface DirectoryOptions {
+  readonly directory: string;
+  readonly limitBytes: number;
+  readonly freeSpace: FreeSpace;
+  readonly pageSizeBytes: number;
+  readonly holder: LockHolder;
+  readonly figures: DiskFigures;
+  readonly events: DiskEvents;
+  readonly clock?: Clock;
+}
+
+/** Pages of one file that are to be kept. */
+export interface WriteBatch {
+  readonly key: CacheKey;
+  readonly path: ByteString;
+  readonly version: ContentVersion;
+  readonly copies: readonly PageCopy[];
+}
+
+interface Writing {
+  batches: number;
+  readonly pages: Set<number>;
+}
+
+type Identity = Omit<BackingMessage, 'file'>;
+
+export class DiskDirectory {
+  readonly #options: DirectoryOptions;
+  readonly #clock: Clock;
+  readonly #files: BackingFiles;
+  readonly #lock: FileHandle;
+  readonly #handles = new HandleCache();
+  readonly #room: Room;
+  #table: FileTable;
+  #log: IndexLog | undefined;
+  #state: DiskDirectoryStatus['state'] = 'loading';
+  #reason: string | undefined;
+  #isClosed = false;
+  #failuresInRow = 0;
+  #pausedUntilMs = -Infinity;
+  /** Taken for pages that are being written. */
+  #reservedBytes = 0;
+  /** Of files that are being removed. */
+  #leavingBytes = 0;
+  readonly #leaving = new Set<Promise<void>>();
+  /** By nonce: rows are used again. */
+  readonly #writing = new Map<number, Writing>();
+  /** By path: how often it is held open by the kernel. */
+  readonly #held = new Map<string, number>();
+  /** By path: of complete files that were checked in this life. */
+  readonly #identities = new LRUCache<string, Identity>({ max: IDENTITIES_MAX });
+  readonly #timer: NodeJS.Timeout;
+  readonly #loaded: Promise<void>;
+
+  private constructor(options: DirectoryOptions, files: BackingFiles, lock: FileHandle) {
+    this.#options = options;
+    this.#clock = options.clock ?? systemClock;
+    this.#files = files;
+    this.#lock = lock;
+    this.#room = new Room(files.root, options.freeSpace, this.#clock);
+    this.#table = new FileTable(options.pageSizeBytes);
+    this.#timer = setInterval(() => void this.#tend(), TEND_MS).unref();
+    this.#loaded = this.#load();
+  }
+
+  /** Rejects where the directory cannot be used; what is in it is read in the background. */
+  static async open(options: DirectoryOptions): Promise<DiskDirectory> {
+    const files = new BackingFiles(options.directory);
+    files.make();
+    const lock = await lockDirectory(options.directory, files.lockPath, options.holder);
+    return new DiskDirectory(options, files, lock);
+  }
+
+  /** Resolves once the index is read (or the directory retired). */
+  async loaded(): Promise<void> {
+    await this.#loaded;
+  }
+
+  get isRetired(): boolean {
+    return this.#state === 'retired';
+  }
+
+  find(key: CacheKey): Row | undefined {
+    return this.#table.find(key);
+  }
+
+  hasPage(row: Row, index: number): boolean {
+    return this.#table.hasPage(row, index);
+  }
+
+  /**
+   * Reads pages that follow each other into the pieces of memory given for each; which of them are
+   * there and what was written.
+   */
+  async read(
+    row: Row,
+    firstPage: number,
+    pages: readonly (readonly Uint8Array[])[],
+  ): Promise<boolean[]> {
+    const table = this.#table;
+    const identity = table.identityOf(row);
+    const sums = pages.map((_, order) => table.sumOf(row, firstPage + order));
+    const path = this.#files.pathOf(identity);
+    this.#use(row);
+    try {
+      const isWhole = await this.#handles.use(path, (handle) =>
+        readFully(handle, pages.flat(), firstPage * table.pageSizeBytes),
+      );
+      const isRight = pages.map((pieces, order) => isWhole && checksumOf(pieces) === sums[order]);
+      if (isRight.includes(false)) {
+        this.#corrupt(identity, isWhole ? 'a page has another checksum' : 'it is too short');
+      }
+      this.#failuresInRow = 0;
+      return isRight;
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      // Removed meanwhile, by us or by others.
+      if (code === 'ENOENT') this.#forget(identity);
+      else if (code === 'ELOOP' || code === 'EISDIR') this.#corrupt(identity, 'it is no file');
+      else this.#failed('read', error as Error);
+      return pages.map(() => false);
+    }
+  }
+
+  /** Never rejects. */
+  async write(batch: WriteBatch): Promise<void> {
+    const notKept = (why: NotKept, pages: number): void => {
+      this.#options.figures.notKeptPages[why] += pages;
+    };
+    if (this.#state !== 'serving' || this.#isClosed || this.#clock.nowMs() < this.#pausedUntilMs) {
+      notKept(this.#state === 'loading' ? 'not-ready' : 'failed', batch.copies.length);
+      return;
+    }
+    try {
+      if (!this.#room.isFresh) await this.#room.refresh();
+      const copies = this.#wanted(batch);
+      if (copies.length === 0) return;
+      const bytes = copies.reduce((sum, copy) => sum + onDiskBytes(copy.lengthBytes), 0);
+      if (!(await this.#makeRoom(batch, bytes))) {
+        notKept('no-room', copies.length);
+        return;
+      }
+      await this.#writeReserved({ ...batch, copies }, bytes);
+      this.#failuresInRow = 0;
+    } catch (error) {
+      notKept('failed', batch.copies.length);
+      this.#failed('write', error as Error);
+    }
+  }
+
+  /** Those that are neither there nor on their way. */
+  #wanted({ key, copies }: WriteBatch): readonly PageCopy[] {
+    const row = this.#table.find(key);
+    if (row === undefined) return copies;
+    const writing = this.#writing.get(this.#table.nonceOf(row));
+    return copies.filter(
+      ({ index }) => !this.#table.hasPage(row, index) && writing?.pages.has(index) !== true,
+    );
+  }
+
+  /** Evicts until so many bytes fit in; true: they are reserved. */
+  async #makeRoom({ key, version, path, copies }: WriteBatch, bytes: number): Promise<boolean> {
+    const own = this.#table.find(key);
+    const { limitBytes } = this.#options;
+    // A file that is larger than the cache would push out itself, and all others for nothing.
+    const ownBytes = own === undefined ? 0 : this.#table.heldBytes(own);
+    const share = limitBytes / 2;
+    if (version.lengthBytes > share && ownBytes + bytes > share) return false;
+    const indexBytes = FILE_RECORD_BYTES + path.length + PAGE_RECORD_BYTES * copies.length;
+    const takenBytes = (): number => this.usedBytes + this.#reservedBytes;
+    const isFull = (): boolean =>
+      takenBytes() + bytes + indexBytes > limitBytes ||
+      this.#room.leftBytes < bytes ||
+      (own === undefined && this.#table.isFull);
+    if (isFull()) {
+      for (const row of this.#table.oldestFirst()) {
+        if (row === own || !this.#isEvictable(row)) continue;
+        this.#evict(row);
+        if (!isFull()) break;
+      }
+      if (isFull()) return false;
+    }
+    this.#reservedBytes += bytes;
+    this.#room.wrote(bytes);
+    // They take their room until they are gone.
+    while (takenBytes() + this.#leavingBytes > limitBytes && this.#leaving.size > 0) {
+      await Promise.race(this.#leaving);
+    }
+    return true;
+  }
+
+  #isEvictable(row: Row): boolean {
+    if (this.#isWriting(row)) return false;
+    return this.#held.size === 0 || !this.#held.has(this.#pathOf(row));
+  }
+
+  #isWriting(row: Row): boolean {
+    return this.#writing.has(this.#table.nonceOf(row));
+  }
+
+  async #writeReserved(batch: WriteBatch, bytes: number): Promise<void> {
+    let identity: FileIdentity | undefined;
+    try {
+      const { row, isNew } = this.#rowFor(batch);
+      identity = this.#table.identityOf(row);
+      const writing = this.#writing.get(identity.nonce) ?? { batches: 0, pages: new Set() };
+      this.#writing.set(identity.nonce, writing);
+      writing.batches++;
+      for (const { index } of batch.copies) writing.pages.add(index);
+      try {
+        await this.#writePages(row, identity, isNew, batch);
+      } finally {
+        if (--writing.batches === 0) this.#writing.delete(identity.nonce);
+      }
+    } catch (error) {
+      // Nobody knows what is in it now.
+      if (identity !== undefined) this.#forget(identity);
+      throw error;
+    } finally {
+      this.#reservedBytes -= bytes;
+    }
+  }
+
+  #rowFor({ key, path, version }: WriteBatch): { readonly row: Row; readonly isNew: boolean } {
+    const found = this.#table.find(key);
+    if (found !== undefined) return { row: found, isNew: false };
+    const identity = { key, nonce: randomBytes(4).readUInt32LE() };
+    const lastUseS = nowS();
+    const { lengthBytes, mtimeMs } = version;
+    const row = this.#table.add(identity, lengthBytes, lastUseS);
+    this.#log?.append((log) => log.file({ ...identity, lengthBytes, mtimeMs, lastUseS, path }));
+    return { row, isNew: true };
+  }
+
+  async #writePages(
+    row: Row,
+    identity: FileIdentity,
+    isNew: boolean,
+    { copies, version }: WriteBatch,
+  ): Promise<void> {
+    const table = this.#table;
+    const path = this.#files.pathOf(identity);
+    await this.#files.makeFolder(path);
+    const { O_CREAT, O_NOFOLLOW, O_WRONLY } = constants;
+    const handle = await open(path, O_CREAT | O_NOFOLLOW | O_WRONLY, 0o600);
+    try {
+      // Exactly as long as the file from the beginning, however much of it is there.
+      if (isNew && copies.length < table.pagesOf(row)) await handle.truncate(version.lengthBytes);
+      for (const { first, pieces } of runsOf(copies)) {
+        await writeFully(handle, pieces, first * table.pageSizeBytes);
+      }
+      if (table.findExactly(identity) !== row) {
+        // Dropped meanwhile, perhaps before it was made.
+        this.#remove(path, 0);
+        return;
+      }
+      const pages = copies.map(({ index, sum }) => ({ index, sum }));
+      for (const { index, sum } of pages) table.addPage(row, index, sum);
+      this.#log?.append((log) => log.pages(identity, pages));
+      for (const { lengthBytes } of copies) this.#options.figures.writtenBytes += lengthBytes;
+      const isLast = this.#writing.get(identity.nonce)?.batches === 1;
+      if (isLast && table.isComplete(row)) await this.#remember(path, handle, version.lengthBytes);
+    } finally {
+      await handle.close();
+    }
+  }
+
+  async #remember(path: string, handle: FileHandle, lengthBytes: number): Promise<boolean> {
+    const { size, ino, ctimeNs } = await handle.stat({ bigint: true });
+    if (size !== BigInt(lengthBytes)) return false;
+    this.#identities.set(path, { ino, ctimeNs });
+    return true;
+  }
+
+  /** Undefined: not complete, or not checked since the daemon started. */
+  backingOf(row: Row): BackingMessage | undefined {
+    if (!this.#table.isComplete(row)) return undefined;
+    const file = this.#pathOf(row);
+    const identity = this.#identities.get(file);
+    if (identity === undefined) return undefined;
+    this.#use(row);
+    return { file, ...identity };
+  }
+
+  isComplete(row: Row): boolean {
+    return this.#table.isComplete(row);
+  }
+
+  identityOf(row: Row): FileIdentity {
+    return this.#table.identityOf(row);
+  }
+
+  /** Reads what is held of a file; true where all of it is as it was written. Otherwise it is gone. */
+  async verify(identity: FileIdentity, signal?: AbortSignal): Promise<boolean> {
+    const row = this.#table.findExactly(identity);
+    if (row === undefined) return false;
+    const path = this.#files.pathOf(identity);
+    try {
+      const { O_NOFOLLOW, O_RDONLY } = constants;
+      const handle = await open(path, O_RDONLY | O_NOFOLLOW);
+      try {
+        const before = await handle.stat({ bigint: true });
+        if (!before.isFile()) throw new Error('it is no file');
+        if (before.size !== BigInt(this.#table.lengthOf(row))) {
+          throw new Error('it has another length');
+        }
+        await this.#verifyPages(handle, identity, signal);
+        const after = await handle.stat({ bigint: true });
+        if (signal?.aborted === true) return false;
+        const found = this.#table.findExactly(identity);
+        const isSame = before.ctimeNs === after.ctimeNs && before.ino === after.ino;
+        if (found !== undefined && isSame && this.#table.isComplete(found)) {
+          this.#identities.set(path, { ino: after.ino, ctimeNs: after.ctimeNs });
+        }
+        return true;
+      } finally {
+        await handle.close();
+      }
+    } catch (error) {
+      const { code, message } = error as NodeJS.ErrnoException;
+      if (code === 'ENOENT') this.#forget(identity);
+      else if (code === undefined || code === 'ELOOP' || code === 'EISDIR') {
+        this.#corrupt(identity, message);
+      } else this.#failed('read', error as Error);
+      return false;
+    }
+  }
+
+  async #verifyPages(
+    handle: FileHandle,
+    identity: FileIdentity,
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
+    const table = this.#table;
+    let row = table.findExactly(identity);
+    if (row === undefined) return;
+    const pages = table.pagesOf(row);
+    const buffer = Buffer.allocUnsafeSlow(Math.min(table.pageSizeBytes, table.lengthOf(row)));
+    for (let index = 0; index < pages; index++) {
+      if (signal?.aborted === true) return;
+      if (!table.hasPage(row, index)) continue;
+      const page = buffer.subarray(0, table.pageLength(row, index));
+      const sum = table.sumOf(row, index);
+      const isWhole = await readFully(handle, [page], index * table.pageSizeBytes);
+      if (!isWhole || checksumOf([page]) !== sum) {
+        throw new Error(`page ${index} is not what was written`);
+      }
+      row = table.findExactly(identity);
+      if (row === undefined) return;
+    }
+  }
+
+  /** Undefined where the file is not of this directory. */
+  ownerOf(file: string): FileIdentity | undefined {
+    const identity = this.#files.identityOf(file);
+    return identity !== undefined && this.#table.findExactly(identity) !== undefined
+      ? identity
+      : undefined;
+  }
+
+  /** Whether the file lies here; where it does, its check is not believed any more. */
+  doubt(file: string): FileIdentity | undefined {
+    this.#identities.delete(file);
+    return this.ownerOf(file);
+  }
+
+  hold(file: string): boolean {
+    const identity = this.ownerOf(file);
+    if (identity === undefined) return false;
+    this.#held.set(file, (this.#held.get(file) ?? 0) + 1);
+    const row = this.#table.findExactly(identity);
+    if (row !== undefined) this.#use(row);
+    return true;
+  }
+
+  release(file: string): void {
+    const count = this.#held.get(file);
+    if (count === undefined) return;
+    if (count > 1) this.#held.set(file, count - 1);
+    else this.#held.delete(file);
+    const identity = this.ownerOf(file);
+    const row = identity === undefined ? undefined : this.#table.findExactly(identity);
+    if (row !== undefined) this.#use(row);
+  }
+
+  isHeld(identity: FileIdentity): boolean {
+    return this.#held.has(this.#files.pathOf(identity));
+  }
+
+  /** The bytes that it freed; undefined where the file is not there, or is in use. */
+  drop(identity: FileIdentity): number | undefined {
+    const row = this.#table.findExactly(identity);
+    if (row === undefined || !this.#isEvictable(row)) return undefined;
+    const bytes = this.#table.heldBytes(row);
+    this.#forget(identity);
+    return bytes;
+  }
+
+  /** All files with what the index says of them, in no order. */
+  async list(
+    tell: (file: FileRecord, heldPages: number, heldBytes: number) => void,
+  ): Promise<void> {
+    await this.#log?.tell(
+      this.#liveOnly((record, row) => {
+        tell(record, this.#table.heldPages(row), this.#table.heldBytes(row));
+      }),
+    );
+  }
+
+  get usedBytes(): number {
+    return this.#table.usedBytes + (this.#log?.sizeBytes ?? 0);
+  }
+
+  status(): DiskDirectoryStatus {
+    const isPaused = this.#clock.nowMs() < this.#pausedUntilMs;
+    const reason = this.#state === 'retired' || isPaused ? this.#reason : undefined;
+    const { floorBytes } = this.#room;
+    return {
+      directory: this.#options.directory,
+      state: this.#state,
+      ...(reason === undefined ? {} : { reason }),
+      usedBytes: this.usedBytes,
+      limitBytes: this.#options.limitBytes,
+      freeFloorBytes: Number.isFinite(floorBytes) ? floorBytes : 0,
+      files: this.#table.fileCount,
+      pages: this.#table.pageCount,
+      indexBytes: this.#log?.sizeBytes ?? 0,
+    };
+  }
+
+  /** Writes down what it knows, and lets others have the directory. */
+  async close(): Promise<void> {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    clearInterval(this.#timer);
+    await this.#loaded;
+    await Promise.allSettled(this.#leaving);
+    try {
+      await this.#log?.close();
+    } catch (error) {
+      this.#failed('index', error as Error);
+    }
+    this.#handles.clear();
+    await this.#lock.close();
+  }
+
+  async #load(): Promise<void> {
+    const table = this.#table;
+    try {
+      await this.#room.refresh();
+      this.#log = await IndexLog.open(
+        this.#files.indexPath,
+        this.#options.pageSizeBytes,
+        loader(table),
+        (error) => this.#failed('index', error),
+      );
+      table.sortByUse();
+      if (this.#state === 'loading') this.#state = 'serving';
+      this.#shrink();
+      void this.#sweep();
+    } catch (error) {
+      this.#options.figures.failures.index++;
+      this.#retire(`its index cannot be read: ${(error as Error).message}`);
+    }
+  }
+
+  async #sweep(): Promise<void> {
+    try {
+      await sweep(this.#files, this.#table, {
+        isOver: () => this.#isClosed || this.isRetired,
+        isWriting: (row) => this.#isWriting(row),
+        forget: (identity) => this.#forget(identity),
+      });
+    } catch (error) {
+      this.#failed('remove', error as Error);
+    }
+  }
+
+  async #tend(): Promise<void> {
+    if (this.#state !== 'serving' || this.#isClosed) return;
+    try {
+      await this.#room.refresh();
+      this.#shrink();
+      await this.#compact();
+    } catch (error) {
+      this.#failed('index', error as Error);
+    }
+  }
+
+  /** The limit may be lower than in another life, and others may have filled the disk. */
+  #shrink(): void {
+    const isOver = (): boolean =>
+      this.usedBytes + this.#reservedBytes > this.#options.limitBytes || this.#room.leftBytes < 0;
+    if (!isOver()) return;
+    for (const row of this.#table.oldestFirst()) {
+      if (!this.#isEvictable(row)) continue;
+      this.#evict(row);
+      if (!isOver()) return;
+    }
+  }
+
+  async #compact(): Promise<void> {
+    const { fileCount, pageCount } = this.#table;
+    const neededBytes =
+      fileCount * (FILE_RECORD_BYTES + PATH_BYTES) + pageCount * PAGE_RECORD_BYTES;
+    const log = this.#log;
+    const spareBytes = Math.min(COMPACT_BYTES_MIN, this.#options.limitBytes / 16);
+    if (log?.needsCompaction(neededBytes, spareBytes) !== true) return;
+    // For a while there are two.
+    const reservedBytes = Math.min(neededBytes, log.sizeBytes);
+    this.#reservedBytes += reservedBytes;
+    try {
+      this.#shrink();
+      await log.compact((builder) =>
+        this.#liveOnly((record, row) => {
+          builder.file({ ...record, lastUseS: this.#table.lastUseOf(row) });
+          builder.pages(record, this.#table.sumsOf(row));
+        }),
+      );
+    } finally {
+      this.#reservedBytes -= reservedBytes;
+    }
+  }
+
+  #liveOnly(tell: (record: FileRecord, row: Row) => void): Omit<RecordHandler, 'head'> {
+    const nothing = (): void => undefined;
+    return {
+      file: (record) => {
+        const row = this.#table.findExactly(record);
+        if (row !== undefined) tell(record, row);
+      },
+      page: nothing,
+      use: nothing,
+      drop: nothing,
+    };
+  }
+
+  #use(row: Row): void {
+    this.#table.touch(row);
+    const now = nowS();
+    if (now - this.#table.lastUseOf(row) < USE_S) return;
+    this.#table.setLastUse(row, now);
+    const identity = this.#table.identityOf(row);
+    this.#log?.append((log) => log.use(identity, now));
+  }
+
+  #evict(row: Row): void {
+    this.#options.figures.evictedFiles++;
+    this.#options.figures.evictedBytes += this.#table.heldBytes(row);
+    this.#forget(this.#table.identityOf(row));
+  }
+
+  #corrupt(identity: FileIdentity, reason: string): void {
+    if (this.#table.findExactly(identity) === undefined) return;
+    this.#options.figures.corruptFiles++;
+    this.#options.events.corrupt(this.#files.pathOf(identity), reason);
+    this.#forget(identity);
+  }
+
+  #forget(identity: FileIdentity): void {
+    const row = this.#table.findExactly(identity);
+    const path = this.#files.pathOf(identity);
+    let bytes = 0;
+    if (row !== undefined) {
+      bytes = this.#table.heldBytes(row);
+      this.#table.remove(row);
+      this.#log?.append((log) => log.drop(identity));
+    }
+    this.#identities.delete(path);
+    this.#handles.drop(path);
+    this.#remove(path, bytes);
+  }
+
+  #remove(path: string, bytes: number): void {
+    this.#leavingBytes += bytes;
+    this.#room.freed(bytes);
+    const leaving = this.#files
+      .remove(path)
+      .then(() => {
+        this.#leavingBytes -= bytes;
+      })
+      // It stays, and stays counted; the next start removes it.
+      .catch((error: unknown) => this.#failed('remove', error as Error))
+      .finally(() => this.#leaving.delete(leaving));
+    this.#leaving.add(leaving);
+  }
+
+  #failed(operation: DiskOperation, error: Error): void {
+    this.#options.figures.failures[operation]++;
+    this.#options.events.failed(this.#options.directory, operation, error);
+    const { code } = error as NodeJS.ErrnoException;
+    if (code !== undefined && FULL.has(code)) {
+      this.#pausedUntilMs = this.#clock.nowMs() + FULL_PAUSE_MS;
+      this.#reason = 'the disk is full';
+      return;
+    }
+    if (++this.#failuresInRow >= FAILURES_MAX) this.#retire(error.message);
+  }
+
+  #retire(reason: string): void {
+    if (this.isRetired) return;
+    this.#state = 'retired';
+    this.#reason = reason;
+    this.#table = new FileTable(this.#options.pageSizeBytes);
+    this.#identities.clear();
+    this.#handles.clear();
+    clearInterval(this.#timer);
+    if (!this.#isClosed) this.#options.events.retired(this.#options.directory, reason);
+  }
+
+  #pathOf(row: Row): string {
+    return this.#files.pathOf(this.#table.identityOf(row));
+  }
+}
+
+/** Seconds: fits in 32 bits until 2106. */
+const nowS = (): number => Math.floor(Date.now() / 1000);
+
+/** Takes the records of a log into a table. */
+function loader(table: FileTable): Omit<RecordHandler, 'head'> {
+  return {
+    file(record) {
+      const other = table.find(record.key);
+      if (other !== undefined) table.remove(other);
+      if (!table.isFull) table.add(record, record.lengthBytes, record.lastUseS);
+    },
+    page(file, index, sum) {
+      const row = table.findExactly(file);
+      if (row !== undefined) table.addPage(row, index, sum);
+    },
+    use(file, lastUseS) {
+      const row = table.findExactly(file);
+      if (row !== undefined) table.setLastUse(row, lastUseS);
+    },
+    drop(file) {
+      const row = table.findExactly(file);
+      if (row !== undefined) table.remove(row);
+    },
+  };
+}
+
+/** Pages that follow each other are written in one call. */
+function runsOf(
+  copies: readonly PageCopy[],
+): { readonly first: number; readonly pieces: readonly Uint8Array[] }[] {
+  const runs: { first: number; end: number; pieces: Uint8Array[] }[] = [];
+  for (const { index, pieces } of copies) {
+    const last = runs.at(-1);
+    if (last?.end === index) {
+      last.end++;
+      last.pieces.push(...pieces);
+    } else runs.push({ first: index, end: index + 1, pieces: [...pieces] });
+  }
+  return runs;
+}
