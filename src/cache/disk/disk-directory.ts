@@ -452,15 +452,16 @@ export class DiskDirectory {
     return bytes;
   }
 
-  /** All files with what the index says of them, in no order. */
+  /** All files with what the index says of them, in no order; `rest` between some of them. */
   async list(
     tell: (file: FileRecord, heldPages: number, heldBytes: number) => void,
+    rest?: () => Promise<void>,
   ): Promise<void> {
-    await this.#log?.tell(
-      this.#liveOnly((record, row) => {
-        tell(record, this.#table.heldPages(row), this.#table.heldBytes(row));
-      }),
-    );
+    const handler = this.#liveOnly((record, row) => {
+      const lastUseS = this.#table.lastUseOf(row);
+      tell({ ...record, lastUseS }, this.#table.heldPages(row), this.#table.heldBytes(row));
+    });
+    await this.#log?.tell(handler, rest);
   }
 
   get usedBytes(): number {
