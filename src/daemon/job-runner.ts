@@ -7,7 +7,7 @@ import type { ByteString } from '../base/byte-string.ts';
 import { ClusterError } from '../cluster/index.ts';
 import type { CallContext, ClusterClient, ClusterErrorCode } from '../cluster/index.ts';
 import type { NodeStatus, WritableStore } from '../store/index.ts';
-import type { FsErrorCode, Job, JobId, JobResult } from '../vfs/index.ts';
+import type { FsErrorCode, Job, JobId } from '../vfs/index.ts';
 import { Fetcher } from './fetcher.ts';
 import type { FetcherParts } from './fetcher.ts';
 import { isWriteJob, runWriteJob, statusMessage, writeTimeoutMs } from './write-jobs.ts';

@@ -149,8 +149,12 @@ async function warmFile(
   const content = tier.contentOf(path, version);
   const pages = Math.ceil(lengthBytes / pageSizeBytes);
   const pagesMax = Math.max(1, Math.floor(FETCH_BYTES / pageSizeBytes));
-  if (content === undefined && pages > 0) throw new Error('No cache directory can take it');
-  for (let first = 0; first < pages && content !== undefined && !parts.signal.aborted;) {
+  if (content === undefined) {
+    if (pages > 0) throw new Error('No cache directory can take it');
+    progress.files++;
+    return;
+  }
+  for (let first = 0; first < pages && !parts.signal.aborted;) {
     let end = first;
     while (end < pages && end - first < pagesMax && !content.has(end)) end++;
     if (end === first) {

@@ -18,7 +18,7 @@ import { output, run, shell } from '../support/run.ts';
 import { skipReason } from '../support/skip.ts';
 import { makeTempDir } from '../support/temp-dir.ts';
 import { waitFor } from '../support/wait.ts';
-import { FAULT_PAGE_BYTES, makeFaultTree } from './fault-tree.ts';
+import { FAULT_MEMORY_LIMIT, FAULT_PAGE_BYTES, makeFaultTree } from './fault-tree.ts';
 
 const skip = skipReason('root', 'fuse', 'etcd');
 const MIB = 1024 * 1024;
@@ -45,7 +45,7 @@ suite('a cache directory', { skip }, () => {
     const undo = lastFirst((work) => context.after(work));
     const directory = await makeTempDir(undo, 'mount');
     const options: MountForTest = { directory, hasDiskCache: true, flags };
-    return { directory, mount: async () => await mountForTest(undo, cluster.info, options) };
+    return { undo, directory, mount: async () => await mountForTest(undo, cluster.info, options) };
   }
 
   /** Every byte, not those that the kernel still has. */
@@ -119,12 +119,16 @@ suite('a cache directory', { skip }, () => {
     const mount = await mountAgain();
     for (let kills = 0; kills < 3; kills++) {
       // A file that is open while its daemon dies may have to be opened again.
-      const reading = readAll(mount).catch(() => undefined);
-      await waitFor(
-        'something to be written',
-        async () => (await mount.metric('alluxio_fuse_disk_cache_written_bytes_total')) > 4 * MIB,
-        60_000,
-      ).catch(() => undefined);
+      let isRead = false;
+      const reading = readAll(mount)
+        .catch(() => undefined)
+        .finally(() => {
+          isRead = true;
+        });
+      await waitFor('something to be written', async () => {
+        const written = await mount.metric('alluxio_fuse_disk_cache_written_bytes_total');
+        return isRead || written > 4 * MIB;
+      });
       const { daemonPid } = await mount.status();
       if (daemonPid !== undefined) process.kill(daemonPid, 'SIGKILL');
       await reading;
@@ -166,12 +170,12 @@ suite('a cache directory', { skip }, () => {
   });
 
   test('a disk that is full or fails costs speed only', async (context) => {
-    const flags = ['--cache-free-space', '0'];
-    const { directory, mount: mountAgain } = await mountsOf(context, flags);
+    const flags = ['--cache-free-space', '0', '--memory-limit', FAULT_MEMORY_LIMIT];
+    const { undo, directory, mount: mountAgain } = await mountsOf(context, flags);
     const cacheDir = join(directory, 'cache');
     await mkdir(cacheDir);
     await output('mount', ['-t', 'tmpfs', '-o', 'size=20m,mode=700', 'tmpfs', cacheDir]);
-    context.after(async () => void (await run('umount', ['-l', cacheDir])));
+    undo(async () => void (await run('umount', ['-l', cacheDir])));
     const mount = await mountAgain();
     await readAll(mount);
     const written = await mount.metric('alluxio_fuse_disk_cache_written_bytes_total');
@@ -226,10 +230,10 @@ suite('a cache directory', { skip }, () => {
     assert.equal(again.code, 0, again.err);
     assert.equal(again.last?.fetchedBytes, 0, 'all was there');
     assert.ok((again.last?.cachedBytes ?? 0) > MIB);
-    const before = await fetched(first);
+    const earlier = await fetched(first);
     const d1 = [join(cluster.dataDir, 'tree', 'd1'), first.path('tree', 'd1')];
     await output('diff', ['-r', ...d1]);
-    assert.equal(await fetched(first), before);
+    assert.equal(await fetched(first), earlier);
     // By its directory, of which the daemon is asked.
     const listed = await cache('cache ls', cacheDir);
     assert.equal(listed.lines.length, warmed.last?.files, JSON.stringify(warmed.last));

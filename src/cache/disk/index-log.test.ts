@@ -41,8 +41,14 @@ async function fill(path: string): Promise<{ bytes: number; told: number }[]> {
   const ends = [{ bytes: log.sizeBytes, told: 0 }];
   for (let id = 0; id < 4; id++) {
     log.append((builder) => {
-      const path = `/${'name'.repeat(id)}\xff` as ByteString;
-      builder.file({ ...file(id), path, lengthBytes: 2 ** 40 + id, mtimeMs: 1.5, lastUseS: id });
+      const name = `/${'name'.repeat(id)}\xff` as ByteString;
+      builder.file({
+        ...file(id),
+        path: name,
+        lengthBytes: 2 ** 40 + id,
+        mtimeMs: 1.5,
+        lastUseS: id,
+      });
       builder.pages(file(id), [
         { index: 0, sum: 0xffffffff },
         { index: 2 ** 20, sum: id },

@@ -49,10 +49,13 @@ class LogFile {
     const at = this.#sizeBytes;
     this.#sizeBytes += frame.length;
     this.#waitingBytes += frame.length;
-    this.#tail = this.#tail.then(async () => {
-      await this.#writeSometime(frame, at);
-      this.#waitingBytes -= frame.length;
-    });
+    this.#tail = this.#writeAfter(this.#tail, frame, at);
+  }
+
+  async #writeAfter(before: Promise<void>, frame: Buffer, at: number): Promise<void> {
+    await before;
+    await this.#writeSometime(frame, at);
+    this.#waitingBytes -= frame.length;
   }
 
   /** A gap would end the log for whoever reads it, so nothing follows before this is there. */

@@ -215,7 +215,7 @@ function lineText(line: CacheLine): string {
     case 'verified':
       return `${plural(files, 'file')} verified, ${corrupt === 0 ? 'all as written' : `${count(corrupt)} wrong and removed`}`;
     case 'warmed': {
-      const how = `${progressText(line)}`;
+      const how = progressText(line);
       return failed === 0 ? `${how}; all in the cache` : `${how}; ${plural(failed, 'failure')}`;
     }
     case 'stat':
