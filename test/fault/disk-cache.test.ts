@@ -45,7 +45,7 @@ suite('a cache directory', { skip }, () => {
     const undo = lastFirst((work) => context.after(work));
     const directory = await makeTempDir(undo, 'mount');
     const options: MountForTest = { directory, hasDiskCache: true, flags };
-    return { directory, mount: async () => await mountForTest(undo, cluster.info, options) };
+    return { undo, directory, mount: async () => await mountForTest(undo, cluster.info, options) };
   }
 
   /** Every byte, not those that the kernel still has. */
@@ -171,11 +171,11 @@ suite('a cache directory', { skip }, () => {
 
   test('a disk that is full or fails costs speed only', async (context) => {
     const flags = ['--cache-free-space', '0', '--memory-limit', FAULT_MEMORY_LIMIT];
-    const { directory, mount: mountAgain } = await mountsOf(context, flags);
+    const { undo, directory, mount: mountAgain } = await mountsOf(context, flags);
     const cacheDir = join(directory, 'cache');
     await mkdir(cacheDir);
     await output('mount', ['-t', 'tmpfs', '-o', 'size=20m,mode=700', 'tmpfs', cacheDir]);
-    context.after(async () => void (await run('umount', ['-l', cacheDir])));
+    undo(async () => void (await run('umount', ['-l', cacheDir])));
     const mount = await mountAgain();
     await readAll(mount);
     const written = await mount.metric('alluxio_fuse_disk_cache_written_bytes_total');
