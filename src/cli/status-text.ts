@@ -27,6 +27,7 @@ export function statusText(report: StatusReport): string {
         `${bytesText(cache.readAheadBytes)} read ahead, ${bytesText(cache.wastedBytes)} of it never used`,
       ],
       ...diskRows(report.diskCache),
+      ...passthroughRows(report),
       ...writeRows(report.writes),
       ['inodes', `${count(inodes.known)} known, ${plural(inodes.openHandles, 'open handle')}`],
     );
@@ -58,6 +59,15 @@ function diskRows(disk: StatusReport['diskCache']): string[][] {
       ];
     }),
   ];
+}
+
+function passthroughRows({ passthrough }: StatusReport): string[][] {
+  if (passthrough === undefined) return [];
+  const { state, reason, opens, fallbacks } = passthrough;
+  const why = reason === undefined ? '' : `: ${printable(reason)}`;
+  const figures =
+    opens + fallbacks === 0 ? '' : `, ${plural(opens, 'open')}, ${plural(fallbacks, 'fallback')}`;
+  return [['passthrough', `${state}${why}${figures}`]];
 }
 
 /** What is not known is left out. */
