@@ -105,6 +105,14 @@ export interface StatusWrites {
   };
 }
 
+/** Files of the cache directories that the kernel reads by itself. */
+export interface StatusPassthrough {
+  readonly state: 'on' | 'off';
+  readonly reason?: string;
+  readonly opens: number;
+  readonly fallbacks: number;
+}
+
 /** The part of a status report that is shown to people; `--json` prints all that there is. */
 export interface StatusReport {
   readonly mountpoint: string;
@@ -136,6 +144,8 @@ export interface StatusReport {
     readonly readAheadKb: number;
     readonly requestsTotal: number;
   };
+  /** Absent where nobody answers. */
+  readonly passthrough?: StatusPassthrough;
   readonly lastErrors: readonly StatusError[];
 }
 

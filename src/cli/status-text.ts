@@ -26,6 +26,7 @@ export function statusText(report: StatusReport): string {
         'read-ahead',
         `${bytesText(cache.readAheadBytes)} read ahead, ${bytesText(cache.wastedBytes)} of it never used`,
       ],
+      ...passthroughRows(report),
       ...writeRows(report.writes),
       ['inodes', `${count(inodes.known)} known, ${plural(inodes.openHandles, 'open handle')}`],
     );
@@ -37,6 +38,15 @@ export function statusText(report: StatusReport): string {
     ...errorSection(report),
   ];
   return sections.join('\n');
+}
+
+function passthroughRows({ passthrough }: StatusReport): string[][] {
+  if (passthrough === undefined) return [];
+  const { state, reason, opens, fallbacks } = passthrough;
+  const why = reason === undefined ? '' : `: ${printable(reason)}`;
+  const figures =
+    opens + fallbacks === 0 ? '' : `, ${plural(opens, 'open')}, ${plural(fallbacks, 'fallback')}`;
+  return [['passthrough', `${state}${why}${figures}`]];
 }
 
 /** What is not known is left out. */

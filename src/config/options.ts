@@ -444,6 +444,13 @@ export const options: OptionTable = {
     fallback: () => 'device',
     doc: 'How to speak to the kernel: /dev/fuse itself (fast), or libfuse 2. Where the first cannot mount, the second is tried, with a log line.',
   },
+  passthrough: {
+    key: 'passthrough',
+    group: 'Mount',
+    kind: fallbackKind,
+    fallback: () => 'auto',
+    doc: 'Whether the kernel reads files that lie whole, and checked, in a --cache-dir by itself. auto: where kernel (Linux 6.9), privileges (CAP_SYS_ADMIN) and mount (--read-only, not --immutable) allow; `status` says whether, and why not.',
+  },
   maxBackground: {
     key: 'max-background',
     group: 'Mount',

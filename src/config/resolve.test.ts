@@ -81,6 +81,7 @@ test('a configuration with the least that is needed has the documented defaults'
     defaultPermissions: true,
     trustListings: false,
     immutable: false,
+    passthrough: 'auto',
     readOnly: false,
     writeMode: 'through',
     uploadStrategy: 'auto',

@@ -103,6 +103,8 @@ export interface OptionValues {
   /** Whether owner, mode, times and links that programs set are kept beside the data. */
   readonly posixAttributes: 'auto' | 'on' | 'off';
   readonly driver: Driver;
+  /** Whether the kernel reads files that lie whole in a cache directory by itself. */
+  readonly passthrough: 'auto' | 'off';
   readonly maxBackground: number;
   /** What `df` and /proc/mounts show as the source. */
   readonly fsName: string;

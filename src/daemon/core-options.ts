@@ -12,6 +12,7 @@ import { pathBytesMax } from './path-limit.ts';
 const GRACE_MS = 5_000;
 /** Some 500 bytes each; ten times what a program may have open by default (1,048,576). */
 const HANDLES_MAX = 1_048_576;
+const PASSTHROUGH_BYTES_MIN = 256 * 1024;
 /** Some 200 bytes each. */
 const LISTING_ENTRIES_MAX = 1_000_000;
 
@@ -32,6 +33,7 @@ export function coreOptionsOf(config: MountConfig, incarnation: number): CoreOpt
     negativeTimeoutMs: config.negativeTimeoutMs,
     requestTimeoutMs: config.requestTimeoutMs + GRACE_MS,
     readAheadBytes: config.maxReadAheadBytes,
+    passthroughBytesMin: PASSTHROUGH_BYTES_MIN,
     handlesMax: HANDLES_MAX,
     inodesMax: config.maxInodes,
     listingEntriesMax: LISTING_ENTRIES_MAX,

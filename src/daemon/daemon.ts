@@ -32,6 +32,7 @@ import type { KernelHostParts } from './kernel-host.ts';
 import { openNameSpace } from './name-space.ts';
 import { pathBytesMax } from './path-limit.ts';
 import { ObservedWriter } from './observed-writer.ts';
+import { passthroughProblem, passthroughStatus } from './passthrough-status.ts';
 import { adminSocketPath, mountDirectory, removeState } from './state-dir.ts';
 import { registerBacklog, writeStatusOf } from './write-status.ts';
 
@@ -75,6 +76,7 @@ export class Daemon {
   #telemetry: TelemetryServer | undefined;
   #runner: JobRunner | undefined;
   #disk: DiskTier | undefined;
+  #passthroughLost: string | undefined;
   #isEnding = false;
   /** Aborted: what is not saved is to be left alone. */
   readonly #forsaken = new AbortController();
@@ -244,6 +246,15 @@ export class Daemon {
         this.#send({ kind: 'negotiated', negotiated });
       },
       onFailure: (failure) => this.#errors.add(failure),
+      onBackingNews: (news, file) => {
+        if (news === 'held') this.#disk?.held(file);
+        else if (news === 'free') this.#disk?.freed(file);
+        else this.#disk?.refused(file);
+      },
+      onPassthroughLost: (reason) => {
+        this.#passthroughLost = reason;
+        this.#logger.info({ reason }, 'Cached files are read through the daemon: no passthrough');
+      },
       onInternalError: (message, stack) => this.#logger.error({ stack }, message),
       onNotificationFailed: (error) =>
         this.#logger.warn({ error }, 'The kernel did not take a notification'),
@@ -338,6 +349,15 @@ export class Daemon {
         protocol: this.#protocol(),
         maxWriteBytes: this.#negotiated?.maxWriteBytes ?? 0,
         requestsTotal,
+      },
+      passthrough: {
+        ...passthroughStatus(
+          passthroughProblem(this.#config, this.#start.driver),
+          this.#negotiated,
+          this.#passthroughLost,
+        ),
+        opens: figures.get('passthroughOpens'),
+        fallbacks: figures.get('passthroughFallbacks'),
       },
       lastErrors: this.#errors.list(),
     };

@@ -4,10 +4,11 @@
  */
 import { NAME_BYTES_MAX } from '../base/byte-string.ts';
 import type { ByteString } from '../base/byte-string.ts';
+import type { DiskTier } from '../cache/disk/index.ts';
 import { ClusterError } from '../cluster/index.ts';
 import type { CallContext, ClusterClient, ClusterErrorCode } from '../cluster/index.ts';
 import type { NodeStatus, WritableStore } from '../store/index.ts';
-import type { FsErrorCode, Job, JobId, JobResult } from '../vfs/index.ts';
+import type { FsErrorCode, Job, JobId } from '../vfs/index.ts';
 import { Fetcher } from './fetcher.ts';
 import type { FetcherParts } from './fetcher.ts';
 import { isWriteJob, runWriteJob, statusMessage, writeTimeoutMs } from './write-jobs.ts';
@@ -31,6 +32,7 @@ export interface JobRunnerParts extends FetcherParts {
   /** What the mount shows; with `writes`, also what it may change. */
   readonly files: Pick<WritableStore, 'stat' | 'list' | 'read'>;
   readonly writes: WritableStore | undefined;
+  readonly disk: Pick<DiskTier, 'contentOf' | 'findBacking'> | undefined;
   readonly requestTimeoutMs: number;
   /** Nothing with a longer path can be in the under store; workers only say that it is not there. */
   readonly pathBytesMax: number;
@@ -188,6 +190,11 @@ export class JobRunner {
       case 'fetch':
         await this.#fetcher.run(job, context);
         return;
+      case 'find-backing': {
+        const backing = this.#parts.disk?.findBacking(job.path, job.version);
+        deliver({ kind: 'backing', id: job.id, backing });
+        return;
+      }
       case 'locate': {
         const { ufsPath, workers } = await client.locate(job.path, 1, context);
         deliver({ kind: 'located', id: job.id, ufsPath, workers: workers.map(({ id }) => id) });

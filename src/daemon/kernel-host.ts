@@ -13,6 +13,7 @@ import {
 } from '../fuse/wire/index.ts';
 import { createEventfd, signalEventfd } from '../sys/index.ts';
 import type { Counters, FailureReport, Job, JobResult } from '../vfs/index.ts';
+import type { BackingNews } from './backing-files.ts';
 import type { FromKernelThread, KernelThreadData, ToKernelThread } from './messages.ts';
 import { isPackedFetch, packPage, unpackFetch } from './packed-messages.ts';
 
@@ -33,6 +34,8 @@ export interface KernelHostParts {
   readonly onJob: (job: Job) => void;
   readonly onNegotiated: (negotiated: Negotiated) => void;
   readonly onFailure: (failure: FailureReport) => void;
+  readonly onBackingNews: (news: BackingNews, file: string) => void;
+  readonly onPassthroughLost: (reason: string) => void;
   readonly onInternalError: (message: string, stack: string) => void;
   readonly onNotificationFailed: (error: string) => void;
   /** The kernel thread is over: 'unmounted', 'stopped', or it crashed. */
@@ -173,6 +176,12 @@ export class KernelHost {
         return;
       case 'failure':
         this.#parts.onFailure(message.failure);
+        return;
+      case 'backing':
+        this.#parts.onBackingNews(message.news, message.file);
+        return;
+      case 'passthrough-lost':
+        this.#parts.onPassthroughLost(message.reason);
         return;
       case 'internal-error':
         this.#parts.onInternalError(message.message, message.stack);

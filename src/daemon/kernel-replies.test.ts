@@ -1,7 +1,7 @@
 // What the kernel is told, as numbers: errno values, modes, negotiated features.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { negotiate } from '../fuse/device/index.ts';
+import { canPassThrough, negotiate } from '../fuse/device/index.ts';
 import { Errno, InitFlag, InitFlag2, PROTOCOL_MINOR_OLDEST } from '../fuse/wire/index.ts';
 import type { InitRequest } from '../fuse/wire/index.ts';
 import { ROOT_INODE } from '../vfs/index.ts';
@@ -76,6 +76,7 @@ test('nothing is accepted that the kernel did not offer', () => {
     maxBackground: 1,
     isReadOnly: true,
     isImmutable: false,
+    wantsPassthrough: false,
   });
   assert.equal(reply.flags, 0);
   assert.equal(reply.flags2, 0, 'without INIT_EXT there is no second word');
@@ -89,6 +90,7 @@ test('a kernel that offers all is asked for large requests and for resending', (
     maxBackground: 64,
     isReadOnly: true,
     isImmutable: false,
+    wantsPassthrough: false,
   });
   assert.ok((reply.flags & InitFlag.MAX_PAGES) !== 0);
   assert.ok((reply.flags & InitFlag.DO_READDIRPLUS) !== 0);
@@ -98,15 +100,35 @@ test('a kernel that offers all is asked for large requests and for resending', (
   assert.equal(negotiated.maxWriteBytes, 1024 * 1024);
 });
 
+test('passthrough is asked for where it is wanted, and for files on plain file systems only', () => {
+  const wishes = { maxBackground: 64, isReadOnly: true, isImmutable: false };
+  for (const wantsPassthrough of [true, false]) {
+    const { reply, negotiated } = negotiate(offered(-1, -1), { ...wishes, wantsPassthrough });
+    assert.equal(reply.maxStackDepth, wantsPassthrough ? 1 : 0);
+    assert.equal((reply.flags2 & InitFlag2.PASSTHROUGH) !== 0, wantsPassthrough);
+    assert.equal(canPassThrough(negotiated), wantsPassthrough);
+  }
+  const { reply } = negotiate(offered(-1, 0), { ...wishes, wantsPassthrough: true });
+  assert.equal(reply.maxStackDepth, 0);
+});
+
 test('the older of two minor versions is spoken', () => {
   assert.equal(
-    negotiate(offered(0, 0, 99), { maxBackground: 1, isReadOnly: true, isImmutable: false }).reply
-      .minor,
+    negotiate(offered(0, 0, 99), {
+      maxBackground: 1,
+      isReadOnly: true,
+      isImmutable: false,
+      wantsPassthrough: false,
+    }).reply.minor,
     45,
   );
   assert.equal(
-    negotiate(offered(0, 0, 31), { maxBackground: 1, isReadOnly: true, isImmutable: false }).reply
-      .minor,
+    negotiate(offered(0, 0, 31), {
+      maxBackground: 1,
+      isReadOnly: true,
+      isImmutable: false,
+      wantsPassthrough: false,
+    }).reply.minor,
     PROTOCOL_MINOR_OLDEST,
   );
 });

@@ -52,6 +52,7 @@ import type {
 } from '../vfs/index.ts';
 import { errnoOf } from './errno-table.ts';
 import { change, isChange, openModeOf } from './kernel-writes.ts';
+import { passthroughProblem } from './passthrough-status.ts';
 import { fileAttrOf, fileTypeBits, STATFS } from './presentation.ts';
 
 /** Largest READDIR that the kernel sends is one request; the header goes in front. */
@@ -304,6 +305,7 @@ export class KernelSession implements CoreReplies {
       maxBackground: this.#parts.config.maxBackground,
       isReadOnly: this.#parts.config.readOnly,
       isImmutable: this.#parts.config.immutable,
+      wantsPassthrough: passthroughProblem(this.#parts.config, 'device') === undefined,
     });
     this.#reply(id, (out, header) => encodeInitReply(out, 0, header, reply));
     this.#agree(negotiated);
@@ -341,9 +343,10 @@ export class KernelSession implements CoreReplies {
     );
   }
 
-  opened(id: RequestId, handle: HandleId, keepCache: boolean): void {
-    const openFlags = keepCache ? OpenReplyFlag.KEEP_CACHE : 0;
-    this.#replyOpened(id, handle, openFlags);
+  opened(id: RequestId, handle: HandleId, keepCache: boolean, backingId: number | undefined): void {
+    if (backingId === undefined) {
+      this.#replyOpened(id, handle, keepCache ? OpenReplyFlag.KEEP_CACHE : 0);
+    } else this.#replyOpened(id, handle, OpenReplyFlag.PASSTHROUGH, backingId);
   }
 
   created(
@@ -373,9 +376,9 @@ export class KernelSession implements CoreReplies {
     this.#replyOpened(id, handle, DIRECTORY_FLAGS[kept]);
   }
 
-  #replyOpened(id: RequestId, handle: HandleId, openFlags: number): void {
+  #replyOpened(id: RequestId, handle: HandleId, openFlags: number, backingId = 0): void {
     const isTaken = this.#reply(id, (out, header) =>
-      encodeOpenReply(out, 0, header, { fh: handle, openFlags, backingId: 0 }),
+      encodeOpenReply(out, 0, header, { fh: handle, openFlags, backingId }),
     );
     if (!isTaken) this.#core?.discardHandle(handle);
   }

@@ -9,8 +9,10 @@ import { MemoryTier, Slab } from '../cache/index.ts';
 import { FuseChannel, runLoop } from '../fuse/device/index.ts';
 import { Poller, takeEventfd } from '../sys/index.ts';
 import { Core, Counters } from '../vfs/index.ts';
+import { DeviceBackings } from './backing-files.ts';
 import { coreOptionsOf } from './core-options.ts';
 import { KernelSession } from './kernel-session.ts';
+import { passthroughProblem } from './passthrough-status.ts';
 import { stagingOf } from './staging-area.ts';
 import type { FromKernelThread, KernelThreadData, ToKernelThread } from './messages.ts';
 import { isPackedPage, packFetch, unpackPage } from './packed-messages.ts';
@@ -36,13 +38,27 @@ function main(data: KernelThreadData): void {
     const { message, stack } = error instanceof Error ? error : new Error(String(error));
     send({ kind: 'internal-error', message, stack: stack ?? '' });
   };
+  const backings =
+    passthroughProblem(config, 'device') === undefined
+      ? new DeviceBackings({
+          fuseFd: data.fuseFd,
+          config,
+          onNews: (news, file) => send({ kind: 'backing', news, file }),
+          onLost: (reason) => send({ kind: 'passthrough-lost', reason }),
+          onInternalError: reportInternal,
+        })
+      : undefined;
+  if (data.negotiated !== undefined) backings?.agree(data.negotiated, false);
   const session = new KernelSession({
     channel,
     config,
     counters,
     clock: systemClock,
     negotiated: data.negotiated,
-    onNegotiated: (negotiated) => send({ kind: 'negotiated', negotiated }),
+    onNegotiated: (negotiated) => {
+      backings?.agree(negotiated, true);
+      send({ kind: 'negotiated', negotiated });
+    },
     onInternalError: reportInternal,
   });
   const staging = stagingOf(config, data.incarnation, counters, reportInternal);
@@ -53,6 +69,7 @@ function main(data: KernelThreadData): void {
     counters,
     tier: new MemoryTier(slab, config.pageSizeBytes),
     staging,
+    ...(backings === undefined ? {} : { backings }),
     replies: session,
     effects: {
       submit: (job) => send(job.kind === 'fetch' ? packFetch(job) : { kind: 'job', job }),

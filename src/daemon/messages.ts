@@ -3,6 +3,7 @@ import type { MountConfig } from '../config/index.ts';
 import type { ByteString } from '../base/byte-string.ts';
 import type { Negotiated } from '../fuse/device/index.ts';
 import type { FailureReport, InodeId, Job, JobResult } from '../vfs/index.ts';
+import type { BackingNews } from './backing-files.ts';
 import type { SlabGeometry } from '../cache/index.ts';
 import type { PackedFetch, PackedPage } from './packed-messages.ts';
 import type { MessagePort } from 'node:worker_threads';
@@ -26,6 +27,9 @@ export type FromKernelThread =
   | { readonly kind: 'invalidate-inode'; readonly ino: InodeId }
   | { readonly kind: 'invalidate-entry'; readonly parent: InodeId; readonly name: ByteString }
   | { readonly kind: 'failure'; readonly failure: FailureReport }
+  /** For whoever owns the copies that the kernel reads. */
+  | { readonly kind: 'backing'; readonly news: BackingNews; readonly file: string }
+  | { readonly kind: 'passthrough-lost'; readonly reason: string }
   /** A mistake of ours: logged once per message, the mount goes on. */
   | { readonly kind: 'internal-error'; readonly message: string; readonly stack: string }
   /** The loop ended. */

@@ -9,5 +9,6 @@ export {
   signalEventfd,
   takeEventfd,
 } from './libc.ts';
+export { ioctl } from './ioctl.ts';
 export { populate } from './populate.ts';
 export { SystemError } from './system-error.ts';

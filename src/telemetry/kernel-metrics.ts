@@ -56,6 +56,8 @@ const METRIC_OF: Record<CounterName, UnlabelledKey | { slabState: string }> = {
   stagedFiles: 'stagedFiles',
   stagingBytes: 'stagingBytes',
   unsavedBytes: 'unsavedBytes',
+  passthroughOpens: 'passthroughOpens',
+  passthroughFallbacks: 'passthroughFallbacks',
 };
 
 export function registerKernelFigures<Operation extends string>(

@@ -329,6 +329,20 @@ export const METRICS = {
     labels: [],
     stability: 'stable',
   },
+  passthroughOpens: {
+    name: 'alluxio_fuse_passthrough_opens_total',
+    type: 'counter',
+    help: 'Opens of files that the kernel reads by itself, from a complete copy in a cache directory',
+    labels: [],
+    stability: 'young',
+  },
+  passthroughFallbacks: {
+    name: 'alluxio_fuse_passthrough_fallbacks_total',
+    type: 'counter',
+    help: 'Opens of files with a complete copy that went the usual way: open otherwise, or the copy was refused',
+    labels: [],
+    stability: 'young',
+  },
   slabSlots: {
     name: 'alluxio_fuse_slab_slots',
     type: 'gauge',

@@ -42,8 +42,9 @@ export class Contents {
   }
 
   /** Its readers keep to one version, and are not told by an open when there is another. */
-  isFixed({ kind }: Inode): boolean {
-    return this.#context.options.isImmutable && kind === 'file';
+  isFixed(inode: Inode): boolean {
+    if (this.#context.passthrough.holds(inode)) return true;
+    return this.#context.options.isImmutable && inode.kind === 'file';
   }
 
   /** The path has another version: readers of the old one get ESTALE, the kernel drops its pages. */
@@ -95,6 +96,8 @@ export class Contents {
       isStale: false,
       isLost: false,
       successor: undefined,
+      backing: undefined,
+      backingAskedMs: -Infinity,
       keptPath: undefined,
     };
   }

@@ -8,6 +8,7 @@ import type { InodeTable } from './inode-table.ts';
 import type { ImplicitHandles } from './implicit-handles.ts';
 import type { Inode } from './inode.ts';
 import type { KernelListings } from './kernel-listings.ts';
+import type { Passthrough } from './passthrough.ts';
 import type { Jobs, PendingRequests } from './pending.ts';
 import type { CoreEffects, CoreOptions, CoreReplies, FsErrorCode } from './types.ts';
 
@@ -20,6 +21,7 @@ export interface CoreContext {
   readonly inodes: InodeTable;
   readonly handles: Handles;
   readonly implicit: ImplicitHandles;
+  readonly passthrough: Passthrough;
   readonly tier: PageTier;
   readonly staging: StagingArea;
   /** Milliseconds since 1970, for times that programs see. */

@@ -24,11 +24,14 @@ import { KernelListings } from './kernel-listings.ts';
 import { Metadata } from './metadata.ts';
 import { NameChanges } from './name-changes.ts';
 import type { Creation } from './name-changes.ts';
+import { NO_BACKING_FILES, Passthrough } from './passthrough.ts';
+import type { BackingFiles } from './passthrough.ts';
 import { Jobs, PendingRequests } from './pending.ts';
 import { Opening } from './opening.ts';
 import type { OpenMode } from './opening.ts';
 import { shownAttributes } from './posix.ts';
 import { Reader } from './reader.ts';
+import type { SeekWhence } from './reader.ts';
 import type {
   CoreEffects,
   CoreOptions,
@@ -46,8 +49,6 @@ import { Writer } from './writer.ts';
 /** A tick's work: some milliseconds; four ticks a second keep up with any walk of a tree. */
 const TRIM_BATCH = 8192;
 
-export type SeekWhence = 'data' | 'hole';
-
 export interface CoreParts {
   readonly options: CoreOptions;
   readonly clock: Clock;
@@ -55,6 +56,7 @@ export interface CoreParts {
   readonly counters: Counters;
   readonly tier: PageTier;
   readonly staging: StagingArea;
+  readonly backings?: BackingFiles;
   readonly replies: CoreReplies;
   readonly effects: CoreEffects;
 }
@@ -93,6 +95,7 @@ export class Core {
       inodes: new InodeTable(options.incarnation, clock.nowMs(), parts.wallMs),
       handles: new Handles(options.incarnation, options.handlesMax),
       implicit: new ImplicitHandles(options.readAheadBytes),
+      passthrough: new Passthrough(() => this.#context, parts.backings ?? NO_BACKING_FILES),
       jobs: new Jobs(effects, counters),
       pending,
       asking: new Asking(pending, replies),
@@ -158,6 +161,11 @@ export class Core {
     const inode = inodes.find(ino);
     if (inode === undefined) {
       replies.error(request, 'stale');
+      return;
+    }
+    // Whoever still has the old version open in passthrough reads on, and sees what it reads.
+    if (!inodes.isNamed(inode) && this.#context.passthrough.holds(inode)) {
+      this.#attributes.answer(request, inode);
       return;
     }
     this.#context.asking.resolve(
@@ -472,7 +480,6 @@ export class Core {
     else this.#directories.readdir({ request, handle, ...range });
   }
 
-  /** The cluster has no holes: all of a file is data, and its end is the only hole. */
   lseek(
     request: RequestId,
     handleId: HandleId,
@@ -480,14 +487,9 @@ export class Core {
     whence: SeekWhence,
     ino?: InodeId,
   ): void {
-    const { replies } = this.#context;
     const handle = this.#file(handleId, ino);
-    if (typeof handle === 'string') replies.error(request, handle);
-    else {
-      const end = handle.inode.staged?.lengthBytes ?? contentOfHandle(handle).lengthBytes;
-      if (offset < 0 || offset >= end) replies.error(request, 'no-data');
-      else replies.offset(request, whence === 'data' ? offset : end);
-    }
+    if (typeof handle === 'string') this.#context.replies.error(request, handle);
+    else this.#reader.seek(request, handle, offset, whence);
   }
 
   listxattr(request: RequestId, ino: InodeId, sizeBytes: number): void {
@@ -575,6 +577,7 @@ export class Core {
   checkInvariants(): void {
     this.#context.inodes.checkInvariants();
     this.#reader.checkInvariants();
+    this.#context.passthrough.checkInvariants();
   }
 
   /** For tests: what is held. */

@@ -33,6 +33,8 @@ export const COUNTERS = [
   'stagedFiles',
   'stagingBytes',
   'unsavedBytes',
+  'passthroughOpens',
+  'passthroughFallbacks',
 ] as const;
 
 export type CounterName = (typeof COUNTERS)[number];

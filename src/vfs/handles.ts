@@ -11,6 +11,8 @@ export interface FileHandle {
   /** Follows what this mount writes; see `Content.successor`. */
   content: Content;
   readonly canWrite: boolean;
+  /** The kernel reads the file by itself. */
+  readonly isPassthrough: boolean;
   readonly readAhead: ReadAhead;
 }
 

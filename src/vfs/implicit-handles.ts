@@ -25,7 +25,8 @@ export class ImplicitHandles {
     if (known !== undefined) return known;
     const readAhead = new ReadAhead(this.#readAheadBytes);
     const content = contentOf(inode);
-    const handle: FileHandle = { kind: 'file', inode, content, canWrite: false, readAhead };
+    const no = { canWrite: false, isPassthrough: false };
+    const handle: FileHandle = { kind: 'file', inode, content, readAhead, ...no };
     this.#handles.set(inode, handle);
     return handle;
   }

@@ -12,7 +12,7 @@ import { Children } from './children.ts';
 import type { ShownListing } from './kernel-listings.ts';
 import type { Listing } from './listing.ts';
 import type { StagedFile } from './staged-file.ts';
-import type { FileKind, InodeId, StatusMessage, VersionMessage } from './types.ts';
+import type { BackingMessage, FileKind, InodeId, StatusMessage, VersionMessage } from './types.ts';
 
 /** One version of a file's content, shared by all handles that opened that version. */
 export interface Content extends CachedFile {
@@ -24,6 +24,10 @@ export interface Content extends CachedFile {
   isLost: boolean;
   /** What this mount has written over it: whoever reads this one goes on there. */
   successor: Content | undefined;
+  /** A whole copy on disk, where one is known. */
+  backing: BackingMessage | undefined;
+  /** When there was none. */
+  backingAskedMs: number;
   /** Where the bytes of an unlinked file lie while somebody has it open. */
   keptPath: ByteString | undefined;
 }

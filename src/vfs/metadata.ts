@@ -14,6 +14,7 @@ import { OwnChanges } from './own-changes.ts';
 import type { StagedFile } from './staged-file.ts';
 import type { CoreContext } from './context.ts';
 import {
+  doubtBelow,
   isCoarserTime,
   isOlder,
   isOurs,
@@ -501,17 +502,7 @@ export class Metadata {
     inode.checkedMs = clock.nowMs();
     if (inode.kind === 'directory') {
       this.#own.move(oldPath, inodes.path(inode));
-      this.#doubtBelow(inode);
-    }
-  }
-
-  /** Versions and listings below a directory that has moved may be others now. */
-  #doubtBelow(directory: Inode): void {
-    this.#listings.delete(directory);
-    directory.listing = undefined;
-    for (const child of directory.children?.values() ?? []) {
-      child.checkedMs = -Infinity;
-      if (child.kind === 'directory') this.#doubtBelow(child);
+      doubtBelow(inode, (directory) => this.#listings.delete(directory));
     }
   }
 

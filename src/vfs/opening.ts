@@ -72,11 +72,28 @@ export class Opening {
   }
 
   #open(request: RequestId, inode: Inode, mode: OpenMode): void {
-    const { metadata, reader } = this.#parts;
+    const whole = (): void => this.#whole(request, inode, mode);
     if (mode.truncates || inode.staged !== undefined) this.#opened(request, inode, mode);
-    else if (!isOnlyListed(inode)) {
-      if (this.#opened(request, inode, mode)) reader.warm(inode, metadata.contentOf(inode));
-    } else this.#verified(request, inode, () => this.#opened(request, inode, mode));
+    else if (isOnlyListed(inode)) this.#verified(request, inode, whole);
+    else whole();
+  }
+
+  /** The kernel reads by itself what lies whole on disk; of the rest its reader comes in a moment. */
+  #whole(request: RequestId, inode: Inode, mode: OpenMode): void {
+    const { metadata, reader } = this.#parts;
+    const { passthrough, inodes, replies } = this.#context;
+    const content = metadata.contentOf(inode);
+    passthrough.whenKnown(request, inode, content, (hasWaited) => {
+      if (hasWaited && (!inodes.isNamed(inode) || metadata.contentOf(inode) !== content)) {
+        replies.error(request, 'stale');
+        return;
+      }
+      const backingId = passthrough.take(inode, content);
+      const isOpen = this.#opened(request, inode, mode, backingId);
+      if (backingId === undefined) {
+        if (isOpen) reader.warm(inode, content);
+      } else if (!isOpen) passthrough.closed(inode);
+    });
   }
 
   /**
@@ -106,15 +123,15 @@ export class Opening {
     );
   }
 
-  #opened(request: RequestId, inode: Inode, mode: OpenMode): boolean {
+  #opened(request: RequestId, inode: Inode, mode: OpenMode, backingId?: number): boolean {
     const keepCache = inode.openedContent === this.#parts.metadata.contentOf(inode);
-    const handle = this.#addHandle(inode, mode);
+    const handle = this.#addHandle(inode, mode, backingId !== undefined);
     if (typeof handle === 'string') this.#context.replies.error(request, handle);
-    else this.#context.replies.opened(request, handle, keepCache);
+    else this.#context.replies.opened(request, handle, keepCache, backingId);
     return typeof handle !== 'string';
   }
 
-  #addHandle(inode: Inode, mode: OpenMode): HandleId | FsErrorCode {
+  #addHandle(inode: Inode, mode: OpenMode, isPassthrough = false): HandleId | FsErrorCode {
     const { handles, options, counters } = this.#context;
     // Others may have been opened while this one waited.
     if (handles.isFull) return 'limit';
@@ -125,7 +142,8 @@ export class Opening {
     if (mode.wantsWrite) inode.writers++;
     const readAhead = new ReadAhead(options.readAheadBytes);
     const { wantsWrite: canWrite } = mode;
-    const id = handles.add({ kind: 'file', inode, content, canWrite, readAhead });
+    const handle = { inode, content, canWrite, readAhead, isPassthrough };
+    const id = handles.add({ kind: 'file', ...handle });
     counters.add('openFiles');
     const error = mode.truncates ? this.#parts.writer.truncate(inode, content, 0) : undefined;
     if (mode.clearsPrivileges === true) this.#parts.writer.clearPrivileges(inode);
@@ -232,6 +250,7 @@ export class Opening {
     if (handle.kind === 'file') {
       inode.openFiles--;
       if (handle.canWrite) inode.writers--;
+      if (handle.isPassthrough) this.#context.passthrough.closed(inode);
       this.#parts.writer.closed(inode);
       if (inode.isUnlinked && inode.openFiles === 0) this.#parts.names.gone(inode);
     } else this.#context.kernelListings.closed(handle);

@@ -14,10 +14,11 @@ export class PendingRequests {
   readonly #clock: Clock;
   readonly #timeoutMs: number;
   readonly #counters: Counters;
-  /** In order of arrival, which is the order of deadlines, since all have the same timeout. */
   readonly #requests = new Map<RequestId, PendingRequest>();
   /** Changes wait for their job alone, whose own deadline depends on how much there is to do. */
   readonly #untimed = new Map<RequestId, PendingRequest>();
+  /** The last that stopped waiting, maybe to wait again. */
+  #taken: { readonly request: RequestId; readonly deadlineMs: number } | undefined;
 
   constructor(clock: Clock, timeoutMs: number, counters: Counters) {
     this.#clock = clock;
@@ -37,12 +38,18 @@ export class PendingRequests {
 
   add(request: RequestId, fail: (code: FsErrorCode) => void): void {
     assert(!this.#requests.has(request), 'A request waits twice');
-    this.#requests.set(request, { deadlineMs: this.#clock.nowMs() + this.#timeoutMs, fail });
+    // One that has waited for something else before has that much less time.
+    const taken = this.#taken;
+    const freshMs = this.#clock.nowMs() + this.#timeoutMs;
+    const deadlineMs = taken?.request === request ? taken.deadlineMs : freshMs;
+    this.#requests.set(request, { deadlineMs, fail });
     this.#counters.set('requestsPending', this.count);
   }
 
   /** To be called before the answer; false when the request was answered already. */
   take(request: RequestId): boolean {
+    const timed = this.#requests.get(request);
+    if (timed !== undefined) this.#taken = { request, deadlineMs: timed.deadlineMs };
     const had = this.#requests.delete(request) || this.#untimed.delete(request);
     this.#counters.set('requestsPending', this.count);
     return had;
@@ -60,7 +67,7 @@ export class PendingRequests {
   expire(): void {
     const nowMs = this.#clock.nowMs();
     for (const pending of this.#requests.values()) {
-      if (pending.deadlineMs > nowMs) return;
+      if (pending.deadlineMs > nowMs) continue;
       this.#counters.add('timeouts');
       pending.fail('timeout');
     }

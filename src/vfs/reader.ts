@@ -45,6 +45,8 @@ interface PendingRead {
   missing: number;
 }
 
+export type SeekWhence = 'data' | 'hole';
+
 export class Reader {
   readonly #context: CoreContext;
   readonly #metadata: Metadata;
@@ -103,6 +105,14 @@ export class Reader {
       this.#context.counters.add('hitBytes', end - offset);
       this.#answer(read);
     }
+  }
+
+  /** The cluster has no holes: all of a file is data, and its end is the only hole. */
+  seek(request: RequestId, handle: FileHandle, offset: number, whence: SeekWhence): void {
+    const { replies } = this.#context;
+    const end = handle.inode.staged?.lengthBytes ?? contentOfHandle(handle).lengthBytes;
+    if (offset < 0 || offset >= end) replies.error(request, 'no-data');
+    else replies.offset(request, whence === 'data' ? offset : end);
   }
 
   /** What was staged lies over what the base has; both as they are now. */

@@ -101,8 +101,16 @@ export interface CoreReplies {
   /** The name does not exist, and will not for `ttlMs`. */
   negativeEntry(request: RequestId, ttlMs: number): void;
   attributes(request: RequestId, attributes: Attributes, ttlMs: number): void;
-  /** `keepCache`: what the kernel holds of this file is still right. */
-  opened(request: RequestId, handle: HandleId, keepCache: boolean): void;
+  /**
+   * `keepCache`: what the kernel holds of this file is still right. With a backing id it reads the file
+   * that this stands for, by itself.
+   */
+  opened(
+    request: RequestId,
+    handle: HandleId,
+    keepCache: boolean,
+    backingId: number | undefined,
+  ): void;
   /** Of a new file, or one that CREATE found: `entry` and `opened` in one. */
   created(
     request: RequestId,
@@ -167,6 +175,13 @@ export type Job =
       readonly isAhead: boolean;
     }
   | { readonly kind: 'locate'; readonly id: JobId; readonly path: ByteString }
+  /** Whether this version of the file lies whole on a disk of this machine. */
+  | {
+      readonly kind: 'find-backing';
+      readonly id: JobId;
+      readonly path: ByteString;
+      readonly version: VersionMessage;
+    }
   | {
       readonly kind: 'make-directory';
       readonly id: JobId;
@@ -245,6 +260,13 @@ export interface KeptMessage {
   readonly version: VersionMessage;
 }
 
+/** A complete copy of a version, whose bytes were checked when the file was as told here. */
+export interface BackingMessage {
+  readonly file: string;
+  readonly ino: bigint;
+  readonly ctimeNs: bigint;
+}
+
 /** A part of a listing, column by column. */
 export interface ListBatch {
   readonly names: readonly ByteString[];
@@ -268,6 +290,12 @@ export type JobResult =
       readonly id: JobId;
       readonly ufsPath: ByteString;
       readonly workers: readonly string[];
+    }
+  /** Ends `find-backing`. */
+  | {
+      readonly kind: 'backing';
+      readonly id: JobId;
+      readonly backing: BackingMessage | undefined;
     }
   /** Ends `remove-file`; `kept` where it was asked for. */
   | {
@@ -318,6 +346,8 @@ export interface CoreOptions {
   readonly requestTimeoutMs: number;
   /** Most bytes fetched ahead of one handle. */
   readonly readAheadBytes: number;
+  /** Shorter files are read through the slab, whatever lies on disk. */
+  readonly passthroughBytesMin: number;
   readonly handlesMax: number;
   /** Past so many inodes the kernel is asked to forget some. */
   readonly inodesMax: number;

@@ -56,3 +56,13 @@ export function isCoarserTime(known: Inode, status: StatusMessage): boolean {
   if (status.kind !== 'directory') return false;
   return status.mtimeMs === 0 || status.mtimeMs === Math.floor(known.mtimeMs / 1000) * 1000;
 }
+
+/** Versions and listings below a directory that has moved may be others now. */
+export function doubtBelow(directory: Inode, drop: (directory: Inode) => void): void {
+  drop(directory);
+  directory.listing = undefined;
+  for (const child of directory.children?.values() ?? []) {
+    child.checkedMs = -Infinity;
+    if (child.kind === 'directory') doubtBelow(child, drop);
+  }
+}

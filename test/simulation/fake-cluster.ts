@@ -10,6 +10,7 @@ import type { Clock } from '../../src/base/clock.ts';
 import type { Random } from '../../src/base/random.ts';
 import type { Slab } from '../../src/cache/index.ts';
 import type { FsErrorCode, Job, JobId, JobResult, StatusMessage } from '../../src/vfs/index.ts';
+import type { FakeBackings } from './fake-backings.ts';
 import { isListable, isVersion, statusOf } from './world.ts';
 import type { State, World } from './world.ts';
 
@@ -61,13 +62,21 @@ export class FakeCluster {
   readonly #world: World;
   readonly #slab: Slab;
   readonly #pageSizeBytes: number;
+  readonly #backings: FakeBackings | undefined;
   readonly #running = new Map<JobId, Running>();
   /** When a path's job last failed for no reason of the world. */
   readonly injectedMs = new Map<ByteString, number>();
   isAway = false;
   isCalm = false;
 
-  constructor(clock: Clock, world: World, slab: Slab, pageSizeBytes: number) {
+  constructor(
+    clock: Clock,
+    world: World,
+    slab: Slab,
+    pageSizeBytes: number,
+    backings?: FakeBackings,
+  ) {
+    this.#backings = backings;
     this.#clock = clock;
     this.#world = world;
     this.#slab = slab;
@@ -163,6 +172,14 @@ export class FakeCluster {
         return this.#list(running, random);
       case 'fetch':
         return this.#fetch(running, running.job, random);
+      case 'find-backing': {
+        const { id, path, version } = running.job;
+        this.#running.delete(id);
+        // A copy stays when the file is another one.
+        const state = this.#world.during(path, -Infinity).find((each) => isVersion(each, version));
+        const hasCopy = state !== undefined && random.chance(0.6);
+        return { kind: 'backing', id, backing: hasCopy ? this.#backings?.offer(state) : undefined };
+      }
       case 'locate': {
         const { id, path } = running.job;
         this.#running.delete(id);

@@ -22,6 +22,7 @@ import type {
 } from '../../src/vfs/index.ts';
 import { DirectoryStream } from './directory-stream.ts';
 import { ErrorJudge } from './error-judge.ts';
+import type { FakeBackings } from './fake-backings.ts';
 import { ufsPathOf, workersOf } from './fake-cluster.ts';
 import type { Delivery, FakeCluster } from './fake-cluster.ts';
 import { describe, keepOnly } from './requests.ts';
@@ -49,6 +50,7 @@ export class FakeKernel implements CoreReplies {
   readonly #clock: Clock;
   readonly #world: World;
   readonly #cluster: FakeCluster;
+  readonly #backings: FakeBackings;
   readonly #options: CoreOptions;
   readonly #errors: ErrorJudge;
   readonly #readBytesMax: number;
@@ -69,6 +71,7 @@ export class FakeKernel implements CoreReplies {
     readonly clock: Clock;
     readonly world: World;
     readonly cluster: FakeCluster;
+    readonly backings: FakeBackings;
     readonly options: CoreOptions;
     readonly readBytesMax: number;
     readonly note: (what: string) => void;
@@ -76,6 +79,7 @@ export class FakeKernel implements CoreReplies {
     this.#clock = parts.clock;
     this.#world = parts.world;
     this.#cluster = parts.cluster;
+    this.#backings = parts.backings;
     this.#options = parts.options;
     this.#errors = new ErrorJudge(parts.clock, parts.world, parts.cluster, parts.options);
     this.#readBytesMax = parts.readBytesMax;
@@ -119,10 +123,18 @@ export class FakeKernel implements CoreReplies {
     if (cause.kind === 'delivery') {
       this.#errors.note(cause.delivery);
       this.#noteGone(cause.delivery);
+      this.#noteNews(cause.delivery);
     }
     this.#cause = cause;
     act(this.#core as Core);
     this.#cause = { kind: 'request' };
+  }
+
+  #noteNews({ job, submittedMs }: Delivery): void {
+    for (const request of this.#requests.values()) {
+      const isOfIt = request.known?.path === job.path;
+      if (isOfIt) request.newsMs = Math.min(request.newsMs, submittedMs);
+    }
   }
 
   /** The version that a read did not find is gone: who has only seen it before has old news. */
@@ -158,7 +170,7 @@ export class FakeKernel implements CoreReplies {
   #send(call: Call, known: Known | undefined, act: (core: Core, id: RequestId) => void): RequestId {
     const id = (this.#lastId += 2) as RequestId;
     this.#note(describe(call, id));
-    this.#requests.set(id, { id, sentMs: this.#clock.nowMs(), call, known });
+    this.#requests.set(id, { id, sentMs: this.#clock.nowMs(), call, known, newsMs: Infinity });
     if (known !== undefined) known.uses++;
     if ('handle' in call) call.handle.requests++;
     act(this.#core as Core, id);
@@ -228,7 +240,8 @@ export class FakeKernel implements CoreReplies {
     const id = --this.#lastUntold as HandleId;
     const { sinceMs, cached: versions } = known;
     this.#note(`open ${known.path} without a word`);
-    this.#handles.set(id, { kind: 'file', id, known, sinceMs, versions, position: 0, requests: 0 });
+    const fresh = { backingId: undefined, position: 0, requests: 0 };
+    this.#handles.set(id, { kind: 'file', id, known, sinceMs, versions, ...fresh });
   }
 
   #pickHandle<Kind extends Handle['kind']>(
@@ -250,6 +263,8 @@ export class FakeKernel implements CoreReplies {
   #read(random: Random): void {
     const handle = this.#pickHandle(random, 'file');
     if (handle === undefined) return this.#open(random);
+    // Nobody hears of these reads.
+    if (handle.backingId !== undefined) return;
     if (random.chance(0.3)) handle.position = random.below(3100);
     const at = handle.position;
     const size = random.chance(0.02) ? 0 : random.between(1, this.#readBytesMax);
@@ -509,21 +524,45 @@ export class FakeKernel implements CoreReplies {
     const { known } = this.#take(id, 'getattr').call;
     assert.equal(attributes.ino, known.ino);
     assert.equal(attributes.kind, known.kind);
-    this.#judge(known.path, attributes, this.#askedMs(ttlMs, this.#options.attrTimeoutMs));
+    // Who has an old version open in passthrough sees that one.
+    if (ttlMs > 0 || !this.#isCopied(known, attributes)) {
+      this.#judge(known.path, attributes, this.#askedMs(ttlMs, this.#options.attrTimeoutMs));
+    }
     this.#judgeOrder(attributes, ttlMs);
   }
 
-  opened(id: RequestId, handle: HandleId, keepCache: boolean): void {
-    const { known } = this.#take(id, 'open').call;
+  #isCopied(known: Known, { lengthBytes, mtimeMs }: Attributes): boolean {
+    for (const handle of this.#handles.values()) {
+      if (handle.known !== known || handle.kind !== 'file') continue;
+      if (handle.backingId === undefined) continue;
+      const state = this.#backings.stateOf(handle.backingId);
+      return state.lengthBytes === lengthBytes && state.mtimeMs === mtimeMs;
+    }
+    return false;
+  }
+
+  opened(id: RequestId, handle: HandleId, keepCache: boolean, backingId: number | undefined): void {
+    const { call, sentMs, newsMs } = this.#take(id, 'open');
+    const { known } = call;
     assert.ok(!this.#handles.has(handle), 'a handle is given twice');
-    const sinceMs = this.#askedMs(0, 0);
+    // It may have waited for the answer whether there is a copy, whatever else came meanwhile.
+    const waitedMs = this.#clock.nowMs() - sentMs;
+    const sinceMs = Math.min(this.#askedMs(0, 0) - waitedMs, newsMs);
     let versions = new Set(
       this.#world.during(known.path, sinceMs).filter(({ kind }) => kind === 'file'),
     );
-    // An inode that the kernel forgot and found again has nothing to keep.
-    if (keepCache && known.cached !== undefined) {
+    // An inode that the kernel forgot and found again has nothing to keep, nor has one that it reads itself.
+    if (keepCache && backingId === undefined && known.cached !== undefined) {
       keepOnly(known.cached, (state) => versions.has(state));
       versions = known.cached;
+    }
+    for (const other of this.#handles.values()) {
+      if (other.kind !== 'file' || other.known !== known) continue;
+      assert.equal(backingId, other.backingId, 'EIO: an inode is opened in two modes');
+    }
+    if (backingId !== undefined) {
+      const copied = this.#backings.stateOf(backingId);
+      versions = new Set([...versions].filter((state) => state === copied));
     }
     assert.ok(versions.size > 0, `${known.path} was opened but had no such version`);
     known.cached = versions;
@@ -534,6 +573,7 @@ export class FakeKernel implements CoreReplies {
       known,
       sinceMs: Math.min(sinceMs, known.sinceMs),
       versions,
+      backingId,
       position: 0,
       requests: 0,
     });

@@ -71,6 +71,7 @@ function setUp(random: Random) {
       requestTimeoutMs: 1000,
       readAheadBytes: 8 * 1024 * 1024,
       handlesMax: 200,
+      passthroughBytesMin: 0,
       inodesMax: 100,
       listingEntriesMax: 100,
       pathBytesMax: 4000,

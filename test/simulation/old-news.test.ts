@@ -102,6 +102,7 @@ function setUp(isReadOnly = true) {
       requestTimeoutMs: 60_000,
       readAheadBytes: 0,
       handlesMax: 10,
+      passthroughBytesMin: 0,
       inodesMax: 100,
       listingEntriesMax: 100,
       pathBytesMax: 4000,

@@ -39,6 +39,8 @@ export interface FileHandle {
   readonly sinceMs: number;
   /** The versions that this may be a handle of; every read leaves those that it fits. */
   readonly versions: Set<State>;
+  /** The kernel reads this copy by itself. */
+  readonly backingId: number | undefined;
   position: number;
   requests: number;
 }
@@ -80,6 +82,8 @@ export interface Request {
   readonly sentMs: number;
   readonly call: Call;
   readonly known: Known | undefined;
+  /** When the oldest of the answers that came for it meanwhile was asked for. */
+  newsMs: number;
 }
 
 /** What the core is busy with when it answers. */

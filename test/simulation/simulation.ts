@@ -7,6 +7,7 @@ import { Random } from '../../src/base/random.ts';
 import { MemoryTier, NO_STAGING, Slab } from '../../src/cache/index.ts';
 import { Core, Counters } from '../../src/vfs/index.ts';
 import type { CoreOptions } from '../../src/vfs/index.ts';
+import { FakeBackings } from './fake-backings.ts';
 import { FakeCluster } from './fake-cluster.ts';
 import { FakeKernel } from './fake-kernel.ts';
 import { isListable, World } from './world.ts';
@@ -27,6 +28,7 @@ export class Simulation {
   readonly #world: World;
   readonly #tier: MemoryTier;
   readonly #cluster: FakeCluster;
+  readonly #backings: FakeBackings;
   readonly #kernel: FakeKernel;
   readonly #core: Core;
   readonly #trace: string[] = [];
@@ -49,6 +51,7 @@ export class Simulation {
       requestTimeoutMs: 1000,
       // The whole of every file here, or nothing.
       readAheadBytes: random.pick([0, 8 * 1024 * 1024]),
+      passthroughBytesMin: random.pick([0, 300, Infinity]),
       handlesMax: 30,
       inodesMax: random.pick([20, 1000]),
       listingEntriesMax: random.pick([10, 60, 1000]),
@@ -59,11 +62,13 @@ export class Simulation {
     const slab = new Slab({ slotBytes: SLOT_BYTES, slotCount });
     this.#world = new World(this.#clock, random);
     this.#tier = new MemoryTier(slab, PAGE_BYTES);
-    this.#cluster = new FakeCluster(this.#clock, this.#world, slab, PAGE_BYTES);
+    this.#backings = new FakeBackings(!this.#options.isImmutable, () => this.#random);
+    this.#cluster = new FakeCluster(this.#clock, this.#world, slab, PAGE_BYTES, this.#backings);
     this.#kernel = new FakeKernel({
       clock: this.#clock,
       world: this.#world,
       cluster: this.#cluster,
+      backings: this.#backings,
       options: this.#options,
       readBytesMax: (READ_PAGES_MAX - 1) * PAGE_BYTES,
       note: (what) => this.#note(what),
@@ -75,6 +80,7 @@ export class Simulation {
       counters: new Counters(),
       tier: this.#tier,
       staging: NO_STAGING,
+      backings: this.#backings,
       replies: this.#kernel,
       effects: {
         submit: (job) => {
@@ -196,6 +202,7 @@ export class Simulation {
       { inodes: 1, handles: 0, requests: 0, jobs: 0 },
       'something is left when everything was given back',
     );
+    assert.equal(this.#backings.openCount, 0, 'a copy is left open');
   }
 
   /**
@@ -233,6 +240,10 @@ export class Simulation {
     const handle = kernel.handles().find((other) => !before.has(other));
     if (handle?.kind !== 'file') return kernel.lastError === 'stale' ? false : undefined;
     const state = this.#world.now(path) as State;
+    if (handle.backingId !== undefined) {
+      kernel.release(handle);
+      return handle.versions.has(state) ? true : undefined;
+    }
     for (let at = 0; at < state.lengthBytes; at += PAGE_BYTES * 2) {
       const wanted = Math.min(PAGE_BYTES * 2, state.lengthBytes - at);
       const bytesBefore = kernel.dataBytes;

@@ -92,6 +92,7 @@ export class WriteSimulation {
         requestTimeoutMs: 1e9,
         readAheadBytes: 1024,
         handlesMax: 100,
+        passthroughBytesMin: 0,
         inodesMax: 1000,
         listingEntriesMax: 1000,
         pathBytesMax: 4000,

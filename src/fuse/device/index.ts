@@ -2,6 +2,7 @@
  * The `device` driver: the FUSE wire protocol over /dev/fuse, without libfuse. It moves messages and
  * mounts; what requests mean is for whoever hosts the core.
  */
+export { closeBacking, openBacking } from './backing.ts';
 export { FuseChannel, NotificationQueue, READ_BUFFER_BYTES } from './channel.ts';
 export { runLoop } from './loop.ts';
 export type { LoopHandler } from './loop.ts';
@@ -9,6 +10,7 @@ export { findMount, MountError, mountDevice, raiseReadAhead, unmount } from './m
 export type { MountEntry, MountOptions } from './mount.ts';
 export {
   canIncreaseEpoch,
+  canPassThrough,
   canResend,
   canSkipOpens,
   negotiate,

@@ -39,6 +39,8 @@ export interface NegotiateOptions {
   readonly maxBackground: number;
   readonly isReadOnly: boolean;
   readonly isImmutable: boolean;
+  /** Some files may be read by the kernel itself. */
+  readonly wantsPassthrough: boolean;
 }
 
 export function negotiate(
@@ -49,7 +51,8 @@ export function negotiate(
     (options.isReadOnly ? WANTED_READ_ONLY : WANTED_WRITABLE) |
     (options.isImmutable ? InitFlag.NO_OPEN_SUPPORT : 0);
   const flags = wanted & request.flags;
-  const flags2 = (flags & InitFlag.INIT_EXT) === 0 ? 0 : WANTED_EXT & request.flags2;
+  const wantedExt = WANTED_EXT | (options.wantsPassthrough ? InitFlag2.PASSTHROUGH : 0);
+  const flags2 = (flags & InitFlag.INIT_EXT) === 0 ? 0 : wantedExt & request.flags2;
   const hasMaxPages = (flags & InitFlag.MAX_PAGES) !== 0;
   const maxWriteBytes = hasMaxPages ? REQUEST_BYTES_MAX : 128 * 1024;
   const minor = Math.min(request.minor, PROTOCOL_MINOR);
@@ -65,7 +68,8 @@ export function negotiate(
     maxWrite: maxWriteBytes,
     timeGran: 1,
     maxPages: hasMaxPages ? MAX_PAGES : 0,
-    maxStackDepth: 0,
+    // Copies lie on plain file systems, not on stacked ones.
+    maxStackDepth: (flags2 & InitFlag2.PASSTHROUGH) === 0 ? 0 : 1,
     requestTimeoutSeconds: 0,
   };
   return { reply, negotiated: { minor, flags, flags2, maxWriteBytes, maxPages } };
@@ -81,6 +85,10 @@ export function canResend(negotiated: Negotiated): boolean {
  */
 export function canSkipOpens(negotiated: Negotiated): boolean {
   return (negotiated.flags & InitFlag.NO_OPEN_SUPPORT) !== 0 && canIncreaseEpoch(negotiated);
+}
+
+export function canPassThrough(negotiated: Negotiated): boolean {
+  return (negotiated.flags2 & InitFlag2.PASSTHROUGH) !== 0;
 }
 
 /** FUSE_NOTIFY_INC_EPOCH came with protocol 7.44. */

@@ -1,0 +1,109 @@
+/** The kernel thread's part of passthrough: opens the copies, hands them to the kernel, says so. */
+import { closeSync, constants, fstatSync, openSync } from 'node:fs';
+import { join } from 'node:path';
+import type { MountConfig } from '../config/index.ts';
+import { canPassThrough, closeBacking, openBacking } from '../fuse/device/index.ts';
+import type { Negotiated } from '../fuse/device/index.ts';
+import { Errno } from '../fuse/wire/index.ts';
+import { SystemError } from '../sys/index.ts';
+import type { BackingFiles, BackingMessage } from '../vfs/index.ts';
+import { BackingIds } from './backing-ids.ts';
+import { mountDirectory } from './state-dir.ts';
+
+/** What the owner of the copies is told. */
+export type BackingNews = 'held' | 'free' | 'refused';
+
+export interface DeviceBackingsParts {
+  readonly fuseFd: number;
+  readonly config: MountConfig;
+  readonly onNews: (news: BackingNews, file: string) => void;
+  /** Passthrough is over for this life of the daemon. */
+  readonly onLost: (reason: string) => void;
+  readonly onInternalError: (error: unknown) => void;
+}
+
+/** Why no file at all can be handed to the kernel, whichever it is. */
+const LOST: Readonly<Record<number, string>> = {
+  [Errno.EPERM]: 'the daemon lacks CAP_SYS_ADMIN',
+  [Errno.ELOOP]: 'the cache directory lies on a stacked file system (overlay)',
+  [Errno.EOPNOTSUPP]: 'the kernel is built without it',
+  [Errno.ENOTTY]: 'the kernel does not know it',
+};
+
+export class DeviceBackings implements BackingFiles {
+  readonly #parts: DeviceBackingsParts;
+  readonly #ids: BackingIds;
+  #isPossible = false;
+
+  constructor(parts: DeviceBackingsParts) {
+    this.#parts = parts;
+    const { config, onInternalError } = parts;
+    const directory = mountDirectory(config.stateDir, config.mountpoint);
+    this.#ids = new BackingIds(join(directory, 'backing-ids.json'), onInternalError);
+  }
+
+  get isPossible(): boolean {
+    return this.#isPossible;
+  }
+
+  /** `isNew`: INIT was just now; otherwise an earlier life of the daemon did it. */
+  agree(negotiated: Negotiated, isNew: boolean): void {
+    if (isNew) this.#ids.reset();
+    else for (const id of this.#ids.left()) this.#closeId(id);
+    this.#isPossible = canPassThrough(negotiated);
+  }
+
+  register(backing: BackingMessage, lengthBytes: number): number | undefined {
+    if (!this.#isPossible) return undefined;
+    const id = this.#open(backing, lengthBytes);
+    if (id === undefined) return undefined;
+    this.#ids.opened(id);
+    this.#parts.onNews('held', backing.file);
+    return id;
+  }
+
+  #open(backing: BackingMessage, lengthBytes: number): number | undefined {
+    const { fuseFd, onNews } = this.#parts;
+    let fd: number | undefined;
+    try {
+      fd = openSync(backing.file, constants.O_RDONLY | constants.O_NOFOLLOW);
+      if (isUnchanged(fd, backing, lengthBytes)) return openBacking(fuseFd, fd);
+      onNews('refused', backing.file);
+    } catch (error) {
+      this.#failed(error, backing.file);
+    } finally {
+      if (fd !== undefined) closeSync(fd);
+    }
+    return undefined;
+  }
+
+  #failed(error: unknown, file: string): void {
+    const reason = error instanceof SystemError ? LOST[error.errno] : undefined;
+    if (reason === undefined) this.#parts.onNews('refused', file);
+    else {
+      this.#isPossible = false;
+      this.#parts.onLost(reason);
+    }
+  }
+
+  close(backing: BackingMessage, id: number): void {
+    this.#closeId(id);
+    this.#ids.closed(id);
+    this.#parts.onNews('free', backing.file);
+  }
+
+  /** The kernel does not know it: as good as closed. */
+  #closeId(id: number): void {
+    try {
+      closeBacking(this.#parts.fuseFd, id);
+    } catch (error) {
+      if (!(error instanceof SystemError)) throw error;
+    }
+  }
+}
+
+/** Whoever changes a file changes its ctime, and cannot set it. */
+function isUnchanged(fd: number, backing: BackingMessage, lengthBytes: number): boolean {
+  const { ino, size, ctimeNs } = fstatSync(fd, { bigint: true });
+  return ino === backing.ino && size === BigInt(lengthBytes) && ctimeNs === backing.ctimeNs;
+}
