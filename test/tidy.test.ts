@@ -241,12 +241,12 @@ test('every metric is in docs/metrics.md and every metric there exists', () => {
   }
 });
 
-test('metric names are written in one file', () => {
+test('metric names are written in one place', () => {
   const names = Object.values(METRICS).map(({ name }) => name as string);
   const wrong = sources.filter(
     (path) =>
       !isTest(path) &&
-      path !== 'src/telemetry/metrics-table.ts' &&
+      !path.startsWith('src/telemetry/metrics-table') &&
       names.some((name) => read(path).includes(`'${name}'`)),
   );
   assert.deepEqual(wrong, [], 'use the key of the table');

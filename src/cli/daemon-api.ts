@@ -125,6 +125,8 @@ export interface StatusReport {
   readonly cluster: StatusCluster | undefined;
   /** Absent where the mount is read-only, or nobody answers. */
   readonly writes?: StatusWrites;
+  /** Absent where there is no cache directory, or nobody answers. */
+  readonly diskCache?: StatusDiskCache;
   readonly cache: {
     readonly memoryLimitBytes: number;
     readonly slotBytes: number;
@@ -149,7 +151,74 @@ export interface StatusReport {
   readonly lastErrors: readonly StatusError[];
 }
 
+export interface CacheCommand {
+  readonly verb: 'ls' | 'stat' | 'verify' | 'drop' | 'warm';
+  /** A mount point, or a cache directory. */
+  readonly target: string;
+  /** Below the mount point, or of the name space; of none: all. */
+  readonly paths: readonly string[];
+  /** Files at a time. */
+  readonly parallel?: number;
+}
+
+/** What a cache answers, line by line; `kind` tells which fields there are. */
+export interface CacheLine {
+  readonly kind: string;
+  readonly path?: string;
+  readonly reason?: string;
+  readonly directory?: string;
+  readonly lengthBytes?: number;
+  readonly cachedBytes?: number;
+  readonly fetchedBytes?: number;
+  readonly isComplete?: boolean;
+  readonly lastUseS?: number;
+  readonly files?: number;
+  readonly failed?: number;
+  readonly bytes?: number;
+  readonly inUse?: number;
+  readonly checked?: number;
+  readonly corrupt?: number;
+  readonly meant?: {
+    readonly files: number;
+    readonly completeFiles: number;
+    readonly cachedBytes: number;
+  };
+}
+
+/** The cache directories of a mount. */
+export interface StatusDiskCache {
+  readonly directories: readonly {
+    readonly directory: string;
+    readonly state: string;
+    readonly reason?: string;
+    readonly usedBytes: number;
+    readonly limitBytes: number;
+    readonly files: number;
+    readonly pages: number;
+  }[];
+  readonly queuedBytes: number;
+  readonly figures: {
+    readonly readBytes: number;
+    readonly hitPages: number;
+    readonly missedPages: number;
+    readonly writtenBytes: number;
+    readonly evictedBytes: number;
+    readonly corruptFiles: number;
+  };
+}
+
 export interface DaemonApi {
+  /** Rejects with the reason. */
+  cacheCommand(
+    command: CacheCommand,
+    options: {
+      readonly stateDir: string;
+      readonly onLine: (line: CacheLine) => void;
+      readonly signal: AbortSignal;
+    },
+  ): Promise<void>;
+  /** The mount point that a path lies below; undefined for none of ours. */
+  mountpointAbove(path: string, options: { readonly stateDir: string }): string | undefined;
   /** Returns once the mount answers; in the foreground, after it is unmounted. */
   mountDaemon(
     config: MountConfig,

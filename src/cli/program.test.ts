@@ -2,7 +2,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { CliContext } from './context.ts';
-import type { DaemonApi, DevclusterApi, StatusReport, UnmountOptions } from './daemon-api.ts';
+import type {
+  CacheLine,
+  DaemonApi,
+  DevclusterApi,
+  StatusReport,
+  UnmountOptions,
+} from './daemon-api.ts';
 import { mountHelperArguments } from './mount-helper.ts';
 import { runCli } from './program.ts';
 import { statusText } from './status-text.ts';
@@ -60,9 +66,12 @@ interface Changes {
   readonly daemon?: Partial<DaemonApi>;
   readonly devcluster?: DevclusterApi;
   readonly env?: Readonly<Record<string, string>>;
+  readonly files?: Readonly<Record<string, string>>;
+  readonly untilStopped?: () => Promise<void>;
 }
 
-async function run(args: readonly string[], { daemon, devcluster, env = {} }: Changes = {}) {
+async function run(args: readonly string[], changes: Changes = {}) {
+  const { daemon, devcluster, env = {}, files = {}, untilStopped = async () => {} } = changes;
   const out: string[] = [];
   const err: string[] = [];
   const calls: unknown[][] = [];
@@ -75,7 +84,9 @@ async function run(args: readonly string[], { daemon, devcluster, env = {} }: Ch
     gid: 0,
     version: '1.2.3',
     readText(path) {
-      throw new Error(`no such file: ${path}`);
+      const text = files[path];
+      if (text === undefined) throw new Error(`no such file: ${path}`);
+      return text;
     },
     loadDaemon: async () => ({
       async mountDaemon(...given) {
@@ -87,6 +98,10 @@ async function run(args: readonly string[], { daemon, devcluster, env = {} }: Ch
         return { ok: true };
       },
       mountpointsOf: () => [],
+      mountpointAbove: (path) => (path.startsWith('/mnt/') ? path.slice(0, 6) : undefined),
+      async cacheCommand(...given) {
+        calls.push(['cache', ...given]);
+      },
       async daemonStatus(...given) {
         calls.push(['status', ...given]);
         return [report];
@@ -97,7 +112,7 @@ async function run(args: readonly string[], { daemon, devcluster, env = {} }: Ch
       assert.ok(devcluster !== undefined, 'Nobody asked for a devcluster');
       return devcluster;
     },
-    untilStopped: async () => {},
+    untilStopped,
     isTerminal: false,
     overwrite: () => undefined,
   };
@@ -360,4 +375,65 @@ test('arguments of a mount helper become those of mount', () => {
   assert.deepEqual(words, ['mount', 'x', '/m', '-o', 'etcd_hosts=a\\,b']);
   assert.deepEqual(mountHelperArguments(['x', '/m', '-o', 'rw']), ['mount', 'x', '/m']);
   assert.equal(mountHelperArguments(['s3://b', '/m', '-f']), undefined);
+});
+
+const never = (): Promise<void> => new Promise(() => undefined);
+
+/** A daemon that answers with these lines. */
+const answering = (...lines: CacheLine[]): Changes => ({
+  untilStopped: never,
+  daemon: {
+    async cacheCommand(_, { onLine }) {
+      for (const line of lines) onLine(line);
+      await Promise.resolve();
+    },
+  },
+});
+
+test('cache commands print what the cache answers, for people and as JSON', async () => {
+  const file = { kind: 'file', path: '/a\nb', cachedBytes: 4096, isComplete: false };
+  const listed = await run(['cache', 'ls', '/mnt/a'], answering(file));
+  assert.deepEqual([listed.code, listed.out], [0, '           4096 part /a\\nb']);
+  const json = await run(['cache', 'ls', '/mnt/a', '--json'], answering(file));
+  assert.deepEqual(JSON.parse(json.out), file);
+  const dropped = await run(
+    ['cache', 'drop', '/mnt/a', '/x'],
+    answering({ kind: 'dropped', files: 2, bytes: 2048, inUse: 1 }),
+  );
+  assert.equal(dropped.out, '2 files dropped, 2 KiB; 1 file in use left alone');
+});
+
+test('cache verify and warm fail where something was wrong', async () => {
+  const verified = { kind: 'verified', files: 3, checked: 3, corrupt: 1 };
+  const wrong = await run(['cache', 'verify', '/mnt/a'], answering(verified));
+  assert.deepEqual([wrong.code, wrong.out], [1, '3 files verified, 1 wrong and removed']);
+  const right = await run(['cache', 'verify', '/mnt/a'], answering({ ...verified, corrupt: 0 }));
+  assert.deepEqual([right.code, right.out], [0, '3 files verified, all as written']);
+  const warmed = { kind: 'warmed', files: 1, failed: 1, cachedBytes: 10, fetchedBytes: 10 };
+  const failed = { kind: 'failed', path: '/x', reason: 'gone' };
+  const partly = await run(['cache', 'warm', '/mnt/a', '/x'], answering(failed, warmed));
+  assert.equal(partly.code, 1);
+  assert.equal(partly.err, 'alluxio-fuse: /x: gone');
+});
+
+test('cache and warmup ask the right mount for the right paths', async () => {
+  const changes = { untilStopped: never, files: { '/cwd/list': '/mnt/a/2\n\n/mnt/b/3\n' } };
+  const { code, calls, err } = await run(
+    ['warmup', '/mnt/a/1', '--list', 'list', '--parallel', '4'],
+    changes,
+  );
+  assert.equal(code, 0, err);
+  assert.deepEqual(
+    calls.map(([, command]) => command),
+    [
+      { verb: 'warm', target: '/mnt/a', paths: ['/mnt/a/1', '/mnt/a/2'], parallel: 4 },
+      { verb: 'warm', target: '/mnt/b', paths: ['/mnt/b/3'], parallel: 4 },
+    ],
+  );
+  assert.equal((await run(['warmup', '/elsewhere'], changes)).code, 1);
+  assert.equal((await run(['warmup'], changes)).code, 2);
+  assert.equal((await run(['warmup', '/mnt/a', '--parallel', '99'], changes)).code, 2);
+  assert.equal((await run(['cache', 'drop', '/mnt/a'], changes)).code, 2);
+  assert.equal((await run(['cache', 'drop', '/mnt/a', '/x', '--all'], changes)).code, 2);
+  assert.equal((await run(['cache', 'stat', '/mnt/a'])).code, 130, 'stopped');
 });

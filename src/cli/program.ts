@@ -1,5 +1,6 @@
 /** The command line, from the commands in `commands/`. */
 import { Command, CommanderError } from 'commander';
+import { addCacheCommands, addWarmupCommand } from './commands/cache.ts';
 import { addDevclusterCommand } from './commands/devcluster.ts';
 import { addMountCommand } from './commands/mount.ts';
 import { addStatusCommand } from './commands/status.ts';
@@ -35,6 +36,8 @@ export function buildProgram(context: CliContext, finish: (code: ExitCode) => vo
   addMountCommand(program, context, finish);
   addUmountCommand(program, context, finish);
   addStatusCommand(program, context, finish);
+  addCacheCommands(program, context, finish);
+  addWarmupCommand(program, context, finish);
   addFsCommands(program, context, finish);
   addInfoCommands(program, context, finish);
   addJobCommands(program, context, finish);

@@ -26,6 +26,7 @@ export function statusText(report: StatusReport): string {
         'read-ahead',
         `${bytesText(cache.readAheadBytes)} read ahead, ${bytesText(cache.wastedBytes)} of it never used`,
       ],
+      ...diskRows(report.diskCache),
       ...passthroughRows(report),
       ...writeRows(report.writes),
       ['inodes', `${count(inodes.known)} known, ${plural(inodes.openHandles, 'open handle')}`],
@@ -40,6 +41,24 @@ export function statusText(report: StatusReport): string {
   return sections.join('\n');
 }
 
+function diskRows(disk: StatusReport['diskCache']): string[][] {
+  if (disk === undefined) return [];
+  const { hitPages, missedPages, readBytes, writtenBytes, corruptFiles } = disk.figures;
+  const corrupt = corruptFiles === 0 ? '' : `, ${plural(corruptFiles, 'corrupt file')} removed`;
+  return [
+    [
+      'disk cache',
+      `${plural(hitPages, 'hit')}, ${plural(missedPages, 'miss', 'misses')}, ${bytesText(readBytes)} read, ${bytesText(writtenBytes)} written${corrupt}`,
+    ],
+    ...disk.directories.map((directory) => {
+      const { state, reason, usedBytes, limitBytes, files, pages } = directory;
+      const why = reason === undefined ? '' : `: ${printable(reason)}`;
+      return [
+        '',
+        `${printable(directory.directory)}: ${state}${why}, ${bytesText(usedBytes)} of ${bytesText(limitBytes)}, ${plural(files, 'file')}, ${plural(pages, 'page')}`,
+      ];
+    }),
+  ];
 function passthroughRows({ passthrough }: StatusReport): string[][] {
   if (passthrough === undefined) return [];
   const { state, reason, opens, fallbacks } = passthrough;

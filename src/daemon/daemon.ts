@@ -22,6 +22,8 @@ import { Counters, LATENCY_BUCKETS_MS, OPERATIONS } from '../vfs/index.ts';
 import type { ClusterStore } from '../store/index.ts';
 import type { JobResult } from '../vfs/index.ts';
 import { startAdminServer } from './admin-server.ts';
+import { runCacheRequest } from './cache-requests.ts';
+import type { CacheRequest } from './cache-requests.ts';
 import { startClusterSide } from './cluster-side.ts';
 import { openDiskTier } from './disk-side.ts';
 import { ErrorLog } from './error-log.ts';
@@ -30,6 +32,7 @@ import { JobRunner } from './job-runner.ts';
 import { KernelHost } from './kernel-host.ts';
 import type { KernelHostParts } from './kernel-host.ts';
 import { openNameSpace } from './name-space.ts';
+import type { NameSpace } from './name-space.ts';
 import { pathBytesMax } from './path-limit.ts';
 import { ObservedWriter } from './observed-writer.ts';
 import { passthroughProblem, passthroughStatus } from './passthrough-status.ts';
@@ -174,7 +177,7 @@ export class Daemon {
     });
     this.#runner = runner;
     this.#kernel = await this.#startKernelSide(slab, runner);
-    await this.#startServers();
+    await this.#startServers(names.files);
     const { view, ufsRootMismatch } = client.status();
     // The second has been logged by whoever found it.
     const warnings = ufsRootMismatch === undefined ? [] : [ufsRootMismatch];
@@ -268,7 +271,7 @@ export class Daemon {
     return new KernelHost({ ...parts, fuseFd: this.#start.fuseFd as number });
   }
 
-  async #startServers(): Promise<void> {
+  async #startServers(files: NameSpace['files']): Promise<void> {
     const config = this.#config;
     if (config.metricsPort !== 0) {
       this.#telemetry = await startTelemetryServer({
@@ -282,7 +285,7 @@ export class Daemon {
     }
     const path = adminSocketPath(config.stateDir, config.mountpoint);
     try {
-      await startAdminServer(path, {
+      const answers = {
         'GET /status': () => this.#status(),
         'POST /save': () => {
           this.#kernel?.saveAll();
@@ -294,6 +297,12 @@ export class Daemon {
           this.#kernel?.forsake();
           return this.#status();
         },
+      };
+      await startAdminServer(path, answers, async (body, emit, signal) => {
+        const { pageSizeBytes, requestTimeoutMs } = config;
+        const warm = { files, pageSizeBytes, requestTimeoutMs };
+        const parts = { tier: this.#disk, emit, signal, warm };
+        await runCacheRequest(body as CacheRequest, parts);
       });
     } catch (error) {
       // The mount is worth more than its status page.

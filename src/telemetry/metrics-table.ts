@@ -9,6 +9,8 @@
  * a time series for each path or each of 1000 workers would cost more than the mount itself.
  */
 
+import { DISK_METRICS } from './metrics-table-disk.ts';
+
 /** `alluxio`: a name of Alluxio's, kept. `stable`: ours, kept. `young`: may still change. */
 export type Stability = 'alluxio' | 'stable' | 'young';
 
@@ -351,112 +353,7 @@ export const METRICS = {
     stability: 'stable',
   },
 
-  // Cache directories.
-  cachedStorageBytes: {
-    name: 'alluxio_cached_storage_bytes',
-    type: 'gauge',
-    help: 'Bytes in the cache directories, their indexes among them',
-    labels: [],
-    stability: 'alluxio',
-  },
-  cachedCapacityBytes: {
-    name: 'alluxio_cached_capacity_bytes',
-    type: 'gauge',
-    help: 'Bytes that the cache directories in use may hold',
-    labels: [],
-    stability: 'alluxio',
-  },
-  cachedEvictedBytes: {
-    name: 'alluxio_cached_evicted_data_bytes_total',
-    type: 'counter',
-    help: 'Bytes removed from the cache directories to make room',
-    labels: [],
-    stability: 'alluxio',
-  },
-  diskReadBytes: {
-    name: 'alluxio_fuse_disk_cache_read_bytes_total',
-    type: 'counter',
-    help: 'Bytes read from the cache directories instead of the cluster',
-    labels: [],
-    stability: 'young',
-  },
-  diskHits: {
-    name: 'alluxio_fuse_disk_cache_hits_total',
-    type: 'counter',
-    help: 'Pages not in memory that a cache directory had',
-    labels: [],
-    stability: 'young',
-  },
-  diskMisses: {
-    name: 'alluxio_fuse_disk_cache_misses_total',
-    type: 'counter',
-    help: 'Pages not in memory that no cache directory had',
-    labels: [],
-    stability: 'young',
-  },
-  diskWrittenBytes: {
-    name: 'alluxio_fuse_disk_cache_written_bytes_total',
-    type: 'counter',
-    help: 'Bytes written to the cache directories',
-    labels: [],
-    stability: 'young',
-  },
-  diskNotKept: {
-    name: 'alluxio_fuse_disk_cache_not_kept_pages_total',
-    type: 'counter',
-    help: 'Fetched pages that were not written to a cache directory, by reason',
-    labels: ['reason'],
-    stability: 'young',
-  },
-  diskEvictedFiles: {
-    name: 'alluxio_fuse_disk_cache_evicted_files_total',
-    type: 'counter',
-    help: 'Files removed from the cache directories to make room',
-    labels: [],
-    stability: 'young',
-  },
-  diskCorruptFiles: {
-    name: 'alluxio_fuse_disk_cache_corrupt_files_total',
-    type: 'counter',
-    help: 'Cached files that were found changed, and removed',
-    labels: [],
-    stability: 'young',
-  },
-  diskFailures: {
-    name: 'alluxio_fuse_disk_cache_failures_total',
-    type: 'counter',
-    help: 'Failed calls to the disks of the cache directories, by what was tried',
-    labels: ['operation'],
-    stability: 'young',
-  },
-  diskDirectories: {
-    name: 'alluxio_fuse_disk_cache_directories',
-    type: 'gauge',
-    help: 'Cache directories by state; retired ones failed and are not used any more',
-    labels: ['state'],
-    stability: 'young',
-  },
-  diskFiles: {
-    name: 'alluxio_fuse_disk_cache_files',
-    type: 'gauge',
-    help: 'Files of which the cache directories hold something',
-    labels: [],
-    stability: 'young',
-  },
-  diskPages: {
-    name: 'alluxio_fuse_disk_cache_pages',
-    type: 'gauge',
-    help: 'Pages in the cache directories',
-    labels: [],
-    stability: 'young',
-  },
-  diskQueuedBytes: {
-    name: 'alluxio_fuse_disk_cache_queued_bytes',
-    type: 'gauge',
-    help: 'Memory of pages that wait to be written to the cache directories',
-    labels: [],
-    stability: 'young',
-  },
+  ...DISK_METRICS,
 
   // The cluster.
   readBytes: {

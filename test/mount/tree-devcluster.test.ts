@@ -7,3 +7,4 @@ treeSuite('devcluster oss', { pageSizeBytes: MIB, ...treeOf() });
 treeSuite('devcluster oss', { pageSizeBytes: 4 * MIB, ...treeOf() });
 treeSuite('devcluster enterprise', { pageSizeBytes: MIB, ...treeOf() });
 treeSuite('devcluster enterprise', { pageSizeBytes: 4 * MIB, ...treeOf() });
+treeSuite('devcluster oss', { pageSizeBytes: MIB, ...treeOf(), isFromDisk: true });

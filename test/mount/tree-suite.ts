@@ -25,12 +25,14 @@ export interface TreeOptions {
   readonly pageSizeBytes: number;
   readonly spec: BigTreeSpec;
   readonly label: string;
+  /** All but the first pass is served from a cache directory, by a mount that finds it there. */
+  readonly isFromDisk?: boolean;
 }
 
 export function treeSuite(kind: ClusterKind, options: TreeOptions): void {
-  const { pageSizeBytes, spec, label } = options;
+  const { pageSizeBytes, spec, label, isFromDisk = false } = options;
   suite(
-    `${kind}, pages of ${pageSizeBytes >> 20} MiB, ${label}`,
+    `${kind}, pages of ${pageSizeBytes >> 20} MiB, ${label}${isFromDisk ? ', from disk' : ''}`,
     { skip: skipCluster(kind, { pageSizeBytes }) },
     () => {
       let cluster: TestCluster;
@@ -48,7 +50,16 @@ export function treeSuite(kind: ClusterKind, options: TreeOptions): void {
           await makeBigTree(source, spec);
           if (missingPrograms('fio') === false) await fioWrite(source);
           work = await makeTempDir(cleanup, 'tree');
-          mount = await mountForTest(cleanup, cluster.info);
+          const directory = isFromDisk ? await makeTempDir(cleanup, 'mount') : undefined;
+          const again = directory === undefined ? {} : { directory, hasDiskCache: true };
+          if (isFromDisk) {
+            const cold = await mountForTest(cleanup, cluster.info, again);
+            await output('diff', ['-r', '--no-dereference', source, cold.path(cluster.name)], {
+              timeoutMs: PASS_MS,
+            });
+            await cold.unmount();
+          }
+          mount = await mountForTest(cleanup, cluster.info, again);
           mounted = mount.path(cluster.name);
         },
         { timeout: PASS_MS },
@@ -176,6 +187,16 @@ export function treeSuite(kind: ClusterKind, options: TreeOptions): void {
         assert.equal(seen?.view.workers.length, 3);
         assert.equal(seen.pageSizeMismatch, undefined);
         assert.equal(await mount.metric('alluxio_fuse_internal_errors_total'), 0);
+        if (isFromDisk) {
+          const [hits, misses, corrupt] = await Promise.all(
+            ['hits', 'misses', 'corrupt_files'].map((name) =>
+              mount.metric(`alluxio_fuse_disk_cache_${name}_total`),
+            ),
+          );
+          // What the first pass read faster than the disk took it is fetched again.
+          assert.ok(hits !== undefined && misses !== undefined && misses < hits / 4, `${misses}`);
+          assert.equal(corrupt, 0);
+        }
         await mount.unmount();
       });
     },

@@ -48,13 +48,20 @@ export interface MountForTest {
   readonly map?: string;
   /** For a mount point and logs that one mount after the other uses; stays. */
   readonly directory?: string;
+  /** Keeps content in a cache directory on disk: one after the other the same, with `directory`. */
+  readonly hasDiskCache?: boolean;
 }
+
+/** `disk`: every mount of a test run has a cache directory. */
+const TEST_CACHE = process.env['ALLUXIO_FUSE_TEST_CACHE'];
 
 export interface TestMount {
   readonly mountpoint: string;
   readonly stateDir: string;
   readonly logFile: string;
   readonly metricsPort: number;
+  /** Used only where the disk cache is on. */
+  readonly cacheDir: string;
   /** Below the mount point. */
   path(...parts: readonly string[]): string;
   status(): Promise<StatusReport>;
@@ -130,6 +137,7 @@ class RunningMount implements TestMount {
   readonly stateDir: string;
   readonly logFile: string;
   readonly metricsPort: number;
+  readonly cacheDir: string;
   #timer: NodeJS.Timeout | undefined;
   #supervisorPid = 0;
   #isOver = false;
@@ -141,6 +149,7 @@ class RunningMount implements TestMount {
     this.stateDir = parts.stateDir;
     this.logFile = parts.logFile;
     this.metricsPort = parts.metricsPort;
+    this.cacheDir = join(dirname(parts.mountpoint), 'cache');
   }
 
   async start(info: DevclusterInfo, options: MountForTest): Promise<void> {
@@ -154,6 +163,7 @@ class RunningMount implements TestMount {
       this.logFile,
       '--metrics-port',
       String(this.metricsPort),
+      ...((options.hasDiskCache ?? TEST_CACHE === 'disk') ? ['--cache-dir', this.cacheDir] : []),
       ...(options.flags ?? []),
     ];
     standing.add(this);

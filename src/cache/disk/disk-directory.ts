@@ -4,24 +4,26 @@
  *
  * INVARIANT: a page once held is never written again, so a complete file is never touched.
  */
-import { randomBytes } from 'node:crypto';
+import { randomInt } from 'node:crypto';
 import { constants } from 'node:fs';
 import { open } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
-import { LRUCache } from 'lru-cache';
-import type { ByteString } from '../../base/byte-string.ts';
 import { systemClock } from '../../base/clock.ts';
 import type { Clock } from '../../base/clock.ts';
 import { BackingFiles } from './backing-files.ts';
-import type { CacheKey, ContentVersion } from './cache-key.ts';
+import { Backings } from './backings.ts';
+import type { CacheKey } from './cache-key.ts';
+import { checkFile, CorruptFileError } from './check-file.ts';
 import { checksumOf } from './checksum.ts';
 import { lockDirectory } from './directory-lock.ts';
 import type { LockHolder } from './directory-lock.ts';
 import { FileTable, onDiskBytes } from './file-table.ts';
 import type { Row } from './file-table.ts';
 import { HandleCache } from './handle-cache.ts';
+import { Health } from './health.ts';
 import { IndexLog } from './index-log.ts';
-import type { FileIdentity, FileRecord, RecordHandler } from './records.ts';
+import { liveFiles, tableLoader } from './load-index.ts';
+import type { FileIdentity, FileRecord } from './records.ts';
 import { Room } from './room.ts';
 import type { FreeSpace } from './room.ts';
 import { sweep } from './sweep.ts';
@@ -33,18 +35,14 @@ import type {
   DiskOperation,
   NotKept,
 } from './types.ts';
-import { readFully, writeFully } from './vectors.ts';
+import { readFully } from './vectors.ts';
 import type { PageCopy } from './write-behind.ts';
+import { writePages } from './write-pages.ts';
+import type { WriteBatch } from './write-pages.ts';
 
-/** In a row, with no success between them. */
-const FAILURES_MAX = 8;
-/** A full disk is not tried more often. */
-const FULL_PAUSE_MS = 10_000;
 const TEND_MS = 10_000;
 /** A use is written down so often: after a kill, the order of use is that exact. */
 const USE_S = 300;
-/** Backing files whose identity is remembered; others are checked again when they are wanted. */
-const IDENTITIES_MAX = 65_536;
 /** Index bytes of a file, beside its path, and of a page, rather too many. */
 const FILE_RECORD_BYTES = 100;
 const PAGE_RECORD_BYTES = 12;
@@ -52,7 +50,6 @@ const PAGE_RECORD_BYTES = 12;
 const PATH_BYTES = 60;
 /** An index is not worth writing anew before so much of it is not true any more. */
 const COMPACT_BYTES_MIN = 4 * 1024 * 1024;
-const FULL = new Set(['ENOSPC', 'EDQUOT']);
 
 export interface DirectoryOptions {
   readonly directory: string;
@@ -65,20 +62,10 @@ export interface DirectoryOptions {
   readonly clock?: Clock;
 }
 
-/** Pages of one file that are to be kept. */
-export interface WriteBatch {
-  readonly key: CacheKey;
-  readonly path: ByteString;
-  readonly version: ContentVersion;
-  readonly copies: readonly PageCopy[];
-}
-
 interface Writing {
   batches: number;
   readonly pages: Set<number>;
 }
-
-type Identity = Omit<BackingMessage, 'file'>;
 
 export class DiskDirectory {
   readonly #options: DirectoryOptions;
@@ -92,8 +79,7 @@ export class DiskDirectory {
   #state: DiskDirectoryStatus['state'] = 'loading';
   #reason: string | undefined;
   #isClosed = false;
-  #failuresInRow = 0;
-  #pausedUntilMs = -Infinity;
+  readonly #health: Health;
   /** Taken for pages that are being written. */
   #reservedBytes = 0;
   /** Of files that are being removed. */
@@ -101,10 +87,7 @@ export class DiskDirectory {
   readonly #leaving = new Set<Promise<void>>();
   /** By nonce: rows are used again. */
   readonly #writing = new Map<number, Writing>();
-  /** By path: how often it is held open by the kernel. */
-  readonly #held = new Map<string, number>();
-  /** By path: of complete files that were checked in this life. */
-  readonly #identities = new LRUCache<string, Identity>({ max: IDENTITIES_MAX });
+  readonly #backings = new Backings();
   readonly #timer: NodeJS.Timeout;
   readonly #loaded: Promise<void>;
 
@@ -113,6 +96,7 @@ export class DiskDirectory {
     this.#clock = options.clock ?? systemClock;
     this.#files = files;
     this.#lock = lock;
+    this.#health = new Health(this.#clock, (reason) => this.#retire(reason));
     this.#room = new Room(files.root, options.freeSpace, this.#clock);
     this.#table = new FileTable(options.pageSizeBytes);
     this.#timer = setInterval(() => void this.#tend(), TEND_MS).unref();
@@ -154,6 +138,10 @@ export class DiskDirectory {
     pages: readonly (readonly Uint8Array[])[],
   ): Promise<boolean[]> {
     const table = this.#table;
+    // Perhaps another file of the same key by now.
+    if (pages.some((_, order) => !table.hasPage(row, firstPage + order))) {
+      return pages.map(() => false);
+    }
     const identity = table.identityOf(row);
     const sums = pages.map((_, order) => table.sumOf(row, firstPage + order));
     const path = this.#files.pathOf(identity);
@@ -166,7 +154,7 @@ export class DiskDirectory {
       if (isRight.includes(false)) {
         this.#corrupt(identity, isWhole ? 'a page has another checksum' : 'it is too short');
       }
-      this.#failuresInRow = 0;
+      this.#health.succeeded();
       return isRight;
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;
@@ -183,7 +171,7 @@ export class DiskDirectory {
     const notKept = (why: NotKept, pages: number): void => {
       this.#options.figures.notKeptPages[why] += pages;
     };
-    if (this.#state !== 'serving' || this.#isClosed || this.#clock.nowMs() < this.#pausedUntilMs) {
+    if (this.#state !== 'serving' || this.#isClosed || this.#health.isFull) {
       notKept(this.#state === 'loading' ? 'not-ready' : 'failed', batch.copies.length);
       return;
     }
@@ -197,7 +185,7 @@ export class DiskDirectory {
         return;
       }
       await this.#writeReserved({ ...batch, copies }, bytes);
-      this.#failuresInRow = 0;
+      this.#health.succeeded();
     } catch (error) {
       notKept('failed', batch.copies.length);
       this.#failed('write', error as Error);
@@ -247,7 +235,7 @@ export class DiskDirectory {
 
   #isEvictable(row: Row): boolean {
     if (this.#isWriting(row)) return false;
-    return this.#held.size === 0 || !this.#held.has(this.#pathOf(row));
+    return !this.#backings.hasHeld || !this.#backings.isHeld(this.#pathOf(row));
   }
 
   #isWriting(row: Row): boolean {
@@ -280,7 +268,7 @@ export class DiskDirectory {
   #rowFor({ key, path, version }: WriteBatch): { readonly row: Row; readonly isNew: boolean } {
     const found = this.#table.find(key);
     if (found !== undefined) return { row: found, isNew: false };
-    const identity = { key, nonce: randomBytes(4).readUInt32LE() };
+    const identity = { key, nonce: randomInt(2 ** 32) };
     const lastUseS = nowS();
     const { lengthBytes, mtimeMs } = version;
     const row = this.#table.add(identity, lengthBytes, lastUseS);
@@ -302,9 +290,7 @@ export class DiskDirectory {
     try {
       // Exactly as long as the file from the beginning, however much of it is there.
       if (isNew && copies.length < table.pagesOf(row)) await handle.truncate(version.lengthBytes);
-      for (const { first, pieces } of runsOf(copies)) {
-        await writeFully(handle, pieces, first * table.pageSizeBytes);
-      }
+      await writePages(handle, copies, table.pageSizeBytes);
       if (table.findExactly(identity) !== row) {
         // Dropped meanwhile, perhaps before it was made.
         this.#remove(path, 0);
@@ -315,27 +301,20 @@ export class DiskDirectory {
       this.#log?.append((log) => log.pages(identity, pages));
       for (const { lengthBytes } of copies) this.#options.figures.writtenBytes += lengthBytes;
       const isLast = this.#writing.get(identity.nonce)?.batches === 1;
-      if (isLast && table.isComplete(row)) await this.#remember(path, handle, version.lengthBytes);
+      if (!isLast || !table.isComplete(row)) return;
+      const now = await handle.stat({ bigint: true });
+      if (now.size === BigInt(version.lengthBytes)) this.#backings.checked(path, now);
     } finally {
       await handle.close();
     }
   }
 
-  async #remember(path: string, handle: FileHandle, lengthBytes: number): Promise<boolean> {
-    const { size, ino, ctimeNs } = await handle.stat({ bigint: true });
-    if (size !== BigInt(lengthBytes)) return false;
-    this.#identities.set(path, { ino, ctimeNs });
-    return true;
-  }
-
   /** Undefined: not complete, or not checked since the daemon started. */
   backingOf(row: Row): BackingMessage | undefined {
     if (!this.#table.isComplete(row)) return undefined;
-    const file = this.#pathOf(row);
-    const identity = this.#identities.get(file);
-    if (identity === undefined) return undefined;
-    this.#use(row);
-    return { file, ...identity };
+    const backing = this.#backings.find(this.#pathOf(row));
+    if (backing !== undefined) this.#use(row);
+    return backing;
   }
 
   isComplete(row: Row): boolean {
@@ -352,95 +331,50 @@ export class DiskDirectory {
     if (row === undefined) return false;
     const path = this.#files.pathOf(identity);
     try {
-      const { O_NOFOLLOW, O_RDONLY } = constants;
-      const handle = await open(path, O_RDONLY | O_NOFOLLOW);
-      try {
-        const before = await handle.stat({ bigint: true });
-        if (!before.isFile()) throw new Error('it is no file');
-        if (before.size !== BigInt(this.#table.lengthOf(row))) {
-          throw new Error('it has another length');
-        }
-        await this.#verifyPages(handle, identity, signal);
-        const after = await handle.stat({ bigint: true });
-        if (signal?.aborted === true) return false;
-        const found = this.#table.findExactly(identity);
-        const isSame = before.ctimeNs === after.ctimeNs && before.ino === after.ino;
-        if (found !== undefined && isSame && this.#table.isComplete(found)) {
-          this.#identities.set(path, { ino: after.ino, ctimeNs: after.ctimeNs });
-        }
-        return true;
-      } finally {
-        await handle.close();
-      }
+      const table = this.#table;
+      const seen = await checkFile(path, table, identity, signal);
+      const found = table.findExactly(identity);
+      if (seen === undefined || found === undefined) return false;
+      if (table.isComplete(found)) this.#backings.checked(path, seen);
+      return true;
     } catch (error) {
       const { code, message } = error as NodeJS.ErrnoException;
       if (code === 'ENOENT') this.#forget(identity);
-      else if (code === undefined || code === 'ELOOP' || code === 'EISDIR') {
-        this.#corrupt(identity, message);
-      } else this.#failed('read', error as Error);
+      else if (error instanceof CorruptFileError) this.#corrupt(identity, message);
+      else if (code === 'ELOOP') this.#corrupt(identity, 'it is a link');
+      else this.#failed('read', error as Error);
       return false;
     }
   }
 
-  async #verifyPages(
-    handle: FileHandle,
-    identity: FileIdentity,
-    signal: AbortSignal | undefined,
-  ): Promise<void> {
-    const table = this.#table;
-    let row = table.findExactly(identity);
-    if (row === undefined) return;
-    const pages = table.pagesOf(row);
-    const buffer = Buffer.allocUnsafeSlow(Math.min(table.pageSizeBytes, table.lengthOf(row)));
-    for (let index = 0; index < pages; index++) {
-      if (signal?.aborted === true) return;
-      if (!table.hasPage(row, index)) continue;
-      const page = buffer.subarray(0, table.pageLength(row, index));
-      const sum = table.sumOf(row, index);
-      const isWhole = await readFully(handle, [page], index * table.pageSizeBytes);
-      if (!isWhole || checksumOf([page]) !== sum) {
-        throw new Error(`page ${index} is not what was written`);
-      }
-      row = table.findExactly(identity);
-      if (row === undefined) return;
-    }
-  }
-
-  /** Undefined where the file is not of this directory. */
-  ownerOf(file: string): FileIdentity | undefined {
-    const identity = this.#files.identityOf(file);
-    return identity !== undefined && this.#table.findExactly(identity) !== undefined
-      ? identity
-      : undefined;
-  }
-
   /** Whether the file lies here; where it does, its check is not believed any more. */
   doubt(file: string): FileIdentity | undefined {
-    this.#identities.delete(file);
-    return this.ownerOf(file);
+    this.#backings.doubt(file);
+    const row = this.#rowOf(file);
+    return row === undefined ? undefined : this.#table.identityOf(row);
   }
 
   hold(file: string): boolean {
-    const identity = this.ownerOf(file);
-    if (identity === undefined) return false;
-    this.#held.set(file, (this.#held.get(file) ?? 0) + 1);
-    const row = this.#table.findExactly(identity);
-    if (row !== undefined) this.#use(row);
+    const row = this.#rowOf(file);
+    if (row === undefined) return false;
+    this.#backings.hold(file);
+    this.#use(row);
     return true;
   }
 
   release(file: string): void {
-    const count = this.#held.get(file);
-    if (count === undefined) return;
-    if (count > 1) this.#held.set(file, count - 1);
-    else this.#held.delete(file);
-    const identity = this.ownerOf(file);
-    const row = identity === undefined ? undefined : this.#table.findExactly(identity);
+    this.#backings.release(file);
+    const row = this.#rowOf(file);
     if (row !== undefined) this.#use(row);
   }
 
+  #rowOf(file: string): Row | undefined {
+    const identity = this.#files.identityOf(file);
+    return identity === undefined ? undefined : this.#table.findExactly(identity);
+  }
+
   isHeld(identity: FileIdentity): boolean {
-    return this.#held.has(this.#files.pathOf(identity));
+    return this.#backings.isHeld(this.#files.pathOf(identity));
   }
 
   /** The bytes that it freed; undefined where the file is not there, or is in use. */
@@ -452,15 +386,16 @@ export class DiskDirectory {
     return bytes;
   }
 
-  /** All files with what the index says of them, in no order. */
+  /** All files with what the index says of them, in no order; `rest` between some of them. */
   async list(
     tell: (file: FileRecord, heldPages: number, heldBytes: number) => void,
+    rest?: () => Promise<void>,
   ): Promise<void> {
-    await this.#log?.tell(
-      this.#liveOnly((record, row) => {
-        tell(record, this.#table.heldPages(row), this.#table.heldBytes(row));
-      }),
-    );
+    const handler = liveFiles(this.#table, (record, row) => {
+      const lastUseS = this.#table.lastUseOf(row);
+      tell({ ...record, lastUseS }, this.#table.heldPages(row), this.#table.heldBytes(row));
+    });
+    await this.#log?.tell(handler, rest);
   }
 
   get usedBytes(): number {
@@ -468,8 +403,8 @@ export class DiskDirectory {
   }
 
   status(): DiskDirectoryStatus {
-    const isPaused = this.#clock.nowMs() < this.#pausedUntilMs;
-    const reason = this.#state === 'retired' || isPaused ? this.#reason : undefined;
+    const isFull = this.#state === 'serving' && this.#health.isFull;
+    const reason = isFull ? 'the disk is full' : this.#reason;
     const { floorBytes } = this.#room;
     return {
       directory: this.#options.directory,
@@ -507,7 +442,7 @@ export class DiskDirectory {
       this.#log = await IndexLog.open(
         this.#files.indexPath,
         this.#options.pageSizeBytes,
-        loader(table),
+        tableLoader(table),
         (error) => this.#failed('index', error),
       );
       table.sortByUse();
@@ -568,7 +503,7 @@ export class DiskDirectory {
     try {
       this.#shrink();
       await log.compact((builder) =>
-        this.#liveOnly((record, row) => {
+        liveFiles(this.#table, (record, row) => {
           builder.file({ ...record, lastUseS: this.#table.lastUseOf(row) });
           builder.pages(record, this.#table.sumsOf(row));
         }),
@@ -576,19 +511,6 @@ export class DiskDirectory {
     } finally {
       this.#reservedBytes -= reservedBytes;
     }
-  }
-
-  #liveOnly(tell: (record: FileRecord, row: Row) => void): Omit<RecordHandler, 'head'> {
-    const nothing = (): void => undefined;
-    return {
-      file: (record) => {
-        const row = this.#table.findExactly(record);
-        if (row !== undefined) tell(record, row);
-      },
-      page: nothing,
-      use: nothing,
-      drop: nothing,
-    };
   }
 
   #use(row: Row): void {
@@ -622,7 +544,7 @@ export class DiskDirectory {
       this.#table.remove(row);
       this.#log?.append((log) => log.drop(identity));
     }
-    this.#identities.delete(path);
+    this.#backings.doubt(path);
     this.#handles.drop(path);
     this.#remove(path, bytes);
   }
@@ -630,27 +552,24 @@ export class DiskDirectory {
   #remove(path: string, bytes: number): void {
     this.#leavingBytes += bytes;
     this.#room.freed(bytes);
-    const leaving = this.#files
-      .remove(path)
-      .then(() => {
-        this.#leavingBytes -= bytes;
-      })
-      // It stays, and stays counted; the next start removes it.
-      .catch((error: unknown) => this.#failed('remove', error as Error))
-      .finally(() => this.#leaving.delete(leaving));
+    const leaving = this.#removeNow(path, bytes).finally(() => this.#leaving.delete(leaving));
     this.#leaving.add(leaving);
+  }
+
+  async #removeNow(path: string, bytes: number): Promise<void> {
+    try {
+      await this.#files.remove(path);
+      this.#leavingBytes -= bytes;
+    } catch (error) {
+      // It stays, and stays counted; the next start removes it.
+      this.#failed('remove', error as Error);
+    }
   }
 
   #failed(operation: DiskOperation, error: Error): void {
     this.#options.figures.failures[operation]++;
     this.#options.events.failed(this.#options.directory, operation, error);
-    const { code } = error as NodeJS.ErrnoException;
-    if (code !== undefined && FULL.has(code)) {
-      this.#pausedUntilMs = this.#clock.nowMs() + FULL_PAUSE_MS;
-      this.#reason = 'the disk is full';
-      return;
-    }
-    if (++this.#failuresInRow >= FAILURES_MAX) this.#retire(error.message);
+    this.#health.failed(error);
   }
 
   #retire(reason: string): void {
@@ -658,7 +577,7 @@ export class DiskDirectory {
     this.#state = 'retired';
     this.#reason = reason;
     this.#table = new FileTable(this.#options.pageSizeBytes);
-    this.#identities.clear();
+    this.#backings.clear();
     this.#handles.clear();
     clearInterval(this.#timer);
     if (!this.#isClosed) this.#options.events.retired(this.#options.directory, reason);
@@ -671,41 +590,3 @@ export class DiskDirectory {
 
 /** Seconds: fits in 32 bits until 2106. */
 const nowS = (): number => Math.floor(Date.now() / 1000);
-
-/** Takes the records of a log into a table. */
-function loader(table: FileTable): Omit<RecordHandler, 'head'> {
-  return {
-    file(record) {
-      const other = table.find(record.key);
-      if (other !== undefined) table.remove(other);
-      if (!table.isFull) table.add(record, record.lengthBytes, record.lastUseS);
-    },
-    page(file, index, sum) {
-      const row = table.findExactly(file);
-      if (row !== undefined) table.addPage(row, index, sum);
-    },
-    use(file, lastUseS) {
-      const row = table.findExactly(file);
-      if (row !== undefined) table.setLastUse(row, lastUseS);
-    },
-    drop(file) {
-      const row = table.findExactly(file);
-      if (row !== undefined) table.remove(row);
-    },
-  };
-}
-
-/** Pages that follow each other are written in one call. */
-function runsOf(
-  copies: readonly PageCopy[],
-): { readonly first: number; readonly pieces: readonly Uint8Array[] }[] {
-  const runs: { first: number; end: number; pieces: Uint8Array[] }[] = [];
-  for (const { index, pieces } of copies) {
-    const last = runs.at(-1);
-    if (last?.end === index) {
-      last.end++;
-      last.pieces.push(...pieces);
-    } else runs.push({ first: index, end: index + 1, pieces: [...pieces] });
-  }
-  return runs;
-}

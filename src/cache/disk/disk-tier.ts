@@ -174,17 +174,17 @@ export class DiskTier {
     };
   }
 
-  /** Tells every file, in no order. */
-  async list(tell: (file: ListedFile, identity: FileIdentity) => void): Promise<void> {
+  /** Tells every file, in no order; now and then `rest` may take its time. */
+  async list(tell: (file: ListedFile) => void, rest?: () => Promise<void>): Promise<void> {
     await this.#each(async (directory) => {
       const { directory: name } = directory.status();
       await directory.list((record, heldPages, cachedBytes) => {
-        const { key, nonce, path, lengthBytes, mtimeMs, lastUseS } = record;
+        const { path, lengthBytes, mtimeMs, lastUseS } = record;
         const pages = Math.ceil(lengthBytes / this.#options.pageSizeBytes);
         const isComplete = heldPages === pages;
         const file = { path, lengthBytes, mtimeMs, lastUseS, directory: name, cachedBytes };
-        tell({ ...file, isComplete }, { key: key.slice(), nonce });
-      });
+        tell({ ...file, isComplete });
+      }, rest);
     });
   }
 

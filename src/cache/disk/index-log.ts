@@ -49,10 +49,13 @@ class LogFile {
     const at = this.#sizeBytes;
     this.#sizeBytes += frame.length;
     this.#waitingBytes += frame.length;
-    this.#tail = this.#tail.then(async () => {
-      await this.#writeSometime(frame, at);
-      this.#waitingBytes -= frame.length;
-    });
+    this.#tail = this.#writeAfter(this.#tail, frame, at);
+  }
+
+  async #writeAfter(before: Promise<void>, frame: Buffer, at: number): Promise<void> {
+    await before;
+    await this.#writeSometime(frame, at);
+    this.#waitingBytes -= frame.length;
   }
 
   /** A gap would end the log for whoever reads it, so nothing follows before this is there. */
@@ -93,7 +96,7 @@ class LogFile {
   async read(
     endBytes: number,
     handler: RecordHandler,
-    afterSlice: () => void = () => undefined,
+    afterSlice?: () => Promise<void> | void,
   ): Promise<number> {
     const buffer = Buffer.allocUnsafeSlow(SLICE_BYTES + FRAME_HEAD_BYTES + FRAME_BYTES_MAX);
     let whole = 0;
@@ -104,7 +107,7 @@ class LogFile {
       if (bytesRead === 0) break;
       have += bytesRead;
       const { told, isBroken } = readFrames(buffer.subarray(0, have), handler);
-      afterSlice();
+      await afterSlice?.();
       buffer.copyWithin(0, told, have);
       whole += told;
       have -= told;
@@ -112,6 +115,29 @@ class LogFile {
     }
     return whole;
   }
+}
+
+/** Of the pages that a log tells of; undefined where there is no log that can be read. */
+export async function pageSizeOfLog(path: string): Promise<number | undefined> {
+  const handle = await open(path, 'r').catch(() => undefined);
+  if (handle === undefined) return undefined;
+  let found: number | undefined;
+  const nothing = (): void => undefined;
+  try {
+    await new LogFile(path, handle, 0).read(SLICE_BYTES, {
+      head(_, pageSizeBytes) {
+        found ??= pageSizeBytes;
+        return false;
+      },
+      file: nothing,
+      page: nothing,
+      use: nothing,
+      drop: nothing,
+    });
+  } finally {
+    await handle.close();
+  }
+  return found;
 }
 
 export class IndexLog {
@@ -252,12 +278,12 @@ export class IndexLog {
     await old.close();
   }
 
-  /** Tells all records of now. */
-  async tell(handler: Omit<RecordHandler, 'head'>): Promise<void> {
+  /** Tells all records of now; `rest` between some of them. */
+  async tell(handler: Omit<RecordHandler, 'head'>, rest?: () => Promise<void>): Promise<void> {
     await this.#alone(async () => {
       await this.settled();
       const file = this.#file;
-      await file.read(file.sizeBytes, { ...boundHandler(handler), head: () => true });
+      await file.read(file.sizeBytes, { ...boundHandler(handler), head: () => true }, rest);
     });
   }
 

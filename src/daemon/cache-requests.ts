@@ -1,0 +1,111 @@
+/** What the commands ask of a cache: in the daemon that has it, or by themselves where none has. */
+import { displayByteString } from '../base/byte-string.ts';
+import type { ByteString } from '../base/byte-string.ts';
+import type { DiskTier } from '../cache/disk/index.ts';
+import { warm } from './warm.ts';
+import type { WarmParts } from './warm.ts';
+
+export interface CacheRequest {
+  readonly verb: 'ls' | 'stat' | 'verify' | 'drop' | 'warm';
+  /** Of the name space: files, or directories with all that is in them. Of none: all. */
+  readonly paths: readonly ByteString[];
+  /** `warm`: files at a time. */
+  readonly parallel?: number;
+}
+
+export interface CacheRequestParts {
+  readonly tier: DiskTier | undefined;
+  /** Absent where there is no cluster. */
+  readonly warm?: Omit<WarmParts, 'tier' | 'emit' | 'signal'>;
+  readonly emit: (line: object) => Promise<void>;
+  readonly signal: AbortSignal;
+}
+
+/** Whoever waits sees that it goes on. */
+const PROGRESS_MS = 500;
+
+/** Emits lines of results and of progress; rejects with what is to be told to people. */
+export async function runCacheRequest(
+  request: CacheRequest,
+  parts: CacheRequestParts,
+): Promise<void> {
+  const { tier, emit, signal } = parts;
+  if (tier === undefined) throw new Error('This mount has no cache directory (--cache-dir)');
+  await tier.loaded();
+  const isMeant = (path: ByteString): boolean => isBelow(path, request.paths);
+  switch (request.verb) {
+    case 'ls':
+      await list(tier, isMeant, emit, signal);
+      return;
+    case 'stat':
+      await emit({ kind: 'stat', ...tier.status(), ...(await sums(tier, isMeant, signal)) });
+      return;
+    case 'drop':
+      await emit({ kind: 'dropped', ...(await tier.drop(isMeant)) });
+      return;
+    case 'verify': {
+      const progress = { files: 0, checked: 0, corrupt: 0 };
+      const timer = setInterval(() => void emit({ kind: 'progress', ...progress }), PROGRESS_MS);
+      try {
+        await tier.verify(isMeant, progress, signal);
+      } finally {
+        clearInterval(timer);
+      }
+      await emit({ kind: 'verified', ...progress });
+      return;
+    }
+    case 'warm': {
+      if (parts.warm === undefined) throw new Error('Only a mount can fetch what is to be cached');
+      const { parallel } = request;
+      const options = { ...parts.warm, tier, emit, signal };
+      await warm(request.paths, parallel === undefined ? options : { ...options, parallel });
+      return;
+    }
+    default: {
+      const unknown: never = request.verb;
+      throw new Error(`Nothing that a cache can do: ${String(unknown)}`);
+    }
+  }
+}
+
+export function isBelow(path: ByteString, roots: readonly ByteString[]): boolean {
+  return (
+    roots.length === 0 ||
+    roots.some((root) => root === '/' || path === root || path.startsWith(`${root}/`))
+  );
+}
+
+async function list(
+  tier: DiskTier,
+  isMeant: (path: ByteString) => boolean,
+  emit: (line: object) => Promise<void>,
+  signal: AbortSignal,
+): Promise<void> {
+  let waiting: Promise<void>[] = [];
+  await tier.list(
+    ({ path, ...file }) => {
+      if (signal.aborted || !isMeant(path)) return;
+      waiting.push(emit({ kind: 'file', path: displayByteString(path), ...file }));
+    },
+    async () => {
+      await Promise.all(waiting);
+      waiting = [];
+    },
+  );
+  await Promise.all(waiting);
+}
+
+async function sums(
+  tier: DiskTier,
+  isMeant: (path: ByteString) => boolean,
+  signal: AbortSignal,
+): Promise<object> {
+  const meant = { files: 0, completeFiles: 0, cachedBytes: 0 };
+  await tier.list(({ path, cachedBytes, isComplete }) => {
+    if (signal.aborted || !isMeant(path)) return;
+    meant.files++;
+    if (isComplete) meant.completeFiles++;
+    meant.cachedBytes += cachedBytes;
+  });
+  return { meant };
+}
