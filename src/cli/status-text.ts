@@ -59,6 +59,8 @@ function diskRows(disk: StatusReport['diskCache']): string[][] {
       ];
     }),
   ];
+}
+
 function passthroughRows({ passthrough }: StatusReport): string[][] {
   if (passthrough === undefined) return [];
   const { state, reason, opens, fallbacks } = passthrough;
