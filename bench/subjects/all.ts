@@ -86,7 +86,10 @@ const S3: readonly Candidate<S3Place>[] = [
   { id: 'mountpoint', title: 'mountpoint-s3', make: (s3, { mounts }) => mountpointS3(s3, mounts) },
 ];
 
-export const SUBJECT_IDS = [LOCAL, REAL, DEV, S3].flatMap((list) => list.map(({ id }) => id));
+/** In the order of tables and plots. */
+export const SUBJECT_TITLES: ReadonlyMap<string, string> = new Map(
+  [LOCAL, REAL, DEV, S3].flatMap((list) => list.map(({ id, title }) => [id, title] as const)),
+);
 
 export async function assemble(parts: CastParts): Promise<Cast> {
   const mounts = join(parts.workDir, 'mounts');

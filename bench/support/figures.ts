@@ -53,8 +53,10 @@ export interface SubjectNote {
 
 export interface ScenarioResult {
   readonly name: string;
-  /** When and how, where it was not with the others. */
+  /** When, of which commit and how often; in published results. */
   readonly measured?: string;
+  /** Figures of several machines may come together, one scenario after the other. */
+  readonly machine?: string;
   readonly rows: readonly RowResult[];
 }
 

@@ -1,4 +1,5 @@
 /** The figures that this project wants to reach, looked up in the results of a run. */
+import { SUBJECT_TITLES } from '../subjects/all.ts';
 import { formatFigure } from './figures.ts';
 import type { Results, RowResult, Summary } from './figures.ts';
 
@@ -92,13 +93,12 @@ const GOALS: readonly Goal[] = [
 
 export function verdicts(results: Results): Verdict[] {
   const rows = new Map(results.scenarios.flatMap(({ rows: list }) => list).map((r) => [r.id, r]));
-  const titles = new Map(results.subjects.map(({ id, title }) => [id, title]));
   return GOALS.map(({ work, row: id, who, target }) => {
     const row = rows.get(id);
     return {
       work,
-      who: titles.get(who) ?? who,
-      than: target.kind === 'most' ? '' : (titles.get(target.than) ?? target.than),
+      who: SUBJECT_TITLES.get(who) ?? who,
+      than: target.kind === 'most' ? '' : (SUBJECT_TITLES.get(target.than) ?? target.than),
       goal: goalText(target, row?.unit ?? ''),
       reached: row === undefined ? undefined : reachedOf(row, who, target),
     };

@@ -1,8 +1,9 @@
 /** The command line of bin/bench. */
 import { parseArgs } from 'node:util';
 import { SCENARIOS } from '../scenarios/index.ts';
-import { SUBJECT_IDS } from '../subjects/all.ts';
+import { SUBJECT_TITLES } from '../subjects/all.ts';
 
+const SUBJECT_IDS = [...SUBJECT_TITLES.keys()];
 const SCENARIO_NAMES = SCENARIOS.map(({ name }) => name);
 const LINE_CHARS = 74;
 

@@ -3,6 +3,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { format, resolveConfig } from 'prettier';
 import { SCENARIOS } from '../scenarios/index.ts';
+import { SUBJECT_TITLES } from '../subjects/all.ts';
 import { formatSummary } from './figures.ts';
 import type { Results, RowResult, ScenarioResult, SubjectNote } from './figures.ts';
 import { goalsTable, verdicts } from './goals.ts';
@@ -26,26 +27,32 @@ export async function publish(results: Results, root: string): Promise<void> {
   await writeReport(root);
 }
 
-/** Each scenario says when and with what it was measured: the next run may be of another one. */
+/** Each scenario says when, of what and where it was measured: the next run may be of another one. */
 function dated(results: Results): Results {
   const { date, commit, runs } = results;
+  const machine = Object.values(results.machine).join(', ');
   const measured = `${date} at ${commit}, ${runs} ${runs === 1 ? 'run' : 'runs'}`;
   return {
     ...results,
-    scenarios: results.scenarios.map((scenario) => ({ measured, ...scenario })),
+    scenarios: results.scenarios.map((scenario) => ({
+      measured,
+      machine,
+      ...scenario,
+    })),
   };
 }
 
 function joined(before: Results, now: Results): Results {
   const ran = new Map(now.scenarios.map((scenario) => [scenario.name, scenario]));
   const kept = new Map(before.scenarios.map((scenario) => [scenario.name, scenario]));
+  const ids = [...SUBJECT_TITLES.keys()];
   const subjects = new Map(before.subjects.map((note) => [note.id, note]));
   for (const note of now.subjects) {
     if (note.missing === undefined || !subjects.has(note.id)) subjects.set(note.id, note);
   }
   return {
     ...now,
-    subjects: [...subjects.values()],
+    subjects: ids.flatMap((id) => subjects.get(id) ?? []),
     scenarios: SCENARIOS.flatMap(({ name }) => ran.get(name) ?? kept.get(name) ?? []),
   };
 }
@@ -75,11 +82,10 @@ function filled(page: string, what: string, content: string): string {
 const plotOf = (file: string, title: string): string => `![${title}](${PLOTS}/${file})`;
 
 function figuresOf(results: Results): string {
-  const { machine, subjects } = results;
+  const { subjects } = results;
   const present = subjects.filter(({ missing }) => missing === undefined);
   const missing = subjects.filter((note) => note.missing !== undefined);
   return [
-    `${Object.values(machine).join(', ')}.`,
     ['| subject | what it is |', '| --- | --- |', ...subjects.map(subjectLine)].join('\n'),
     ...(missing.length === 0 ? [] : [`Missing: ${missing.map(({ title }) => title).join(', ')}.`]),
     ...results.scenarios.map((scenario) => sectionOf(scenario, present)),
@@ -91,10 +97,10 @@ function subjectLine({ title, detail, missing }: SubjectNote): string {
 }
 
 function sectionOf(scenario: ScenarioResult, present: readonly SubjectNote[]): string {
-  const { name, measured, rows } = scenario;
+  const { name, measured, machine, rows } = scenario;
   return [
     `### ${name}`,
-    ...(measured === undefined ? [] : [`Measured ${measured}.`]),
+    ...(measured === undefined ? [] : [`Measured ${measured}. ${machine}.`]),
     plotOf(plotName(name), name),
     ...rows.map((row) => rowOf(row, present)),
     ...failuresOf(scenario, present),

@@ -36,5 +36,5 @@ export function ratio(
 ): string {
   if (ours === undefined || ours === theirs || theirs === 0 || ours === 0) return '';
   const times = better === 'higher' ? ours / theirs : theirs / ours;
-  return `ours ${times.toPrecision(2)} ×`;
+  return `ours ${Number(times.toPrecision(2))} ×`;
 }

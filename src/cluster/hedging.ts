@@ -151,9 +151,15 @@ class HedgedRead {
       if (this.#first === undefined) this.#finish(this.#firstOutcome ?? outcome);
       return;
     }
-    this.#hedging.won();
     this.#stopFirst();
-    this.#sink(bytes, 0);
+    try {
+      this.#sink(bytes, 0);
+    } catch {
+      // The long way meets the same and says what it is.
+      this.#finish('unclear');
+      return;
+    }
+    this.#hedging.won();
     this.#finish('page');
   }
 

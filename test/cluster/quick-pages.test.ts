@@ -137,6 +137,9 @@ it('what is no such page is left to the long way, and its connection goes', asyn
     (_, socket) => respond(socket, '404 Not Found', 'gone'),
     (_, socket) => respond(socket, '200 OK', content, { 'transfer-encoding': 'chunked' }),
     (_, socket) => socket.write('ICY 200 OK\r\n\r\nhello'),
+    (_, socket) => respond(socket, '200 OK', 'hello', { 'content-length': '-5' }),
+    (_, socket) => respond(socket, '200 OK', 'hello', { 'content-length': '1e3' }),
+    (_, socket) => respond(socket, '200 OK', 'hello', { 'content-length': '9'.repeat(30) }),
     (_, socket) => socket.write(Buffer.alloc(20_000, 65)),
   ];
   for (const answer of answers) {

@@ -75,56 +75,64 @@ export class QuickExchange implements Receiver {
   }
 
   onReceived(bytes: number): void {
-    const at = this.#received;
-    this.#received += bytes;
-    this.#guarded(() => this.#request.sink.direct?.received(at, bytes));
+    this.#guarded(() => {
+      const at = this.#received;
+      this.#received += bytes;
+      this.#request.sink.direct?.received(at, bytes);
+      return this.#endSoFar();
+    });
   }
 
   onChunk(chunk: Uint8Array): void {
-    if (this.#hasHead) {
-      this.#body(chunk);
-      return;
-    }
+    this.#guarded(() => (this.#hasHead ? this.#body(chunk) : this.#beginning(chunk)));
+  }
+
+  #beginning(chunk: Uint8Array): QuickEnd | undefined {
     const bytes = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length);
     const end = this.#headText === '' ? bytes.indexOf(headEnd) : -1;
     if (end >= 0) {
-      this.#onHead(bytes.toString('latin1', 0, end), chunk.subarray(end + headEnd.length));
-      return;
+      return this.#onHead(bytes.toString('latin1', 0, end), chunk.subarray(end + headEnd.length));
     }
     // It comes in pieces: rare, so it may cost.
     const before = this.#headText.length;
     this.#headText += bytes.toString('latin1');
     const at = this.#headText.indexOf('\r\n\r\n');
-    if (at >= 0) this.#onHead(this.#headText.slice(0, at), chunk.subarray(at + 4 - before));
-    else if (this.#headText.length > headBytesMax) this.#fail('odd');
+    if (at >= 0) return this.#onHead(this.#headText.slice(0, at), chunk.subarray(at + 4 - before));
+    return this.#headText.length > headBytesMax ? 'odd' : undefined;
   }
 
-  #onHead(text: string, body: Uint8Array): void {
+  #onHead(text: string, body: Uint8Array): QuickEnd | undefined {
     const head = parsePlainHead(text);
-    if (head?.status !== 200 || head.lengthBytes !== this.#request.lengthBytes) this.#fail('odd');
-    else {
-      this.#hasHead = true;
-      this.#isLast = head.isLast;
-      if (body.length > 0) this.#body(body);
-    }
+    if (head?.status !== 200 || head.lengthBytes !== this.#request.lengthBytes) return 'odd';
+    this.#hasHead = true;
+    this.#isLast = head.isLast;
+    return body.length > 0 ? this.#body(body) : undefined;
   }
 
-  #body(chunk: Uint8Array): void {
+  #body(chunk: Uint8Array): QuickEnd | undefined {
     const at = this.#received;
     this.#received += chunk.length;
     // Bytes behind the answer: the connection is out of step, and perhaps was before.
-    if (this.#received > this.#request.lengthBytes) this.#fail('odd');
-    else this.#guarded(() => this.#request.sink(chunk, at));
+    if (this.#received > this.#request.lengthBytes) return 'odd';
+    this.#request.sink(chunk, at);
+    return this.#endSoFar();
   }
 
-  #guarded(take: () => void): void {
+  #endSoFar(): QuickEnd | undefined {
+    return this.#received === this.#request.lengthBytes ? 'whole' : undefined;
+  }
+
+  /** Whatever an answer makes us throw is an end of this exchange and of nothing else. */
+  #guarded(take: () => QuickEnd | undefined): void {
+    let end: QuickEnd | undefined;
     try {
-      take();
-    } catch (error) {
-      this.#fail(error instanceof ClusterError ? error : 'odd');
-      return;
+      end = take();
+    } catch {
+      // The long way meets the same answer and says what is wrong with it.
+      end = 'odd';
     }
-    if (this.#received === this.#request.lengthBytes) this.#succeed();
+    if (end === 'whole') this.#succeed();
+    else if (end !== undefined) this.#fail(end);
   }
 
   onStalled(): void {
