@@ -6,7 +6,9 @@ import type { Scenario } from '../support/scenario.ts';
 
 const SHOWN = '100,000';
 /** A stat for each entry takes these minutes, which says nothing that 10,000 do not. */
-const SLOW = new Set(['alluxio-fuse', 'rclone', 's3fs', 'mountpoint']);
+const SLOW = new Set(['alluxio-fuse', 'rclone', 's3fs']);
+/** Takes an answer of the S3 server about these files for broken: see s3-server.ts. */
+const LEFT_OUT = 'mountpoint';
 
 const row = (id: string, title: string, meaning: string) =>
   ({ id, title, unit: 'ms', better: 'lower', meaning }) as const;
@@ -24,6 +26,7 @@ export const listing: Scenario = {
   ],
 
   async mount(subject: MountSubject, { data, workload }: Bench, round: number): Promise<Figures> {
+    if (subject.id === LEFT_OUT) return {};
     const directory = join(subject.folder, await data.huge(workload));
     if (round === 0 || subject.kind === 'local') {
       await subject.restart();

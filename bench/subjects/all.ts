@@ -119,7 +119,7 @@ export async function assemble(parts: CastParts): Promise<Cast> {
   await take(DEV, () =>
     hasEtcd() ? devClusterPlace(parts.cleanup, parts.data.root) : 'etcd is not installed',
   );
-  await take(S3, () => startS3Server(parts.cleanup, parts.data.root, parts.workDir));
+  await take(S3, () => startS3Server(parts.cleanup, parts.data, parts.workDir));
   return { subjects, notes };
 }
 

@@ -1,9 +1,11 @@
 /** A real S3 server over the directory of the data set: what rclone and s3fs read from. */
-import { mkdir } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { freePort } from '../../src/devcluster/ports.ts';
 import { waitFor } from '../../test/support/wait.ts';
 import { Server } from '../support/children.ts';
+import { DATA_FOLDER } from '../support/data-set.ts';
+import type { DataSet } from '../support/data-set.ts';
 import { findProgram, versionOf } from '../support/programs.ts';
 import type { Cleanup } from '../../test/support/temp-dir.ts';
 
@@ -16,6 +18,12 @@ export const S3_SECRET = 'bench-secret';
  */
 const ETAG = 'd41d8cd98f00b204e9800998ecf8427e-1';
 
+/**
+ * What the server notes of an upload with a checksum. Files that did not come through it are listed
+ * with an empty one, which mountpoint-s3 takes for a broken answer.
+ */
+const CHECKSUMS = '{"Algorithm":"CRC64NVME"}';
+
 export interface S3Place {
   readonly endpoint: string;
   readonly detail: string;
@@ -24,7 +32,7 @@ export interface S3Place {
 /** A text says why there is none. */
 export async function startS3Server(
   cleanup: Cleanup,
-  root: string,
+  data: DataSet,
   workDir: string,
 ): Promise<S3Place | string> {
   const program = findProgram('versitygw');
@@ -32,10 +40,14 @@ export async function startS3Server(
   const port = await freePort('127.0.0.1');
   // Beside the data: the files themselves are left as they are.
   const sidecar = join(workDir, 's3-sidecar');
-  await mkdir(sidecar, { recursive: true });
+  for (const path of data.made) {
+    const notes = join(sidecar, DATA_FOLDER, path, 'meta');
+    await mkdir(notes, { recursive: true });
+    await writeFile(join(notes, 'checksums'), CHECKSUMS);
+  }
   const flags = ['--quiet', '--keep-alive', '--port', `127.0.0.1:${port}`];
   const secrets = ['--access', S3_KEY, '--secret', S3_SECRET];
-  const backend = ['posix', '--sidecar', sidecar, '--default-etag', ETAG, root];
+  const backend = ['posix', '--sidecar', sidecar, '--default-etag', ETAG, data.root];
   const log = join(workDir, 's3-server.log');
   const server = await Server.start(program, [...flags, ...secrets, ...backend], log);
   cleanup(() => server.stop());

@@ -40,6 +40,11 @@ export class DataSet {
     this.root = root;
   }
 
+  /** All that `make` makes, below `folder`. */
+  get made(): string[] {
+    return [this.big, this.first, ...this.small, ...numbered(this.many, MANY_ENTRIES)];
+  }
+
   get folder(): string {
     return join(this.root, DATA_FOLDER);
   }

@@ -7,6 +7,7 @@ use mountpoint_s3_client::config::AddressingStyle;
 use mountpoint_s3_client::user_agent::UserAgent;
 use mountpoint_s3_fs::data_cache::DataCacheConfig;
 use mountpoint_s3_fs::fuse::config::{FuseOptions, FuseSessionConfig, MountPoint};
+use mountpoint_s3_fs::logging::{LoggingConfig, init_logging};
 use mountpoint_s3_fs::memory::PagedPool;
 use mountpoint_s3_fs::s3::config::{ClientConfig, PartConfig, Region, TargetThroughputSetting};
 use mountpoint_s3_fs::s3::{Bucket, Prefix, S3Path};
@@ -20,6 +21,11 @@ fn main() -> Result<()> {
     let [bucket, directory, endpoint, memory] = arguments.as_slice() else {
         bail!("bench-mountpoint BUCKET DIRECTORY ENDPOINT MEMORY_BYTES");
     };
+    let _logging = init_logging(LoggingConfig {
+        log_file: None,
+        log_to_stdout: true,
+        default_filter: "warn,awscrt=off".to_owned(),
+    })?;
     let path = S3Path::new(Bucket::new(bucket)?, Prefix::empty());
     let client_config = ClientConfig {
         region: Region::new_user_specified("us-east-1".to_owned()),
