@@ -1,6 +1,7 @@
 /** The kernel thread's part of passthrough: opens the copies, hands them to the kernel, says so. */
 import { closeSync, constants, fstatSync, openSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Clock } from '../base/clock.ts';
 import type { MountConfig } from '../config/index.ts';
 import { canPassThrough, closeBacking, openBacking } from '../fuse/device/index.ts';
 import type { Negotiated } from '../fuse/device/index.ts';
@@ -11,12 +12,23 @@ import { BackingIds } from './backing-ids.ts';
 import { mountDirectory } from './state-dir.ts';
 
 /** What the owner of the copies is told. */
-export type BackingNews = 'held' | 'free' | 'refused';
+export interface BackingNews {
+  readonly what: 'held' | 'free' | 'refused';
+  readonly file: string;
+}
+
+/**
+ * News go in one message, since a message costs more than the rest of an open. They may be late: a copy
+ * that is removed stays readable to who has it open.
+ */
+const NEWS_MAX = 64;
+const NEWS_AGE_MAX_MS = 100;
 
 export interface DeviceBackingsParts {
   readonly fuseFd: number;
   readonly config: MountConfig;
-  readonly onNews: (news: BackingNews, file: string) => void;
+  readonly clock: Clock;
+  readonly onNews: (news: readonly BackingNews[]) => void;
   /** Passthrough is over for this life of the daemon. */
   readonly onLost: (reason: string) => void;
   readonly onInternalError: (error: unknown) => void;
@@ -34,6 +46,8 @@ export class DeviceBackings implements BackingFiles {
   readonly #parts: DeviceBackingsParts;
   readonly #ids: BackingIds;
   #isPossible = false;
+  #news: BackingNews[] = [];
+  #newsSinceMs = 0;
 
   constructor(parts: DeviceBackingsParts) {
     this.#parts = parts;
@@ -58,17 +72,17 @@ export class DeviceBackings implements BackingFiles {
     const id = this.#open(backing, lengthBytes);
     if (id === undefined) return undefined;
     this.#ids.opened(id);
-    this.#parts.onNews('held', backing.file);
+    this.#tell('held', backing.file);
     return id;
   }
 
   #open(backing: BackingMessage, lengthBytes: number): number | undefined {
-    const { fuseFd, onNews } = this.#parts;
+    const { fuseFd } = this.#parts;
     let fd: number | undefined;
     try {
       fd = openSync(backing.file, constants.O_RDONLY | constants.O_NOFOLLOW);
       if (isUnchanged(fd, backing, lengthBytes)) return openBacking(fuseFd, fd);
-      onNews('refused', backing.file);
+      this.#tell('refused', backing.file);
     } catch (error) {
       this.#failed(error, backing.file);
     } finally {
@@ -79,7 +93,7 @@ export class DeviceBackings implements BackingFiles {
 
   #failed(error: unknown, file: string): void {
     const reason = error instanceof SystemError ? LOST[error.errno] : undefined;
-    if (reason === undefined) this.#parts.onNews('refused', file);
+    if (reason === undefined) this.#tell('refused', file);
     else {
       this.#isPossible = false;
       this.#parts.onLost(reason);
@@ -89,7 +103,23 @@ export class DeviceBackings implements BackingFiles {
   close(backing: BackingMessage, id: number): void {
     this.#closeId(id);
     this.#ids.closed(id);
-    this.#parts.onNews('free', backing.file);
+    this.#tell('free', backing.file);
+  }
+
+  #tell(what: BackingNews['what'], file: string): void {
+    const nowMs = this.#parts.clock.nowMs();
+    if (this.#news.length === 0) this.#newsSinceMs = nowMs;
+    this.#news.push({ what, file });
+    // One that is not what it was should be looked at before it is opened again.
+    const isLate = nowMs - this.#newsSinceMs >= NEWS_AGE_MAX_MS || what === 'refused';
+    if (isLate || this.#news.length >= NEWS_MAX) this.flush();
+  }
+
+  /** Tells what has not been told yet. */
+  flush(): void {
+    if (this.#news.length === 0) return;
+    this.#parts.onNews(this.#news);
+    this.#news = [];
   }
 
   /** The kernel does not know it: as good as closed. */

@@ -249,9 +249,9 @@ export class Daemon {
         this.#send({ kind: 'negotiated', negotiated });
       },
       onFailure: (failure) => this.#errors.add(failure),
-      onBackingNews: (news, file) => {
-        if (news === 'held') this.#disk?.held(file);
-        else if (news === 'free') this.#disk?.freed(file);
+      onBackingNews: ({ what, file }) => {
+        if (what === 'held') this.#disk?.held(file);
+        else if (what === 'free') this.#disk?.freed(file);
         else this.#disk?.refused(file);
       },
       onPassthroughLost: (reason) => {

@@ -34,7 +34,7 @@ export interface KernelHostParts {
   readonly onJob: (job: Job) => void;
   readonly onNegotiated: (negotiated: Negotiated) => void;
   readonly onFailure: (failure: FailureReport) => void;
-  readonly onBackingNews: (news: BackingNews, file: string) => void;
+  readonly onBackingNews: (news: BackingNews) => void;
   readonly onPassthroughLost: (reason: string) => void;
   readonly onInternalError: (message: string, stack: string) => void;
   readonly onNotificationFailed: (error: string) => void;
@@ -178,7 +178,7 @@ export class KernelHost {
         this.#parts.onFailure(message.failure);
         return;
       case 'backing':
-        this.#parts.onBackingNews(message.news, message.file);
+        for (const news of message.news) this.#parts.onBackingNews(news);
         return;
       case 'passthrough-lost':
         this.#parts.onPassthroughLost(message.reason);

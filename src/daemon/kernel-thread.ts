@@ -43,7 +43,8 @@ function main(data: KernelThreadData): void {
       ? new DeviceBackings({
           fuseFd: data.fuseFd,
           config,
-          onNews: (news, file) => send({ kind: 'backing', news, file }),
+          clock: systemClock,
+          onNews: (news) => send({ kind: 'backing', news }),
           onLost: (reason) => send({ kind: 'passthrough-lost', reason }),
           onInternalError: reportInternal,
         })
@@ -112,6 +113,7 @@ function main(data: KernelThreadData): void {
     wake: takeMessages,
     tick: () => {
       core.tick();
+      backings?.flush();
       return core.isBusy ? TICK_BUSY_MS : TICK_IDLE_MS;
     },
     isStopped: () => isStopped,

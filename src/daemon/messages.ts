@@ -28,7 +28,7 @@ export type FromKernelThread =
   | { readonly kind: 'invalidate-entry'; readonly parent: InodeId; readonly name: ByteString }
   | { readonly kind: 'failure'; readonly failure: FailureReport }
   /** For whoever owns the copies that the kernel reads. */
-  | { readonly kind: 'backing'; readonly news: BackingNews; readonly file: string }
+  | { readonly kind: 'backing'; readonly news: readonly BackingNews[] }
   | { readonly kind: 'passthrough-lost'; readonly reason: string }
   /** A mistake of ours: logged once per message, the mount goes on. */
   | { readonly kind: 'internal-error'; readonly message: string; readonly stack: string }
