@@ -1,7 +1,8 @@
 /** The copies on disk of a simulation, and the kernel's numbers for those that it reads. */
 import assert from 'node:assert/strict';
 import type { Random } from '../../src/base/random.ts';
-import type { BackingFiles, BackingMessage } from '../../src/vfs/index.ts';
+import type { BackingMessage } from '../../src/cache/index.ts';
+import type { BackingFiles } from '../../src/vfs/index.ts';
 import type { State } from './world.ts';
 
 /** Of copies that are not any more what they were when somebody was told of them, in a hundred. */

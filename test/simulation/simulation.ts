@@ -39,10 +39,12 @@ export class Simulation {
     this.#seed = seed;
     this.#random = new Random(seed);
     const random = this.#random;
+    // Draws of their own: a seed keeps the world and the times that it had without them.
+    const modes = Random.forStep(seed, -1);
     this.#options = {
       incarnation: random.between(1, 3),
       isReadOnly: true,
-      isImmutable: random.chance(0.3),
+      isImmutable: modes.chance(0.3),
       isWriteBack: false,
       defaults: { uid: 0, gid: 0, fileMode: 0o644, dirMode: 0o755 },
       attrTimeoutMs: random.pick([0, 50, 400]),
@@ -51,7 +53,7 @@ export class Simulation {
       requestTimeoutMs: 1000,
       // The whole of every file here, or nothing.
       readAheadBytes: random.pick([0, 8 * 1024 * 1024]),
-      passthroughBytesMin: random.pick([0, 300, Infinity]),
+      passthroughBytesMin: modes.pick([0, 300, Infinity]),
       handlesMax: 30,
       inodesMax: random.pick([20, 1000]),
       listingEntriesMax: random.pick([10, 60, 1000]),
