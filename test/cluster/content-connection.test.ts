@@ -4,11 +4,11 @@ import { randomBytes } from 'node:crypto';
 import { after, it } from 'node:test';
 import type { Socket } from 'node:net';
 import { byteStringOfText } from '../../src/base/byte-string.ts';
-import type { ByteSink, CallContext, Worker } from '../../src/cluster/types.ts';
+import type { ByteSink, CallContext } from '../../src/cluster/types.ts';
 import { ClusterError } from '../../src/cluster/types.ts';
-import { createWorkerClient } from '../../src/cluster/worker/index.ts';
 import { waitFor } from '../support/wait.ts';
-import { respond, ScriptedServer, type Script } from './scripted-server.ts';
+import { respond, type Script } from './scripted-server.ts';
+import { startScriptedWorker } from './scripted-worker.ts';
 
 const PAGE = 1024 * 1024;
 const closers: (() => Promise<void>)[] = [];
@@ -20,25 +20,7 @@ const ufsPath = byteStringOfText('file:///r/b/k');
 const page = (pageIndex: number) => ({ ufsPath, pageIndex });
 
 async function setUp(script: Script) {
-  const server = new ScriptedServer((request, socket) => {
-    if (request.target === '/v1/ufsInfo') socket.end();
-    else if (request.target === '/v1/health') respond(socket, '200 OK', 'worker is active');
-    else script(request, socket);
-  });
-  const port = await server.listen();
-  const worker: Worker = {
-    id: 'worker-1',
-    identifier: '01',
-    version: 1,
-    host: '127.0.0.1',
-    httpPort: port,
-    s3Port: port,
-  };
-  const client = createWorkerClient({ pageSizeBytes: PAGE });
-  closers.push(
-    () => client.close(),
-    () => server.close(),
-  );
+  const { server, worker, client } = await startScriptedWorker(script, PAGE, closers);
   const read = (index: number, sink: ByteSink, context = within()) =>
     client.readPage(worker, page(index), sink, context);
   return { server, read };

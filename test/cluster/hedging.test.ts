@@ -5,16 +5,13 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { byteStringOfText } from '../../src/base/byte-string.ts';
-import { systemClock } from '../../src/base/clock.ts';
-import { silentLogger } from '../../src/base/logger.ts';
 import { ignoredEvents } from '../../src/cluster/cluster-events.ts';
-import { createWorkerClient, MountTable, RoutedClient } from '../../src/cluster/index.ts';
-import { ViewHolder } from '../../src/cluster/membership/membership.ts';
+import { RoutedClient } from '../../src/cluster/index.ts';
 import type { Devcluster } from '../../src/devcluster/index.ts';
-import { startTestDevcluster, TEST_PAGE_SIZE_BYTES } from '../support/devcluster.ts';
-import { heldMembership } from '../support/held-membership.ts';
+import { startTestDevcluster } from '../support/devcluster.ts';
 import { lastFirst } from '../support/last-first.ts';
 import { skipReason } from '../support/skip.ts';
+import { routedClientOf } from '../support/routed-client.ts';
 
 const FILES = 80;
 const LENGTH = 20_000;
@@ -35,16 +32,7 @@ describe('stragglers', { skip: skipReason('etcd') }, () => {
       contents.push(randomBytes(LENGTH));
       await writeFile(join(cluster.dataDir, `d/f${i}`), contents[i] as Buffer);
     }
-    const holder = new ViewHolder();
-    holder.replace(cluster.workers.map(({ config }) => ({ ...config, version: 1 })));
-    client = new RoutedClient({
-      client: createWorkerClient({ pageSizeBytes: TEST_PAGE_SIZE_BYTES }),
-      membership: heldMembership(holder),
-      mounts: MountTable.ofRoot(cluster.info.ufs),
-      pageSizeBytes: TEST_PAGE_SIZE_BYTES,
-      virtualNodes: 5,
-      clock: systemClock,
-      logger: silentLogger,
+    client = routedClientOf(cluster, {
       events: { ...ignoredEvents, hedge: (outcome) => void events.push(outcome) },
     });
     cleanup(() => client.close());

@@ -6,24 +6,15 @@ import { after, before, describe, test } from 'node:test';
 import { byteStringOfText } from '../../src/base/byte-string.ts';
 import { isKeptName } from '../../src/base/kept-names.ts';
 import type { ByteString } from '../../src/base/byte-string.ts';
-import { systemClock } from '../../src/base/clock.ts';
-import { silentLogger } from '../../src/base/logger.ts';
-import { ignoredEvents } from '../../src/cluster/cluster-events.ts';
 import type { UploadStrategy } from '../../src/cluster/index.ts';
-import {
-  ClusterError,
-  createWorkerClient,
-  MountTable,
-  RoutedClient,
-} from '../../src/cluster/index.ts';
-import { ViewHolder } from '../../src/cluster/membership/membership.ts';
+import { ClusterError, RoutedClient } from '../../src/cluster/index.ts';
 import type { Devcluster } from '../../src/devcluster/index.ts';
 import { FileUnderStore } from '../../src/ufs/index.ts';
-import { startTestDevcluster, TEST_PAGE_SIZE_BYTES } from '../support/devcluster.ts';
+import { startTestDevcluster } from '../support/devcluster.ts';
 import { skipReason } from '../support/skip.ts';
 import type { Cleanup } from '../support/temp-dir.ts';
-import { heldMembership } from '../support/held-membership.ts';
 import { waitFor } from '../support/wait.ts';
+import { routedClientOf } from '../support/routed-client.ts';
 
 /** What a person at another machine is asked to wait for. */
 const SHOWN_MS = 2_000;
@@ -56,22 +47,13 @@ describe('listings of other clients', { skip: skipReason('etcd') }, () => {
     readonly strategy?: UploadStrategy;
     readonly virtualNodes?: number | 'auto';
   }): RoutedClient {
-    const holder = new ViewHolder();
-    holder.replace(cluster.workers.map(({ config }) => ({ ...config, version: 1 })));
     const isByRename = parts.strategy === 'rename';
-    return new RoutedClient({
-      client: createWorkerClient({ pageSizeBytes: TEST_PAGE_SIZE_BYTES }),
-      membership: heldMembership(holder),
-      mounts: MountTable.ofRoot(cluster.info.ufs),
-      pageSizeBytes: TEST_PAGE_SIZE_BYTES,
+    return routedClientOf(cluster, {
       virtualNodes: parts.virtualNodes ?? 5,
       underStore: isByRename
         ? new FileUnderStore({ root: byteStringOfText(cluster.dataDir) })
         : undefined,
       uploadStrategy: parts.strategy,
-      clock: systemClock,
-      logger: silentLogger,
-      events: ignoredEvents,
     });
   }
 

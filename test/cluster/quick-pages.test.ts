@@ -4,12 +4,12 @@ import { randomBytes } from 'node:crypto';
 import { after, it } from 'node:test';
 import type { Socket } from 'node:net';
 import { byteStringOfText } from '../../src/base/byte-string.ts';
-import type { CallContext, Worker } from '../../src/cluster/types.ts';
+import type { CallContext } from '../../src/cluster/types.ts';
 import { ClusterError } from '../../src/cluster/types.ts';
 import type { PageNowOutcome } from '../../src/cluster/worker-client.ts';
-import { createWorkerClient } from '../../src/cluster/worker/index.ts';
 import { waitFor } from '../support/wait.ts';
-import { respond, ScriptedServer, type Script } from './scripted-server.ts';
+import { respond, type Script } from './scripted-server.ts';
+import { startScriptedWorker } from './scripted-worker.ts';
 
 const LENGTH = 300_000;
 const content = randomBytes(LENGTH);
@@ -25,25 +25,7 @@ function within(): CallContext {
 }
 
 async function setUp(script: Script) {
-  const server = new ScriptedServer((request, socket) => {
-    if (request.target === '/v1/ufsInfo') socket.end();
-    else if (request.target === '/v1/health') respond(socket, '200 OK', 'worker is active');
-    else script(request, socket);
-  });
-  const port = await server.listen();
-  const worker: Worker = {
-    id: 'worker-1',
-    identifier: '01',
-    version: 1,
-    host: '127.0.0.1',
-    httpPort: port,
-    s3Port: port,
-  };
-  const client = createWorkerClient({ pageSizeBytes: 1024 * 1024 });
-  closers.push(
-    () => client.close(),
-    () => server.close(),
-  );
+  const { server, worker, client } = await startScriptedWorker(script, 1024 * 1024, closers);
   const bytes = Buffer.from(new SharedArrayBuffer(LENGTH));
   let received = 0;
   const direct = {

@@ -9,18 +9,16 @@ import type { ByteString } from '../../src/base/byte-string.ts';
 import { systemClock } from '../../src/base/clock.ts';
 import { silentLogger } from '../../src/base/logger.ts';
 import type { CallContext } from '../../src/cluster/index.ts';
-import { createWorkerClient, MountTable, RoutedClient } from '../../src/cluster/index.ts';
-import { heldMembership } from '../support/held-membership.ts';
-import { ViewHolder } from '../../src/cluster/membership/membership.ts';
-import { ignoredEvents } from '../../src/cluster/cluster-events.ts';
+import { RoutedClient } from '../../src/cluster/index.ts';
 import type { Devcluster } from '../../src/devcluster/index.ts';
 import type { ClusterStore } from '../../src/store/index.ts';
 import { openReadView, openStore } from '../../src/store/index.ts';
 import { FileUnderStore } from '../../src/ufs/index.ts';
-import { startTestDevcluster, TEST_PAGE_SIZE_BYTES } from '../support/devcluster.ts';
+import { startTestDevcluster } from '../support/devcluster.ts';
 import { lastFirst } from '../support/last-first.ts';
 import { skipReason } from '../support/skip.ts';
 import { makeTempDir } from '../support/temp-dir.ts';
+import { routedClientOf } from '../support/routed-client.ts';
 
 const path = byteStringOfText;
 const context = (): CallContext => ({
@@ -88,19 +86,9 @@ for (const isAtomic of [false, true]) {
       cluster = await startTestDevcluster(cleanup);
       state = await makeTempDir(cleanup, 'state');
       await mkdir(join(cluster.dataDir, 'b'));
-      const holder = new ViewHolder();
-      holder.replace(cluster.workers.map(({ config }) => ({ ...config, version: 1 })));
-      client = new RoutedClient({
-        client: createWorkerClient({ pageSizeBytes: TEST_PAGE_SIZE_BYTES }),
-        membership: heldMembership(holder),
-        mounts: MountTable.ofRoot(cluster.info.ufs),
-        pageSizeBytes: TEST_PAGE_SIZE_BYTES,
-        virtualNodes: 5,
+      client = routedClientOf(cluster, {
         underStore: isAtomic ? new FileUnderStore({ root: path(cluster.dataDir) }) : undefined,
         uploadStrategy: undefined,
-        clock: systemClock,
-        logger: silentLogger,
-        events: ignoredEvents,
       });
       cleanup(() => client.close());
     });
