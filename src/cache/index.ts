@@ -7,4 +7,5 @@ export { NO_STAGING, StagingDirectory } from './staging.ts';
 export type { StagingArea, StagingError, StagingFile, StagingOptions } from './staging.ts';
 export { Slab, SLOT_BYTES, slabGeometry } from './slab.ts';
 export type { SlabGeometry } from './slab.ts';
+export type { BackingMessage } from './disk/types.ts';
 export type { CachedFile, Page, PageTier, PageTierUsage } from './page-tier.ts';

@@ -137,7 +137,7 @@ class HedgedRead {
   }
 
   #firstEnded(outcome: PageNowOutcome): void {
-    if (this.#isOver) return;
+    if (this.#first === undefined) return;
     this.#first = undefined;
     if (outcome === 'page' || this.#second === undefined) this.#finish(outcome);
     else this.#firstOutcome = outcome;
@@ -165,11 +165,9 @@ class HedgedRead {
 
   #stopFirst(): void {
     const stop = this.#first;
-    this.#first = undefined;
     // Nobody listens to how it ends.
-    this.#isOver = true;
+    this.#first = undefined;
     stop?.();
-    this.#isOver = false;
   }
 
   #finish(outcome: PageNowOutcome): void {

@@ -7,7 +7,8 @@ import { canPassThrough, closeBacking, openBacking } from '../fuse/device/index.
 import type { Negotiated } from '../fuse/device/index.ts';
 import { Errno } from '../fuse/wire/index.ts';
 import { SystemError } from '../sys/index.ts';
-import type { BackingFiles, BackingMessage } from '../vfs/index.ts';
+import type { BackingMessage } from '../cache/index.ts';
+import type { BackingFiles } from '../vfs/index.ts';
 import { BackingIds } from './backing-ids.ts';
 import { mountDirectory } from './state-dir.ts';
 

@@ -1,8 +1,8 @@
 /** Brings what a command asks of a cache to whoever has it. */
 import { statSync } from 'node:fs';
-import { join } from 'node:path';
 import { byteStringOfText } from '../base/byte-string.ts';
 import type { ByteString } from '../base/byte-string.ts';
+import { BackingFiles } from '../cache/disk/backing-files.ts';
 import { streamFromAdminServer } from './admin-server.ts';
 import { runCacheRequest } from './cache-requests.ts';
 import type { CacheRequest } from './cache-requests.ts';
@@ -66,8 +66,8 @@ function pathInMount(path: string, mountpoints: readonly string[]): ByteString {
 }
 
 function hasCache(directory: string): boolean {
-  const index = join(directory, 'alluxio-fuse-cache', 'index');
-  return statSync(index, { throwIfNoEntry: false })?.isFile() === true;
+  const { indexPath } = new BackingFiles(directory);
+  return statSync(indexPath, { throwIfNoEntry: false })?.isFile() === true;
 }
 
 async function throughDaemon(

@@ -1,8 +1,8 @@
 /** What the commands ask of a cache: in the daemon that has it, or by themselves where none has. */
-import { displayByteString } from '../base/byte-string.ts';
+import { displayByteString, isWithin } from '../base/byte-string.ts';
 import type { ByteString } from '../base/byte-string.ts';
 import type { DiskTier } from '../cache/disk/index.ts';
-import { warm } from './warm.ts';
+import { warm, withProgress } from './warm.ts';
 import type { WarmParts } from './warm.ts';
 
 export interface CacheRequest {
@@ -21,9 +21,6 @@ export interface CacheRequestParts {
   readonly signal: AbortSignal;
 }
 
-/** Whoever waits sees that it goes on. */
-const PROGRESS_MS = 500;
-
 /** Emits lines of results and of progress; rejects with what is to be told to people. */
 export async function runCacheRequest(
   request: CacheRequest,
@@ -32,7 +29,9 @@ export async function runCacheRequest(
   const { tier, emit, signal } = parts;
   if (tier === undefined) throw new Error('This mount has no cache directory (--cache-dir)');
   await tier.loaded();
-  const isMeant = (path: ByteString): boolean => isBelow(path, request.paths);
+  const { paths } = request;
+  const isMeant = (path: ByteString): boolean =>
+    paths.length === 0 || paths.some((root) => isWithin(path, root));
   switch (request.verb) {
     case 'ls':
       await list(tier, isMeant, emit, signal);
@@ -45,12 +44,7 @@ export async function runCacheRequest(
       return;
     case 'verify': {
       const progress = { files: 0, checked: 0, corrupt: 0 };
-      const timer = setInterval(() => void emit({ kind: 'progress', ...progress }), PROGRESS_MS);
-      try {
-        await tier.verify(isMeant, progress, signal);
-      } finally {
-        clearInterval(timer);
-      }
+      await withProgress(emit, progress, () => tier.verify(isMeant, progress, signal));
       await emit({ kind: 'verified', ...progress });
       return;
     }
@@ -66,13 +60,6 @@ export async function runCacheRequest(
       throw new Error(`Nothing that a cache can do: ${String(unknown)}`);
     }
   }
-}
-
-export function isBelow(path: ByteString, roots: readonly ByteString[]): boolean {
-  return (
-    roots.length === 0 ||
-    roots.some((root) => root === '/' || path === root || path.startsWith(`${root}/`))
-  );
 }
 
 async function list(

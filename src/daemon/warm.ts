@@ -14,7 +14,7 @@ export const WARM_PARALLEL = 8;
 const WARM_PARALLEL_MAX = 64;
 /** One request to a worker; each of those at a time has memory of this size (or of one page). */
 const FETCH_BYTES = 4 * 1024 * 1024;
-/** Directories that are known and not listed yet are few, unless a tree is all directories. */
+/** Whoever waits sees that it goes on. */
 const PROGRESS_MS = 500;
 /** Failures that are told one by one. */
 const FAILURES_MAX = 100;
@@ -43,10 +43,9 @@ export interface WarmProgress {
 
 export async function warm(paths: readonly ByteString[], parts: WarmParts): Promise<void> {
   const progress: WarmProgress = { files: 0, failed: 0, cachedBytes: 0, fetchedBytes: 0 };
-  const timer = setInterval(() => void parts.emit({ kind: 'progress', ...progress }), PROGRESS_MS);
-  try {
-    const files = walk(paths, parts, progress);
-    const parallel = Math.min(parts.parallel ?? WARM_PARALLEL, WARM_PARALLEL_MAX);
+  const files = walk(paths, parts, progress);
+  const parallel = Math.min(parts.parallel ?? WARM_PARALLEL, WARM_PARALLEL_MAX);
+  await withProgress(parts.emit, progress, async () => {
     await Promise.all(
       Array.from({ length: parallel }, async () => {
         const memory = Buffer.allocUnsafeSlow(Math.max(FETCH_BYTES, parts.pageSizeBytes));
@@ -56,11 +55,23 @@ export async function warm(paths: readonly ByteString[], parts: WarmParts): Prom
         }
       }),
     );
+  });
+  await parts.tier.settled();
+  await parts.emit({ kind: 'warmed', ...progress });
+}
+
+/** Tells how far it is, again and again while the work goes on. */
+export async function withProgress(
+  emit: WarmParts['emit'],
+  progress: object,
+  work: () => Promise<void>,
+): Promise<void> {
+  const timer = setInterval(() => void emit({ kind: 'progress', ...progress }), PROGRESS_MS);
+  try {
+    await work();
   } finally {
     clearInterval(timer);
   }
-  await parts.tier.settled();
-  await parts.emit({ kind: 'warmed', ...progress });
 }
 
 /** Several take from one generator; leaving the loop must not end it for the others. */

@@ -6,13 +6,13 @@
  */
 import { assert } from '../base/assert.ts';
 import type { ByteString } from '../base/byte-string.ts';
-import type { CachedFile } from '../cache/index.ts';
+import type { BackingMessage, CachedFile } from '../cache/index.ts';
 import type { PosixAttributes } from '../store/index.ts';
 import { Children } from './children.ts';
 import type { ShownListing } from './kernel-listings.ts';
 import type { Listing } from './listing.ts';
 import type { StagedFile } from './staged-file.ts';
-import type { BackingMessage, FileKind, InodeId, StatusMessage, VersionMessage } from './types.ts';
+import type { FileKind, InodeId, StatusMessage, VersionMessage } from './types.ts';
 
 /** One version of a file's content, shared by all handles that opened that version. */
 export interface Content extends CachedFile {

@@ -5,9 +5,10 @@
  * the kernel fails an open that mixes them. So an inode stays in the mode of those that are open.
  */
 import { assert } from '../base/assert.ts';
+import type { BackingMessage } from '../cache/index.ts';
 import type { CoreContext } from './context.ts';
 import type { Content, Inode } from './inode.ts';
-import type { BackingMessage, RequestId } from './types.ts';
+import type { RequestId } from './types.ts';
 
 /** How long it is believed that there is no copy: it may be complete, or checked, any moment. */
 const NEGATIVE_MS = 1000;

@@ -1,6 +1,7 @@
 /** What crosses the border of the core: ids, errors, requests' answers, jobs and their results. */
 import type { ByteString } from '../base/byte-string.ts';
 import type { EntriesKept } from './kernel-listings.ts';
+import type { BackingMessage } from '../cache/index.ts';
 import type { AttributeChange, NodeKind, PosixAttributes, UploadSegment } from '../store/index.ts';
 
 declare const idBrand: unique symbol;
@@ -258,13 +259,6 @@ export interface StatusMessage {
 export interface KeptMessage {
   readonly path: ByteString;
   readonly version: VersionMessage;
-}
-
-/** A complete copy of a version, whose bytes were checked when the file was as told here. */
-export interface BackingMessage {
-  readonly file: string;
-  readonly ino: bigint;
-  readonly ctimeNs: bigint;
 }
 
 /** A part of a listing, column by column. */

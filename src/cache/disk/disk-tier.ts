@@ -60,7 +60,7 @@ export class DiskTier {
   readonly #unusable: readonly DiskDirectoryStatus[];
   readonly #figures: DiskFigures;
   readonly #queue: WriteBehind;
-  readonly #checks: { directory: DiskDirectory; identity: FileIdentity }[] = [];
+  readonly #checks = new Map<string, { directory: DiskDirectory; identity: FileIdentity }>();
   #isChecking = false;
   readonly #ending = new AbortController();
 
@@ -264,24 +264,19 @@ export class DiskTier {
   }
 
   #check(directory: DiskDirectory, identity: FileIdentity): void {
-    const isWaiting = this.#checks.some(
-      (check) =>
-        check.identity.nonce === identity.nonce &&
-        check.identity.key.every((word, index) => word === identity.key[index]),
-    );
-    if (isWaiting || this.#checks.length >= CHECKS_MAX) return;
-    this.#checks.push({ directory, identity });
+    const name = `${identity.nonce} ${identity.key.join()}`;
+    if (this.#checks.has(name) || this.#checks.size >= CHECKS_MAX) return;
+    this.#checks.set(name, { directory, identity });
     if (!this.#isChecking) void this.#checkAll();
   }
 
   /** One after the other: it reads all of a file, and nobody waits for it. */
   async #checkAll(): Promise<void> {
     this.#isChecking = true;
-    for (;;) {
-      const next = this.#checks[0];
-      if (next === undefined || this.#ending.signal.aborted) break;
-      await next.directory.verify(next.identity, this.#ending.signal);
-      this.#checks.shift();
+    for (const [name, { directory, identity }] of this.#checks) {
+      if (this.#ending.signal.aborted) break;
+      await directory.verify(identity, this.#ending.signal);
+      this.#checks.delete(name);
     }
     this.#isChecking = false;
   }

@@ -7,4 +7,3 @@ export { DiskTier } from './disk-tier.ts';
 export type { CachedContent, DiskTierOptions, DiskTierStatus } from './disk-tier.ts';
 export { openStopped } from './stopped.ts';
 export type { PageCopy } from './write-behind.ts';
-export type { BackingMessage } from './types.ts';

@@ -5,7 +5,7 @@
  */
 import { Client } from 'undici';
 import { ClusterError, type CallContext } from '../types.ts';
-import { chunkBuffer, ContentConnection, runContentExchange } from './content-connection.ts';
+import { ContentConnection, runContentExchange } from './content-connection.ts';
 import { directConnector } from './direct-socket.ts';
 import {
   runExchange,
@@ -148,13 +148,13 @@ export class ContentConnections implements Exchanges {
    * where all connections are in use.
    */
   quickly(
-    request: Omit<QuickRequest, 'chunkBuffer' | 'stallTimeoutMs'>,
-    onEnd: (end: QuickEnd) => void,
+    request: Omit<QuickRequest, 'stallTimeoutMs'>,
+    onEnd: (end: Exclude<QuickEnd, 'closed-reused'>) => void,
   ): (() => void) | undefined {
     let connection = this.#pool.acquireNow();
     if (connection === undefined) return undefined;
     if (!connection.isUsable) connection = this.#pool.replace(connection);
-    const whole = { ...request, chunkBuffer, stallTimeoutMs: this.#options.bodyStallTimeoutMs };
+    const whole = { ...request, stallTimeoutMs: this.#options.bodyStallTimeoutMs };
     let exchange: QuickExchange;
     const run = (used: ContentConnection): void => {
       exchange = new QuickExchange(used, whole, (end) => {

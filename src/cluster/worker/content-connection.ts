@@ -147,6 +147,12 @@ export class ContentConnection {
   }
 }
 
+/** The other end has closed the connection, in whatever words. */
+export function isClosing(error: Error | undefined): boolean {
+  const code = error !== undefined && 'code' in error ? error.code : undefined;
+  return error === undefined || code === 'ECONNRESET' || code === 'EPIPE';
+}
+
 export function runContentExchange<T>(
   connection: ContentConnection,
   request: ExchangeRequest,
@@ -295,10 +301,8 @@ class ContentExchange<T> implements Receiver {
   }
 
   onEnded(error: Error | undefined): void {
-    const code = error !== undefined && 'code' in error ? error.code : undefined;
-    const isClosed = error === undefined || code === 'ECONNRESET' || code === 'EPIPE';
     const isUnanswered = this.#head === undefined && this.#headText === '';
-    if (this.#isConnected && isUnanswered && isClosed) {
+    if (this.#isConnected && isUnanswered && isClosing(error)) {
       this.#fail(new ClosedWithoutAnswer(this.#connection.reused, error));
       return;
     }

@@ -229,14 +229,12 @@ export class HttpPort {
   }
 }
 
-function pageOutcomeOf(end: QuickEnd): PageNowOutcome {
+function pageOutcomeOf(end: Exclude<QuickEnd, 'closed-reused'>): PageNowOutcome {
   switch (end) {
     case 'whole':
       return 'page';
     case 'closed':
       return 'miss';
-    // A connection that had served before is replaced, not told of.
-    case 'closed-reused':
     case 'odd':
       return 'unclear';
     default:

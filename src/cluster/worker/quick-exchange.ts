@@ -4,7 +4,12 @@
  * hoped for ends the connection with the exchange; what it meant is found out in the general way.
  */
 import { ClusterError, type ByteSink } from '../types.ts';
-import type { ContentConnection, Receiver } from './content-connection.ts';
+import {
+  chunkBuffer,
+  isClosing,
+  type ContentConnection,
+  type Receiver,
+} from './content-connection.ts';
 import { parsePlainHead } from './plain-head.ts';
 
 /**
@@ -23,8 +28,6 @@ export interface QuickRequest {
   /** How long a new connection may be still; a kept one has its own bound. */
   readonly stallTimeoutMs: number;
   readonly workerId: string;
-  /** For the head of an answer, and for bodies that the sink has no memory for. */
-  readonly chunkBuffer: Buffer;
 }
 
 /** Heads of real answers are under 1 KiB. */
@@ -67,7 +70,7 @@ export class QuickExchange implements Receiver {
 
   memory(): Uint8Array | undefined {
     if (!this.#hasHead) return undefined;
-    const { sink, lengthBytes, chunkBuffer } = this.#request;
+    const { sink, lengthBytes } = this.#request;
     const left = lengthBytes - this.#received;
     const memory = sink.direct?.memoryAt(this.#received);
     if (memory === undefined) return chunkBuffer;
@@ -140,10 +143,8 @@ export class QuickExchange implements Receiver {
   }
 
   onEnded(error: Error | undefined): void {
-    const code = error !== undefined && 'code' in error ? error.code : undefined;
-    const isClosed = error === undefined || code === 'ECONNRESET' || code === 'EPIPE';
     const isUnanswered = !this.#hasHead && this.#headText === '';
-    if (this.#isConnected && isUnanswered && isClosed) {
+    if (this.#isConnected && isUnanswered && isClosing(error)) {
       this.#fail(this.#connection.reused ? 'closed-reused' : 'closed');
       return;
     }
