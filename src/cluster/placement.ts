@@ -77,8 +77,8 @@ export class Placement {
 
   /**
    * Candidates for a call: the owner that the cluster itself named, then ring order, without those
-   * whose breaker is open. Where nobody is left and nothing else could answer (`isLastResort`), the
-   * open ones are tried all the same: an error is certain otherwise.
+   * whose breaker is open. Where nothing else could answer (`isLastResort`), the open ones come last:
+   * an error is certain once the others have failed.
    */
   async candidates(
     ufsPath: ByteString,
@@ -107,14 +107,15 @@ export class Placement {
   #ordered(ufsPath: ByteString, owner: Worker | undefined, isLastResort: boolean): Worker[] {
     const ordered = this.virtualNodes.ring().workersFor(ufsPath, WORKERS_PER_CALL_MAX);
     const all = ownerFirst(owner, ordered);
-    const available = all.filter((worker) => this.#breakers.isAvailable(worker));
-    if (available.length > 0) return available;
+    const isAvailable = (worker: Worker): boolean => this.#breakers.isAvailable(worker);
+    let available = all.filter(isAvailable);
     // The first ones are all down; in a large cluster others are not.
-    const others = this.#view.workers.filter(
-      (worker) => !all.includes(worker) && this.#breakers.isAvailable(worker),
-    );
-    if (others.length > 0) return others.slice(0, WORKERS_PER_CALL_MAX);
-    return isLastResort ? all : [];
+    if (available.length === 0) {
+      const others = this.#view.workers.filter((worker) => !all.includes(worker));
+      available = others.filter(isAvailable).slice(0, WORKERS_PER_CALL_MAX);
+    }
+    const open = isLastResort ? all.filter((worker) => !available.includes(worker)) : [];
+    return [...available, ...open];
   }
 
   /** The live worker that a redirect means; its port decides where several share a host. */
