@@ -60,12 +60,13 @@ export async function lookUp(
   }
 }
 
+/** Whether it was made, and so has nothing in it. */
 export async function makeDirectory(
   connection: Connection,
   path: ByteString,
   parents: boolean,
   scope: Scope,
-): Promise<void> {
+): Promise<boolean> {
   const store = await connection.store();
   if (!parents) {
     const above = await statOf(connection, parentOf(path), scope);
@@ -73,17 +74,19 @@ export async function makeDirectory(
       throw new AlluxioError('not-a-directory', 'The parent is not a directory');
     }
     await store.makeDirectory(path, {}, scope.step());
-    return;
+    return true;
   }
   const found = await lookUp(connection, path, scope);
-  if (found?.kind === 'directory') return;
+  if (found?.kind === 'directory') return false;
   if (found !== undefined) throw new AlluxioError('exists', 'The name is taken by a file');
   if (path !== ROOT) await makeDirectory(connection, parentOf(path), true, scope);
   try {
     await store.makeDirectory(path, {}, scope.step());
+    return true;
   } catch (error) {
     // Made meanwhile by somebody else, or by a sibling of this call.
     if (!hasCode(error, 'exists')) throw error;
+    return false;
   }
 }
 
@@ -328,18 +331,23 @@ export async function writeFile(
 /** Large enough for a request's overhead not to count. */
 const LOCAL_CHUNK_BYTES = 1024 * 1024;
 
-/** `seen`: what the caller knows of the local file; nothing is published where it is not that any more. */
+/**
+ * `seen`: what the caller knows of the local file; nothing is published where it is not that any more.
+ * `isNew`: the directory is there, and this name is known not to be in it.
+ */
 export async function putLocalFile(
   connection: Connection,
   local: string | Buffer,
   path: ByteString,
   attributes: AttributeChange,
   scope: Scope,
-  seen?: Stats,
+  { seen, isNew }: { readonly seen?: Stats; readonly isNew?: boolean } = {},
 ): Promise<NodeStatus> {
   const before = seen ?? (await statLocal(local));
   const open = (): AsyncIterable<Uint8Array> => unchanged(local, before);
-  return putFile(connection, path, { lengthBytes: before.size, open }, attributes, scope);
+  const content = { lengthBytes: before.size, open };
+  if (isNew !== true) return putFile(connection, path, content, attributes, scope);
+  return (await connection.store()).putFile(path, content, attributes, scope.long());
 }
 
 /** Holds the last bytes back until the file is known to be what it was: else nothing is published. */

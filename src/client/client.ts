@@ -133,8 +133,8 @@ export class AlluxioClient extends BaseClient {
     );
   }
 
-  mkdir(path: PathLike, options: MkdirOptions = {}): Promise<void> {
-    return this.call('mkdir', path, options, (at, scope) =>
+  async mkdir(path: PathLike, options: MkdirOptions = {}): Promise<void> {
+    await this.call('mkdir', path, options, (at, scope) =>
       changes.makeDirectory(this.connection, at, options.parents !== false, scope),
     );
   }

@@ -8,6 +8,7 @@ import { constants } from 'node:fs';
 import { mkdir, open, rename, stat, utimes } from 'node:fs/promises';
 import { bytesOfByteString, joinPath, type ByteString } from '../base/byte-string.ts';
 import type { NodeStatus } from '../store/index.ts';
+import type { ReadResult } from '../cluster/index.ts';
 import { lookUp, sameTime, statOf } from './changes.ts';
 import type { Connection } from './connection.ts';
 import { readPieces } from './content.ts';
@@ -78,9 +79,9 @@ export async function downloadFile(
     return;
   }
   const part = joinLocal(parentOfLocal(to), partName(to, from, node));
-  await fill(connection, part, { path: from, version: node }, options, scope);
+  const isVersionTold = await fill(connection, part, node, from, options, scope);
   // The last look: bytes of a version that has gone meanwhile are not put under the name.
-  const now = await lookUp(connection, from, scope);
+  const now = isVersionTold ? node : await lookUp(connection, from, scope);
   if (now?.lengthBytes !== lengthBytes || !sameTime(now.mtimeMs, node.mtimeMs)) {
     throw new AlluxioError('version-changed', 'The file changed while it was downloaded', {
       path: shownPath(from),
@@ -98,14 +99,16 @@ function partName(to: Buffer, from: ByteString, { lengthBytes, mtimeMs }: NodeSt
   return `${PART_PREFIX}${identity.digest('hex').slice(0, 24)}`;
 }
 
+/** Whether each answer with bytes told that they are of this version. */
 async function fill(
   connection: Connection,
   part: Buffer,
-  source: { readonly path: ByteString; readonly version: NodeStatus },
+  version: NodeStatus,
+  path: ByteString,
   options: TransferOptions,
   scope: Scope,
-): Promise<void> {
-  const { lengthBytes } = source.version;
+): Promise<boolean> {
+  const { lengthBytes } = version;
   const file = await open(part, constants.O_RDWR | constants.O_CREAT, 0o644);
   try {
     let { size } = await file.stat();
@@ -115,9 +118,14 @@ async function fill(
       size = 0;
     }
     const range = { from: size, to: lengthBytes };
+    // Who filled the beginning of an earlier try is not known.
+    let isVersionTold = size === 0 && lengthBytes > 0;
+    const onRead = (result: ReadResult): void => {
+      isVersionTold &&= result.isVersionTold === true;
+    };
     // At its place, not at the end: a second process at the same part writes the same bytes there.
     let offset = size;
-    for await (const piece of readPieces(connection, source, range, scope)) {
+    for await (const piece of readPieces(connection, { path, version }, range, scope, { onRead })) {
       for (let done = 0; done < piece.length;) {
         const left = piece.length - done;
         done += (await file.write(piece, done, left, offset + done)).bytesWritten;
@@ -133,6 +141,7 @@ async function fill(
     }
     // Before the rename, which a power failure must not find ahead of the bytes.
     await file.datasync();
+    return isVersionTold;
   } finally {
     await file.close();
   }

@@ -14,6 +14,7 @@ export async function uploadFile(
   to: ByteString,
   options: TransferOptions,
   scope: Scope,
+  isNew = false,
 ): Promise<void> {
   const before = await stat(from);
   const shown = from.toString('utf8');
@@ -22,7 +23,7 @@ export async function uploadFile(
     throw new AlluxioError(code, 'Not a plain file', { path: shown });
   }
   const mtimeMs = Math.trunc(before.mtimeMs);
-  if (options.resume === true) {
+  if (options.resume === true && !isNew) {
     const there = await lookUp(connection, to, scope);
     const isSame = there?.kind === 'file' && there.lengthBytes === before.size;
     if (isSame && sameTime(there.posix.mtimeMs ?? there.mtimeMs, mtimeMs)) {
@@ -31,7 +32,7 @@ export async function uploadFile(
     }
   }
   const attributes = options.preserveTimes === false ? {} : timesOf(connection, mtimeMs);
-  await putLocalFile(connection, from, to, attributes, scope, before);
+  await putLocalFile(connection, from, to, attributes, scope, { seen: before, isNew });
   options.onBytes?.(before.size);
   options.onFile?.(shown, before.size, 'copied');
 }
@@ -44,7 +45,7 @@ export async function uploadTree(
   options: TransferOptions,
   scope: Scope,
 ): Promise<void> {
-  await makeDirectory(connection, to, true, scope);
+  const isNew = await makeDirectory(connection, to, true, scope);
   const directories: ByteString[] = [];
   const atOnce = options.concurrency ?? connection.concurrency;
   await forEachOf(namesIn(from), atOnce, async (name) => {
@@ -52,7 +53,7 @@ export async function uploadTree(
     // Its own times tell whether a cluster's copy is the same, so a link's target counts.
     const isDirectory = (await stat(local)).isDirectory();
     if (isDirectory) directories.push(name);
-    else await uploadFile(connection, local, joinPath(to, name), options, scope);
+    else await uploadFile(connection, local, joinPath(to, name), options, scope, isNew);
   });
   for (const name of directories) {
     await uploadTree(connection, joinLocal(from, name), joinPath(to, name), options, scope);

@@ -24,6 +24,8 @@ export interface ReadResult {
   readonly source: DataSource;
   /** Worker id, undefined for the under store. */
   readonly worker: string | undefined;
+  /** Whoever gave the bytes told with them that they are of the version asked for. */
+  readonly isVersionTold?: boolean;
 }
 
 export interface PathLocation {

@@ -24,7 +24,12 @@ export interface RangeJob {
 }
 
 export type RangeOutcome =
-  | { readonly kind: 'data'; readonly source: DataSource }
+  | {
+      readonly kind: 'data';
+      readonly source: DataSource;
+      /** The answer with the bytes told the version, all of it; pages do not. */
+      readonly isVersionTold: boolean;
+    }
   | { readonly kind: 'redirect'; readonly host: string; readonly port: number };
 
 interface Span {
@@ -91,16 +96,18 @@ export class OssReader {
     if (missing.length !== 1 || missing[0]?.lengthBytes !== job.lengthBytes) await confirming;
     if (missing.length === 0) {
       this.#choice.notePageHit(job);
-      return { kind: 'data', source: 'page' };
+      return { kind: 'data', source: 'page', isVersionTold: false };
     }
     if (mustUsePages) throw rootFile(job, worker);
+    let isVersionTold = missing[0]?.lengthBytes === job.lengthBytes;
     for (const span of missing) {
       const outcome = await this.#readS3(worker, job, span, sink, context);
       // That somebody else's pages are not here says nothing about them.
       if (outcome.kind === 'redirect') return outcome;
+      isVersionTold &&= outcome.isVersionTold;
     }
     this.#choice.notePageMiss(job);
-    return { kind: 'data', source: 's3' };
+    return { kind: 'data', source: 's3', isVersionTold };
   }
 
   /** Through the S3 port alone; Enterprise workers have it too. */
@@ -248,12 +255,13 @@ export class OssReader {
         worker: worker.id,
       });
     }
-    if (outcome.mtimeMs !== undefined) {
+    const isVersionTold = outcome.mtimeMs !== undefined;
+    if (isVersionTold) {
       this.#choice.noteVersion(ufsPath, version, this.#clock.nowMs());
     }
     if (offset === 0) this.#trust.allowRetry(worker);
     this.#choice.noteReadThrough({ ufsPath, offset, lengthBytes: span.lengthBytes });
-    return { kind: 'data', source: 's3' };
+    return { kind: 'data', source: 's3', isVersionTold };
   }
 
   #pagesOf(job: RangeJob): PageSpan[] {

@@ -120,7 +120,8 @@ export class RangeRouter {
         const outcome = await this.#try(worker, search, sink, context);
         if (outcome?.kind === 'data') {
           events.bytesRead(outcome.source, job.lengthBytes);
-          return { source: outcome.source, worker: worker.id };
+          const { source, isVersionTold } = outcome;
+          return { source, worker: worker.id, isVersionTold };
         }
         if (outcome?.kind === 'redirect') this.#follow(worker, outcome, search);
       }
@@ -217,7 +218,7 @@ export class RangeRouter {
             ),
           (bytes) => ({ outcome: 'ok', bytes }),
         );
-        if (received === lengthBytes) return { kind: 'data', source: 'range' };
+        if (received === lengthBytes) return { kind: 'data', source: 'range', isVersionTold: false };
         const message = `${received} of ${lengthBytes} bytes came`;
         throw new ClusterError('protocol', message, { path, worker: worker.id, retryable: true });
       } catch (error) {
