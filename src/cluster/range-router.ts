@@ -218,7 +218,8 @@ export class RangeRouter {
             ),
           (bytes) => ({ outcome: 'ok', bytes }),
         );
-        if (received === lengthBytes) return { kind: 'data', source: 'range', isVersionTold: false };
+        if (received === lengthBytes)
+          return { kind: 'data', source: 'range', isVersionTold: false };
         const message = `${received} of ${lengthBytes} bytes came`;
         throw new ClusterError('protocol', message, { path, worker: worker.id, retryable: true });
       } catch (error) {

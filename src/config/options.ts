@@ -294,7 +294,9 @@ export const options: OptionTable = {
     kind: sizeKind({ min: 0, max: GB }),
     properties: ['alluxio.user.position.reader.streaming.prefetch.max.size'],
     fallback: () => 16 * MB,
-    doc: 'How far one open file may be read ahead. 0 switches read-ahead off.',
+    doc:
+      'How far one open file may be read ahead; and how much of the next small files of a directory ' +
+      'whose files are read in order. 0 switches read-ahead off.',
   },
   attrTimeoutMs: {
     key: 'attr-timeout',

@@ -68,8 +68,13 @@ export class Listing {
     return exception === 'hidden' ? undefined : (exception ?? this.#entries.status(index));
   }
 
+  /** Also of a name that this mount has taken away since. */
+  indexOf(name: ByteString): number | undefined {
+    return this.#entries.indexOf(name);
+  }
+
   find(name: ByteString): StatusMessage | undefined {
-    const index = this.#entries.indexOf(name);
+    const index = this.indexOf(name);
     return index === undefined ? undefined : this.status(index);
   }
 

@@ -8,6 +8,7 @@ import type { Creation, NameChanges } from './name-changes.ts';
 import { creationAttributes, shownAttributes } from './posix.ts';
 import { ReadAhead } from './read-ahead.ts';
 import type { Reader } from './reader.ts';
+import type { ScanAhead } from './scan-ahead.ts';
 import type { FsErrorCode, HandleId, RequestId } from './types.ts';
 import { isOnlyListed } from './versions.ts';
 import type { Writer } from './writer.ts';
@@ -23,6 +24,7 @@ export interface OpenMode {
 export interface OpeningParts {
   readonly metadata: Metadata;
   readonly reader: Reader;
+  readonly scans: ScanAhead;
   readonly writer: Writer;
   readonly names: NameChanges;
 }
@@ -80,7 +82,7 @@ export class Opening {
 
   /** The kernel reads by itself what lies whole on disk; of the rest its reader comes in a moment. */
   #whole(request: RequestId, inode: Inode, mode: OpenMode): void {
-    const { metadata, reader } = this.#parts;
+    const { metadata, reader, scans } = this.#parts;
     const { passthrough, inodes, replies } = this.#context;
     const content = metadata.contentOf(inode);
     passthrough.whenKnown(request, inode, content, (hasWaited) => {
@@ -89,9 +91,13 @@ export class Opening {
         return;
       }
       const backingId = passthrough.take(inode, content);
+      // What was read before, the kernel has.
+      const isFirst = inode.openedContent !== content;
       const isOpen = this.#opened(request, inode, mode, backingId);
       if (backingId === undefined) {
-        if (isOpen) reader.warm(inode, content);
+        if (!isOpen || !isFirst) return;
+        reader.warm(inode, content);
+        scans.opened(inode);
       } else if (!isOpen) passthrough.closed(inode);
     });
   }

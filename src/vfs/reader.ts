@@ -52,7 +52,7 @@ export class Reader {
   readonly #metadata: Metadata;
   readonly #waiting = new Map<Page, PendingRead[]>();
   /** Who waits for the first page of a file without reading it. */
-  readonly #warming = new Map<Page, (error: FsErrorCode | undefined) => void>();
+  readonly #warming = new Map<Page, ((error: FsErrorCode | undefined) => void)[]>();
   #starved: PendingRead[] = [];
   /** One report a file and reason within a while is enough for the log. */
   readonly #reported = new LRUCache<string, true>({ max: 1024 });
@@ -150,24 +150,30 @@ export class Reader {
   }
 
   /**
-   * Starts to fetch a small file that is being opened: its reader comes in a moment. `ended` is called
-   * with how that ended. False: nothing is to be fetched, or nothing can be now.
+   * Starts to fetch a small file that is being opened, or will be: its reader comes in a moment. `ended`
+   * is called with how that ended. False: nothing is to be fetched, or nothing can be now.
    */
   warm(inode: Inode, content: Content, ended?: (error: FsErrorCode | undefined) => void): boolean {
-    const { lengthBytes, pages } = content;
-    const isSmall = lengthBytes > 0 && lengthBytes <= this.#context.tier.pageSizeBytes;
-    if (!isSmall || pages.size > 0) return false;
-    const [page] = this.#reserveAhead(content, 0, lengthBytes);
+    const { lengthBytes } = content;
+    if (!this.isSmall(lengthBytes)) return false;
+    const present = this.#context.tier.find(content, 0);
+    if (present !== undefined && (present.state !== 'filling' || ended === undefined)) return false;
+    const page = present ?? this.#reserveAhead(content, 0, lengthBytes)[0];
     if (page === undefined) return false;
-    if (ended !== undefined) this.#warming.set(page, ended);
-    this.#submit(inode, content, [page]);
+    if (ended !== undefined) this.#warming.set(page, [...(this.#warming.get(page) ?? []), ended]);
+    if (present === undefined) this.#submit(inode, content, [page]);
     return true;
   }
 
+  /** It is fetched as a whole. */
+  isSmall(lengthBytes: number): boolean {
+    return lengthBytes > 0 && lengthBytes <= this.#context.tier.pageSizeBytes;
+  }
+
   #warmed(page: Page, error: FsErrorCode | undefined): void {
-    const ended = this.#warming.get(page);
+    const waiting = this.#warming.get(page) ?? [];
     this.#warming.delete(page);
-    ended?.(error);
+    for (const ended of waiting) ended(error);
   }
 
   /** Pins and reserves all pages of a read, or nothing. False: there is no room now. */
@@ -330,7 +336,9 @@ export class Reader {
     if (isOutdated && content.successor === undefined)
       this.#metadata.versionChanged(inode, content);
     const key = `${code} ${content.fileId}`;
-    if (!this.#reported.has(key)) {
+    // What nobody waits for is asked for again by whoever comes to need it.
+    const isWaitedFor = pages.some((page) => this.#waiting.has(page) || this.#warming.has(page));
+    if (isWaitedFor && !this.#reported.has(key)) {
       this.#reported.set(key, true);
       reportFailure(this.#context, inode, code, reason);
     }

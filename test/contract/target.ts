@@ -112,6 +112,22 @@ export class Contract {
     throw new Error(`Every worker redirects: ${target}`);
   }
 
+  /** The status of the first answer, of whichever worker gives one. */
+  async s3Anywhere(target: string, more: Partial<RawRequest>): Promise<string> {
+    const { workers } = this.target.info;
+    for (let tries = 0; ; tries += 1) {
+      try {
+        const { response, connection } = await exchange(
+          this.s3Request(target, more, tries % workers.length),
+        );
+        connection.destroy();
+        if (response !== undefined) return response.status;
+      } catch (error) {
+        if (!isSilence(error) || tries === TRIES * workers.length) throw error;
+      }
+    }
+  }
+
   /** Asks again where a real worker says nothing at all, as they do now and then; an answer counts. */
   async once(request: RawRequest): Promise<RawResponse | undefined> {
     for (let tries = 1; ; tries += 1) {
@@ -120,9 +136,12 @@ export class Contract {
         connection.destroy();
         return response;
       } catch (error) {
-        const isSilent = error instanceof Error && error.message.startsWith('Timed out');
-        if (!isSilent || tries === TRIES) throw error;
+        if (!isSilence(error) || tries === TRIES) throw error;
       }
     }
   }
+}
+
+function isSilence(error: unknown): boolean {
+  return error instanceof Error && error.message.startsWith('Timed out');
 }

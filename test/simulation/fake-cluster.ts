@@ -11,7 +11,7 @@ import type { Random } from '../../src/base/random.ts';
 import type { Slab } from '../../src/cache/index.ts';
 import type { FsErrorCode, Job, JobId, JobResult, StatusMessage } from '../../src/vfs/index.ts';
 import type { FakeBackings } from './fake-backings.ts';
-import { isListable, isVersion, statusOf } from './world.ts';
+import { BIG, isListable, isVersion, statusOf } from './world.ts';
 import type { State, World } from './world.ts';
 
 type RunningJob = Exclude<Job, { kind: 'cancel' }>;
@@ -238,7 +238,9 @@ export class FakeCluster {
         const code = this.#world.now(path) === undefined ? 'not-found' : 'not-a-directory';
         return { kind: 'failed', id, code, reason: 'No such directory' };
       }
-      const names = random.shuffle(this.#world.children(path).filter(isListable));
+      const listed = this.#world.children(path).filter(isListable);
+      // Most clusters list a directory in the same order each time.
+      const names = path === BIG && random.chance(0.7) ? listed : random.shuffle(listed);
       running.entries = names.map((name) => {
         return [name, statusOf(this.#world.now(joinPath(path, name)) as State)];
       });

@@ -3,7 +3,7 @@
  * open handles, directory positions) and judges every answer by the world's history.
  */
 import assert from 'node:assert/strict';
-import { joinPath } from '../../src/base/byte-string.ts';
+import { joinPath, nameOf } from '../../src/base/byte-string.ts';
 import type { ByteString } from '../../src/base/byte-string.ts';
 import type { Clock } from '../../src/base/clock.ts';
 import type { Random } from '../../src/base/random.ts';
@@ -35,7 +35,7 @@ import type {
   Known,
   Request,
 } from './requests.ts';
-import { isVersion, namesUnder, parentOf, ROOT } from './world.ts';
+import { BIG, isVersion, namesUnder, parentOf, ROOT } from './world.ts';
 import type { State, World } from './world.ts';
 
 const READ_ONLY = { wantsWrite: false, truncates: false };
@@ -62,6 +62,7 @@ export class FakeKernel implements CoreReplies {
   #core: Core | undefined;
   #lastId = 0;
   #lastUntold = 0;
+  #scanned = 0;
   #cause: Cause = { kind: 'request' };
   answers = 0;
   dataBytes = 0;
@@ -242,6 +243,31 @@ export class FakeKernel implements CoreReplies {
     this.#note(`open ${known.path} without a word`);
     const fresh = { backingId: undefined, position: 0, requests: 0 };
     this.#handles.set(id, { kind: 'file', id, known, sinceMs, versions, ...fresh });
+  }
+
+  /** One step of a program that opens all files of a directory, one after the other. */
+  scan(random: Random): void {
+    if (this.#requests.size >= REQUESTS_MAX) return;
+    const directory = this.find(BIG);
+    const names = namesUnder(BIG);
+    const name = names[this.#scanned % names.length] as ByteString;
+    if (directory === undefined) this.lookup(this.root, nameOf(BIG));
+    else if (this.#scanned % 10 === 0 && random.chance(0.5)) this.opendir(directory);
+    else {
+      const known = this.find(joinPath(BIG, name));
+      if (known === undefined && random.chance(0.7)) this.lookup(directory, name);
+      else {
+        this.#scanned++;
+        // It reads what it has opened, or closes it.
+        for (const handle of this.#handles.values()) {
+          if (handle.kind !== 'file' || parentOf(handle.known.path) !== BIG) continue;
+          if (handle.requests === 0 && random.chance(0.5)) this.release(handle);
+          else if (this.#requests.size < REQUESTS_MAX) this.read(handle, 0, random.between(1, 500));
+        }
+        if (known?.kind === 'file' && this.#options.isImmutable) this.openUntold(known);
+        else if (known?.kind === 'file') this.open(known, false);
+      }
+    }
   }
 
   #pickHandle<Kind extends Handle['kind']>(

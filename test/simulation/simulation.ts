@@ -31,6 +31,8 @@ export class Simulation {
   readonly #backings: FakeBackings;
   readonly #kernel: FakeKernel;
   readonly #core: Core;
+  /** A program walks over a directory beside what happens at random. */
+  readonly #isScanning: boolean;
   readonly #trace: string[] = [];
   /** Of the event being run. */
   #random: Random;
@@ -41,6 +43,8 @@ export class Simulation {
     const random = this.#random;
     // Draws of their own: a seed keeps the world and the times that it had without them.
     const modes = Random.forStep(seed, -1);
+    const isScanning = Random.forStep(seed, -2).chance(0.5);
+    this.#isScanning = isScanning;
     this.#options = {
       incarnation: random.between(1, 3),
       isReadOnly: true,
@@ -48,11 +52,11 @@ export class Simulation {
       isWriteBack: false,
       defaults: { uid: 0, gid: 0, fileMode: 0o644, dirMode: 0o755 },
       attrTimeoutMs: random.pick([0, 50, 400]),
-      entryTimeoutMs: random.pick([0, 50, 400]),
+      entryTimeoutMs: Math.max(random.pick([0, 50, 400]), isScanning ? 400 : 0),
       negativeTimeoutMs: random.pick([0, 30, 300]),
       requestTimeoutMs: 1000,
       // The whole of every file here, or nothing.
-      readAheadBytes: random.pick([0, 8 * 1024 * 1024]),
+      readAheadBytes: Math.max(random.pick([0, 8 * 1024 * 1024]), isScanning ? 2000 : 0),
       passthroughBytesMin: modes.pick([0, 300, Infinity]),
       handlesMax: 30,
       inodesMax: random.pick([20, 1000]),
@@ -118,6 +122,8 @@ export class Simulation {
   step(index: number): void {
     this.#random = Random.forStep(this.#seed, index);
     this.#event(this.#random);
+    // Draws of its own, as above.
+    if (this.#isScanning && index % 4 === 0) this.#kernel.scan(Random.forStep(-this.#seed, index));
     this.#check();
   }
 

@@ -25,7 +25,7 @@ export interface State {
 export const ROOT = '/' as ByteString;
 /** Few names, so that they collide. One is never listed, one is not UTF-8. */
 const NAMES = ['a', 'b', 'c', 'd\xff', 'q?'] as ByteString[];
-const BIG = '/big' as ByteString;
+export const BIG = '/big' as ByteString;
 const BIG_NAMES = Array.from({ length: 40 }, (_, index) => `n${index}` as ByteString);
 const ROOT_NAMES = [...NAMES, 'big' as ByteString];
 const DEPTH_MAX = 3;
