@@ -23,7 +23,7 @@ export async function uploadFile(
     throw new AlluxioError(code, 'Not a plain file', { path: shown });
   }
   const mtimeMs = Math.trunc(before.mtimeMs);
-  if (options.resume === true && !isNew) {
+  if (options.resume === true) {
     const there = await lookUp(connection, to, scope);
     const isSame = there?.kind === 'file' && there.lengthBytes === before.size;
     if (isSame && sameTime(there.posix.mtimeMs ?? there.mtimeMs, mtimeMs)) {

@@ -77,8 +77,8 @@ export class Placement {
 
   /**
    * Candidates for a call: the owner that the cluster itself named, then ring order, without those
-   * whose breaker is open. Where nothing else could answer (`isLastResort`), the open ones come last:
-   * an error is certain once the others have failed.
+   * whose breaker is open. Where nobody is left and nothing else could answer (`isLastResort`), the
+   * open ones are tried all the same: an error is certain otherwise.
    */
   async candidates(
     ufsPath: ByteString,
@@ -89,6 +89,12 @@ export class Placement {
     const named = this.#choice.ownerOf(ufsPath, this.#view.generation);
     const owner = named === undefined ? undefined : this.#workerOf(named);
     return this.#ordered(ufsPath, told ?? owner, isLastResort);
+  }
+
+  /** Who is left alone, and may serve all the same where an error is certain otherwise. */
+  leftAlone(ufsPath: ByteString, asked: readonly Worker[]): Worker[] {
+    const ordered = this.virtualNodes.ring().workersFor(ufsPath, WORKERS_PER_CALL_MAX);
+    return ordered.filter((worker) => !asked.includes(worker));
   }
 
   /** Whom `candidates` would name first, were all well; undefined where the cluster must be asked. */
@@ -107,15 +113,14 @@ export class Placement {
   #ordered(ufsPath: ByteString, owner: Worker | undefined, isLastResort: boolean): Worker[] {
     const ordered = this.virtualNodes.ring().workersFor(ufsPath, WORKERS_PER_CALL_MAX);
     const all = ownerFirst(owner, ordered);
-    const isAvailable = (worker: Worker): boolean => this.#breakers.isAvailable(worker);
-    let available = all.filter(isAvailable);
+    const available = all.filter((worker) => this.#breakers.isAvailable(worker));
+    if (available.length > 0) return available;
     // The first ones are all down; in a large cluster others are not.
-    if (available.length === 0) {
-      const others = this.#view.workers.filter((worker) => !all.includes(worker));
-      available = others.filter(isAvailable).slice(0, WORKERS_PER_CALL_MAX);
-    }
-    const open = isLastResort ? all.filter((worker) => !available.includes(worker)) : [];
-    return [...available, ...open];
+    const others = this.#view.workers.filter(
+      (worker) => !all.includes(worker) && this.#breakers.isAvailable(worker),
+    );
+    if (others.length > 0) return others.slice(0, WORKERS_PER_CALL_MAX);
+    return isLastResort ? all : [];
   }
 
   /** The live worker that a redirect means; its port decides where several share a host. */

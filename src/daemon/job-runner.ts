@@ -40,12 +40,16 @@ export interface JobRunnerParts extends FetcherParts {
 
 type RunnableJob = Exclude<Job, { kind: 'cancel' }>;
 
+/** Somebody may have come to wait for what is fetched ahead: every so often that has its turn, too. */
+const URGENT_TURNS = 8;
+
 /** A bounded number of jobs under way; those that somebody waits for go first. */
 class Lane {
   readonly #limit: number;
   readonly #urgent: (() => Promise<void>)[] = [];
   readonly #ahead: (() => Promise<void>)[] = [];
   #running = 0;
+  #turns = 0;
 
   constructor(limit: number) {
     this.#limit = limit;
@@ -58,7 +62,8 @@ class Lane {
 
   #next(): void {
     while (this.#running < this.#limit) {
-      const run = this.#urgent.shift() ?? this.#ahead.shift();
+      const isTurn = this.#ahead.length > 0 && ++this.#turns % URGENT_TURNS === 0;
+      const run = (isTurn ? undefined : this.#urgent.shift()) ?? this.#ahead.shift();
       if (run === undefined) return;
       this.#running++;
       void run().finally(() => {

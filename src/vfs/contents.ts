@@ -96,6 +96,7 @@ export class Contents {
       isStale: false,
       isLost: false,
       successor: undefined,
+      fetchedMs: -Infinity,
       backing: undefined,
       backingAskedMs: -Infinity,
       keptPath: undefined,

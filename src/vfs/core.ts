@@ -32,7 +32,6 @@ import type { OpenMode } from './opening.ts';
 import { shownAttributes } from './posix.ts';
 import { Reader } from './reader.ts';
 import type { SeekWhence } from './reader.ts';
-import { ScanAhead } from './scan-ahead.ts';
 import type {
   CoreEffects,
   CoreOptions,
@@ -74,7 +73,6 @@ export class Core {
   readonly #context: CoreContext;
   readonly #metadata: Metadata;
   readonly #reader: Reader;
-  readonly #scans: ScanAhead;
   readonly #directories: Directories;
   readonly #writer: Writer;
   readonly #names: NameChanges;
@@ -105,7 +103,6 @@ export class Core {
     };
     this.#metadata = new Metadata(this.#context);
     this.#reader = new Reader(this.#context, this.#metadata);
-    this.#scans = new ScanAhead(this.#context, this.#metadata, this.#reader);
     this.#directories = new Directories(this.#context, this.#metadata);
     this.#writer = new Writer(this.#context, this.#metadata);
     this.#names = new NameChanges(this.#context, this.#metadata, this.#writer, (request, inode) =>
@@ -114,7 +111,6 @@ export class Core {
     this.#opening = new Opening(this.#context, {
       metadata: this.#metadata,
       reader: this.#reader,
-      scans: this.#scans,
       writer: this.#writer,
       names: this.#names,
     });
@@ -378,7 +374,7 @@ export class Core {
     if (typeof handle === 'string') this.#context.replies.error(request, handle);
     else {
       this.#reader.read(request, handle, offset, sizeBytes);
-      if (handleId === NO_HANDLE && offset === 0) this.#scans.begun(handle);
+      if (handleId === NO_HANDLE && offset === 0) this.#opening.begun(handle);
     }
   }
 

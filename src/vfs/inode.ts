@@ -24,6 +24,8 @@ export interface Content extends CachedFile {
   isLost: boolean;
   /** What this mount has written over it: whoever reads this one goes on there. */
   successor: Content | undefined;
+  /** When bytes that are here were asked for, the latest of them. */
+  fetchedMs: number;
   /** A whole copy on disk, where one is known. */
   backing: BackingMessage | undefined;
   /** When there was none. */

@@ -2,13 +2,14 @@
 import type { ByteString } from '../base/byte-string.ts';
 import { isKeptName } from '../base/kept-names.ts';
 import type { CoreContext } from './context.ts';
+import type { FileHandle } from './handles.ts';
 import type { Inode } from './inode.ts';
 import type { Metadata } from './metadata.ts';
 import type { Creation, NameChanges } from './name-changes.ts';
 import { creationAttributes, shownAttributes } from './posix.ts';
 import { ReadAhead } from './read-ahead.ts';
 import type { Reader } from './reader.ts';
-import type { ScanAhead } from './scan-ahead.ts';
+import { ScanAhead } from './scan-ahead.ts';
 import type { FsErrorCode, HandleId, RequestId } from './types.ts';
 import { isOnlyListed } from './versions.ts';
 import type { Writer } from './writer.ts';
@@ -24,7 +25,6 @@ export interface OpenMode {
 export interface OpeningParts {
   readonly metadata: Metadata;
   readonly reader: Reader;
-  readonly scans: ScanAhead;
   readonly writer: Writer;
   readonly names: NameChanges;
 }
@@ -32,10 +32,12 @@ export interface OpeningParts {
 export class Opening {
   readonly #context: CoreContext;
   readonly #parts: OpeningParts;
+  readonly #scans: ScanAhead;
 
   constructor(context: CoreContext, parts: OpeningParts) {
     this.#context = context;
     this.#parts = parts;
+    this.#scans = new ScanAhead(context, parts.metadata, parts.reader);
   }
 
   open(request: RequestId, inode: Inode, mode: OpenMode): void {
@@ -76,13 +78,17 @@ export class Opening {
   #open(request: RequestId, inode: Inode, mode: OpenMode): void {
     const whole = (): void => this.#whole(request, inode, mode);
     if (mode.truncates || inode.staged !== undefined) this.#opened(request, inode, mode);
-    else if (isOnlyListed(inode)) this.#verified(request, inode, whole);
-    else whole();
+    else {
+      // What was fetched ahead may lie with its path, and tells that the file is there.
+      this.#parts.metadata.contentOf(inode);
+      if (isOnlyListed(inode)) this.#verified(request, inode, whole);
+      else whole();
+    }
   }
 
   /** The kernel reads by itself what lies whole on disk; of the rest its reader comes in a moment. */
   #whole(request: RequestId, inode: Inode, mode: OpenMode): void {
-    const { metadata, reader, scans } = this.#parts;
+    const { metadata, reader } = this.#parts;
     const { passthrough, inodes, replies } = this.#context;
     const content = metadata.contentOf(inode);
     passthrough.whenKnown(request, inode, content, (hasWaited) => {
@@ -97,7 +103,7 @@ export class Opening {
       if (backingId === undefined) {
         if (!isOpen || !isFirst) return;
         reader.warm(inode, content);
-        scans.opened(inode);
+        this.#scans.opened(inode);
       } else if (!isOpen) passthrough.closed(inode);
     });
   }
@@ -127,6 +133,12 @@ export class Opening {
       },
       () => replies.error(request, 'not-found'),
     );
+  }
+
+  /** A file is being read from its start that the kernel has opened without a word. */
+  begun({ inode, content }: FileHandle): void {
+    inode.openedContent = content;
+    this.#scans.opened(inode);
   }
 
   #opened(request: RequestId, inode: Inode, mode: OpenMode, backingId?: number): boolean {

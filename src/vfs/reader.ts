@@ -19,6 +19,7 @@ import type { Metadata } from './metadata.ts';
 import { failureOf } from './pending.ts';
 import type { StagedFile } from './staged-file.ts';
 import type { FsErrorCode, RequestId } from './types.ts';
+import { doubt } from './versions.ts';
 
 /**
  * Longest run of neighbouring pages fetched by one job. Measured on an open-source worker: a
@@ -27,6 +28,8 @@ import type { FsErrorCode, RequestId } from './types.ts';
 const RUN_BYTES_MAX = 4 * 1024 * 1024;
 /** Jobs under way at which nothing more is fetched ahead: demand keeps room. */
 const JOBS_FOR_AHEAD_MAX = 32;
+/** The same for files that nobody has opened: with as many, a worker serves small files best. */
+const JOBS_FOR_SCANS_MAX = 16;
 
 interface PendingRead {
   readonly request: RequestId;
@@ -45,14 +48,19 @@ interface PendingRead {
   missing: number;
 }
 
+/** Told how a fetch ended, once. */
+type Ended = (error: FsErrorCode | undefined) => void;
+
 export type SeekWhence = 'data' | 'hole';
 
 export class Reader {
   readonly #context: CoreContext;
   readonly #metadata: Metadata;
   readonly #waiting = new Map<Page, PendingRead[]>();
-  /** Who waits for the first page of a file without reading it. */
-  readonly #warming = new Map<Page, ((error: FsErrorCode | undefined) => void)[]>();
+  /** Who waits for the only page of a small file without reading it. */
+  readonly #warming = new Map<Page, Ended[]>();
+  /** Who has such a page fetched ahead, and does not wait. */
+  readonly #ahead = new Map<Page, Ended>();
   #starved: PendingRead[] = [];
   /** One report a file and reason within a while is enough for the log. */
   readonly #reported = new LRUCache<string, true>({ max: 1024 });
@@ -150,18 +158,28 @@ export class Reader {
   }
 
   /**
-   * Starts to fetch a small file that is being opened, or will be: its reader comes in a moment. `ended`
-   * is called with how that ended. False: nothing is to be fetched, or nothing can be now.
+   * Starts to fetch a small file that is being opened: its reader comes in a moment. `ended` is called
+   * with how that ended, and whoever gives it waits. False: nothing is to be fetched, or nothing can be
+   * now.
    */
-  warm(inode: Inode, content: Content, ended?: (error: FsErrorCode | undefined) => void): boolean {
-    const { lengthBytes } = content;
-    if (!this.isSmall(lengthBytes)) return false;
+  warm(inode: Inode, content: Content, ended?: Ended): boolean {
+    if (!this.isSmall(content.lengthBytes)) return false;
     const present = this.#context.tier.find(content, 0);
     if (present !== undefined && (present.state !== 'filling' || ended === undefined)) return false;
-    const page = present ?? this.#reserveAhead(content, 0, lengthBytes)[0];
+    const jobsMax = ended === undefined ? JOBS_FOR_AHEAD_MAX : Infinity;
+    const page = present ?? this.#reserveAhead(content, 0, content.lengthBytes, jobsMax)[0];
     if (page === undefined) return false;
     if (ended !== undefined) this.#warming.set(page, [...(this.#warming.get(page) ?? []), ended]);
     if (present === undefined) this.#submit(inode, content, [page]);
+    return true;
+  }
+
+  /** The like for a small file that may be opened some time, of which nothing is here. */
+  fetchAhead(inode: Inode, content: Content, ended: Ended): boolean {
+    const [page] = this.#reserveAhead(content, 0, content.lengthBytes, JOBS_FOR_SCANS_MAX);
+    if (page === undefined) return false;
+    this.#ahead.set(page, ended);
+    this.#submit(inode, content, [page]);
     return true;
   }
 
@@ -171,6 +189,9 @@ export class Reader {
   }
 
   #warmed(page: Page, error: FsErrorCode | undefined): void {
+    const ahead = this.#ahead.get(page);
+    this.#ahead.delete(page);
+    ahead?.(error);
     const waiting = this.#warming.get(page) ?? [];
     this.#warming.delete(page);
     for (const ended of waiting) ended(error);
@@ -232,10 +253,15 @@ export class Reader {
   }
 
   /** Reserves what is missing of the pages from `first` up to the byte `target`, room permitting. */
-  #reserveAhead(content: Content, first: number, target: number): Page[] {
+  #reserveAhead(
+    content: Content,
+    first: number,
+    target: number,
+    jobsMax = JOBS_FOR_AHEAD_MAX,
+  ): Page[] {
     const { tier, jobs } = this.#context;
     const pages: Page[] = [];
-    if (jobs.count >= JOBS_FOR_AHEAD_MAX) return pages;
+    if (jobs.count >= jobsMax) return pages;
     const limit = Math.min(target, content.lengthBytes);
     for (let index = first; index * tier.pageSizeBytes < limit; index++) {
       if (tier.find(content, index) !== undefined) continue;
@@ -270,6 +296,7 @@ export class Reader {
 
   #submitRun(inode: Inode, content: Content, run: readonly Page[]): void {
     const path = this.#pathOf(inode, content);
+    const askedMs = this.#context.clock.nowMs();
     inode.openHandles++;
     let done = 0;
     this.#context.jobs.submit(
@@ -280,13 +307,14 @@ export class Reader {
         version: content.version,
         firstPage: (run[0] as Page).index,
         pages: run.map((page) => ({ lengthBytes: page.lengthBytes, slots: [...page.slots] })),
-        isAhead: run.every((page) => !this.#waiting.has(page) && !this.#warming.has(page)),
+        isAhead: run.every((page) => !this.#isAwaited(page)),
       }),
       (result) => {
         if (result.kind === 'page') {
           const page = run[done++] as Page;
           assert(page.index === result.pageIndex, 'Pages of a run came out of order');
           this.#context.tier.complete(page);
+          content.fetchedMs = Math.max(content.fetchedMs, askedMs);
           this.#pageEnded(page, undefined);
           if (done < run.length) return false;
         } else {
@@ -301,6 +329,10 @@ export class Reader {
         return true;
       },
     );
+  }
+
+  #isAwaited(page: Page): boolean {
+    return this.#waiting.has(page) || this.#warming.has(page);
   }
 
   #pathOf(inode: Inode, content: Content): ByteString {
@@ -333,12 +365,15 @@ export class Reader {
   ): void {
     // The path vanished or changed under an open handle: that handle is stale, not absent.
     const isOutdated = code === 'stale' || code === 'not-found';
-    if (isOutdated && content.successor === undefined)
+    const isWanted =
+      inode.openedContent === content ||
+      pages.some((page) => !this.#ahead.has(page) || this.#isAwaited(page));
+    if (isOutdated && !isWanted) doubt(inode, content);
+    else if (isOutdated && content.successor === undefined)
       this.#metadata.versionChanged(inode, content);
     const key = `${code} ${content.fileId}`;
-    // What nobody waits for is asked for again by whoever comes to need it.
-    const isWaitedFor = pages.some((page) => this.#waiting.has(page) || this.#warming.has(page));
-    if (isWaitedFor && !this.#reported.has(key)) {
+    // A file that nobody has asked for is asked for again by whoever comes to need it.
+    if (isWanted && !this.#reported.has(key)) {
       this.#reported.set(key, true);
       reportFailure(this.#context, inode, code, reason);
     }

@@ -4,11 +4,11 @@
  */
 import { LRUCache } from 'lru-cache';
 import type { CoreContext } from './context.ts';
-import type { FileHandle } from './handles.ts';
 import type { Inode } from './inode.ts';
 import type { Listing } from './listing.ts';
 import type { Metadata } from './metadata.ts';
 import type { Reader } from './reader.ts';
+import type { FsErrorCode } from './types.ts';
 
 /** Several readers share a scan file by file or in batches: they come this far out of order. */
 const REORDER_FILES = 64;
@@ -47,6 +47,7 @@ export class ScanOrder {
     const front = this.#front;
     if (front === undefined || Math.abs(file - front) > REORDER_FILES) {
       for (const each of this.#ahead.keys()) this.#drop(each);
+      this.#credit = 0;
       this.#front = file;
       this.#next = file + 1;
       return;
@@ -72,6 +73,11 @@ export class ScanOrder {
     this.#next++;
   }
 
+  /** Fetched ahead in vain: its credit is lost. */
+  failed(file: number): void {
+    this.#drop(file);
+  }
+
   #drop(file: number): void {
     this.#aheadBytes -= this.#ahead.get(file) ?? 0;
     this.#ahead.delete(file);
@@ -92,12 +98,6 @@ export class ScanAhead {
     this.#reader = reader;
   }
 
-  /** As `opened`, where the kernel opens without a word. */
-  begun({ inode, content }: FileHandle): void {
-    inode.openedContent = content;
-    this.opened(inode);
-  }
-
   /** Somebody begins to read the file, which the kernel and the disk do not have. */
   opened({ parent, name }: Inode): void {
     const bytesMax = this.#context.options.readAheadBytes;
@@ -109,7 +109,7 @@ export class ScanAhead {
     order.opened(index);
     for (let next = order.next(bytesMax); next !== undefined; next = order.next(bytesMax)) {
       if (next >= listing.count) return;
-      const bytes = this.#fetch(parent, listing, next);
+      const bytes = this.#fetch(parent, listing, next, order);
       if (bytes === undefined) return;
       order.noted(bytes);
     }
@@ -124,17 +124,25 @@ export class ScanAhead {
   }
 
   /** The bytes that are on their way now; undefined: there is no room for them. */
-  #fetch(directory: Inode, listing: Listing, index: number): number | undefined {
+  #fetch(directory: Inode, listing: Listing, index: number, order: ScanOrder): number | undefined {
     const status = listing.status(index);
     if (status?.kind !== 'file' || !this.#reader.isSmall(status.lengthBytes)) return 0;
     const inode = this.#metadata.adoptListed(directory, listing.name(index), status, listing);
-    // What was opened before, the kernel has; what is staged is here.
-    const isKnown = inode.content !== undefined && inode.openedContent === inode.content;
-    if (inode.kind !== 'file' || isKnown || inode.staged !== undefined) return 0;
-    const content = this.#metadata.contentOf(inode);
-    const bytes = content.pages.size > 0 || content.backing !== undefined ? 0 : content.lengthBytes;
-    const isOnItsWay = bytes > 0 && this.#reader.warm(inode, content);
+    const bytes = this.#begin(inode, (error) => {
+      if (error !== undefined) order.failed(index);
+    });
     this.#metadata.release(inode);
-    return bytes === 0 || isOnItsWay ? bytes : undefined;
+    return bytes;
+  }
+
+  #begin(inode: Inode, ended: (error: FsErrorCode | undefined) => void): number | undefined {
+    // What was opened before, the kernel has; what is staged is here; what leaves is not to be read.
+    const isKnown = inode.content !== undefined && inode.openedContent === inode.content;
+    const isOurs = inode.staged !== undefined || inode.departing !== undefined;
+    if (inode.kind !== 'file' || isKnown || isOurs) return 0;
+    const content = this.#metadata.contentOf(inode);
+    const { lengthBytes, pages, backing } = content;
+    if (!this.#reader.isSmall(lengthBytes) || pages.size > 0 || backing !== undefined) return 0;
+    return this.#reader.fetchAhead(inode, content, ended) ? lengthBytes : undefined;
   }
 }

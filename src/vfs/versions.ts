@@ -1,6 +1,6 @@
 /** What two looks at one name say of each other. */
 import type { ByteString } from '../base/byte-string.ts';
-import type { Inode } from './inode.ts';
+import type { Content, Inode } from './inode.ts';
 import type { Listing } from './listing.ts';
 import type { OwnChange } from './own-changes.ts';
 import type { StatusMessage, VersionMessage } from './types.ts';
@@ -20,11 +20,15 @@ export function isOlder(status: StatusMessage, change: OwnChange, listing: Listi
   return status.kind === change.status.kind && status.mtimeMs < change.status.mtimeMs;
 }
 
-/** Workers keep listings for days: what only a listing has told may be long gone. */
-export function isOnlyListed({ parent, content, checkedMs }: Inode): boolean {
+/**
+ * Workers keep listings for days: what only a listing has told may be long gone. Bytes that came after it
+ * tell more, as do those that somebody has opened.
+ */
+export function isOnlyListed({ parent, content, openedContent, checkedMs }: Inode): boolean {
   if (parent?.listing?.startedMs !== checkedMs) return false;
-  const pages = content?.pages.values() ?? [];
-  for (const page of pages) if (page.state === 'ready') return false;
+  if (content === undefined) return true;
+  if (content !== openedContent && content.fetchedMs < checkedMs) return true;
+  for (const page of content.pages.values()) if (page.state === 'ready') return false;
   return true;
 }
 
@@ -55,6 +59,14 @@ export function lacksTime(known: Inode | undefined, status: StatusMessage): bool
 export function isCoarserTime(known: Inode, status: StatusMessage): boolean {
   if (status.kind !== 'directory') return false;
   return status.mtimeMs === 0 || status.mtimeMs === Math.floor(known.mtimeMs / 1000) * 1000;
+}
+
+/** Of a file that nobody has asked for, the version is another one: whoever asks will find out. */
+export function doubt(inode: Inode, content: Content): void {
+  content.isStale = true;
+  if (inode.content !== content) return;
+  inode.content = undefined;
+  inode.checkedMs = -Infinity;
 }
 
 /** Versions and listings below a directory that has moved may be others now. */

@@ -569,21 +569,6 @@ test('a dead worker is left alone after a while, and found again by a probe', as
   assert.equal(callsTo(), before + 1);
 });
 
-test('a worker that is left alone is asked all the same where all others fail', async () => {
-  const clock = new ManualClock();
-  const world = build({ clock });
-  world.workers.add('/d/f', 10);
-  const { host } = world.workers.ownerOf('/d/f');
-  world.workers.faults.set(host, 'dead');
-  const context = { signal: new AbortController().signal, deadlineMs: 1e9 };
-  const stat = () => world.client.stat('/d/f' as ByteString, context);
-  for (let i = 0; i < 3; i += 1) await stat();
-  await until(() => world.events.includes('breaker open'));
-  for (const worker of world.workers.workers) world.workers.faults.set(worker.host, 'dead');
-  world.workers.faults.delete(host);
-  assert.equal((await stat()).lengthBytes, 10);
-});
-
 test('a worker that only hangs on data opens its breaker though its health answers', async () => {
   const world = build({ hasStore: true });
   const { host } = world.workers.ownerOf('/d/f0');

@@ -235,7 +235,10 @@ export class WriteAttempts {
     });
   }
 
-  /** The owner first, then the next ones, then all over again; an answer ends it. */
+  /**
+   * The owner first, then the next ones, then all over again, then once those with an open breaker: a
+   * program that writes has nowhere else to go. An answer ends it.
+   */
   async #each<T>(
     method: WorkerMethod,
     at: WritePath,
@@ -246,10 +249,10 @@ export class WriteAttempts {
     const unbounded = { signal, deadlineMs: Infinity };
     const workers = await placement.candidates(at.ufsPath, true, unbounded);
     const attempts = workers.length === 0 ? 0 : Math.max(workers.length, ATTEMPTS_MIN);
+    const turns = Array.from({ length: attempts }, (_, i) => workers[i % workers.length] as Worker);
+    turns.push(...placement.leftAlone(at.ufsPath, workers));
     let last: ClusterError | undefined;
-    for (let i = 0; i < attempts; i += 1) {
-      const worker = workers[i % workers.length];
-      if (worker === undefined) break;
+    for (const [i, worker] of turns.entries()) {
       remainingMs(unbounded, clock);
       try {
         return await attempt(worker);
