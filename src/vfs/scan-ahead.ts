@@ -1,12 +1,12 @@
 /**
- * Fetching the next small files of a directory, where its files are opened in the order in which it
- * lists them: as programs do that walk a tree, and training that does not shuffle.
+ * Fetching the next small files of a directory, where its files are opened in an order: as programs do
+ * that walk a tree, and training that does not shuffle.
  */
-import { LRUCache } from 'lru-cache';
 import type { CoreContext } from './context.ts';
 import type { Inode } from './inode.ts';
 import type { Listing } from './listing.ts';
 import type { Metadata } from './metadata.ts';
+import { AsListed, Counted, Sorted, type Numbering } from './numberings.ts';
 import type { Reader } from './reader.ts';
 import type { FsErrorCode } from './types.ts';
 
@@ -20,19 +20,27 @@ const AHEAD_FILES_MAX = 64;
  * that uses less than half of them ends.
  */
 const GAIN = 2;
-/** Directories scanned at a time; some 5 KB each. */
-const SCANS_MAX = 256;
+/** As many are sorted in some 30 ms, once for each listing; nobody is answered meanwhile. */
+const SORTED_MAX = 20_000;
+/** By then a scan in the order of the listing, or of numbers, would have been found. */
+const OPENS_BEFORE_SORTING = 4;
 
-/** The order in which the files of one directory are opened. Files are numbers of its listing. */
+/** In which order the files of one directory are opened, by one way to number them. */
 export class ScanOrder {
   /** The furthest one that was opened in order. */
   #front: number | undefined;
   /** The first one that was not looked at yet. */
   #next = 0;
   #credit = 0;
+  #isProven = false;
   /** Fetched ahead and not opened yet, with their bytes; in the order of the listing. */
   readonly #ahead = new Map<number, number>();
   #aheadBytes = 0;
+
+  /** Files in this order were fetched ahead and opened later. */
+  get isProven(): boolean {
+    return this.#isProven;
+  }
 
   /** The file that may be fetched ahead next; undefined: none now. */
   next(bytesMax: number): number | undefined {
@@ -52,8 +60,10 @@ export class ScanOrder {
       this.#next = file + 1;
       return;
     }
-    if (isAhead) this.#credit = Math.min(this.#credit + GAIN, AHEAD_FILES_MAX);
-    else if (this.#credit === 0 && file === front + 1) this.#credit = 1;
+    if (isAhead) {
+      this.#credit = Math.min(this.#credit + GAIN, AHEAD_FILES_MAX);
+      this.#isProven = true;
+    } else if (this.#credit === 0 && file === front + 1) this.#credit = 1;
     if (file <= front) return;
     this.#front = file;
     this.#next = Math.max(this.#next, file + 1);
@@ -84,13 +94,52 @@ export class ScanOrder {
   }
 }
 
+/** One directory, by one listing of it. */
+class Scan {
+  readonly #listing: Listing;
+  readonly #orders = new Map<Numbering, ScanOrder>();
+  #counted: Numbering | undefined;
+  #sorted: Numbering | undefined;
+  #opens = 0;
+
+  constructor(listing: Listing) {
+    this.#listing = listing;
+    this.#orders.set(new AsListed(listing), new ScanOrder());
+  }
+
+  /** All orders that this file continues or begins. */
+  *opened(index: number): Generator<readonly [Numbering, ScanOrder], void, undefined> {
+    this.#opens++;
+    if (this.#counted?.numberOf(index) === undefined) this.#countLike(index);
+    if (this.#sorted === undefined && this.#opens >= OPENS_BEFORE_SORTING) this.#sort();
+    for (const [numbering, order] of this.#orders) {
+      const number = numbering.numberOf(index);
+      if (number === undefined) continue;
+      order.opened(number);
+      yield [numbering, order];
+    }
+  }
+
+  #countLike(index: number): void {
+    if (this.#counted !== undefined) this.#orders.delete(this.#counted);
+    this.#counted = Counted.like(this.#listing, index);
+    if (this.#counted !== undefined) this.#orders.set(this.#counted, new ScanOrder());
+  }
+
+  #sort(): void {
+    const isKnown = [...this.#orders.values()].some((order) => order.isProven);
+    if (isKnown || !this.#listing.isComplete || this.#listing.count > SORTED_MAX) return;
+    this.#sorted = new Sorted(this.#listing);
+    this.#orders.set(this.#sorted, new ScanOrder());
+  }
+}
+
 export class ScanAhead {
   readonly #context: CoreContext;
   readonly #metadata: Metadata;
   readonly #reader: Reader;
-  readonly #scans = new LRUCache<Inode, { readonly listingId: number; readonly order: ScanOrder }>({
-    max: SCANS_MAX,
-  });
+  /** As many as there are listings, which are bounded. */
+  readonly #scans = new WeakMap<Listing, Scan>();
 
   constructor(context: CoreContext, metadata: Metadata, reader: Reader) {
     this.#context = context;
@@ -100,37 +149,46 @@ export class ScanAhead {
 
   /** Somebody begins to read the file, which the kernel and the disk do not have. */
   opened({ parent, name }: Inode): void {
-    const bytesMax = this.#context.options.readAheadBytes;
     const listing = parent?.listing;
-    if (parent === undefined || listing === undefined || bytesMax === 0) return;
-    const index = this.#metadata.isFresh(listing) ? listing.indexOf(name) : undefined;
+    if (parent === undefined || listing === undefined) return;
+    if (this.#context.options.readAheadBytes === 0 || !this.#metadata.isFresh(listing)) return;
+    const index = listing.indexOf(name);
     if (index === undefined) return;
-    const order = this.#orderOf(parent, listing);
-    order.opened(index);
+    const scan = this.#scans.get(listing) ?? new Scan(listing);
+    this.#scans.set(listing, scan);
+    for (const [numbering, order] of scan.opened(index)) {
+      this.#fetchNext(parent, listing, numbering, order);
+    }
+  }
+
+  #fetchNext(directory: Inode, listing: Listing, numbering: Numbering, order: ScanOrder): void {
+    const bytesMax = this.#context.options.readAheadBytes;
     for (let next = order.next(bytesMax); next !== undefined; next = order.next(bytesMax)) {
-      if (next >= listing.count) return;
-      const bytes = this.#fetch(parent, listing, next, order);
+      if (next >= numbering.end) return;
+      const number = next;
+      const index = numbering.indexOf(number);
+      const bytes =
+        index === undefined
+          ? 0
+          : this.#fetch(directory, listing, index, (error) => {
+              if (error !== undefined) order.failed(number);
+            });
       if (bytes === undefined) return;
       order.noted(bytes);
     }
   }
 
-  #orderOf(directory: Inode, { id }: Listing): ScanOrder {
-    const known = this.#scans.get(directory);
-    if (known?.listingId === id) return known.order;
-    const order = new ScanOrder();
-    this.#scans.set(directory, { listingId: id, order });
-    return order;
-  }
-
   /** The bytes that are on their way now; undefined: there is no room for them. */
-  #fetch(directory: Inode, listing: Listing, index: number, order: ScanOrder): number | undefined {
+  #fetch(
+    directory: Inode,
+    listing: Listing,
+    index: number,
+    ended: (error: FsErrorCode | undefined) => void,
+  ): number | undefined {
     const status = listing.status(index);
     if (status?.kind !== 'file' || !this.#reader.isSmall(status.lengthBytes)) return 0;
     const inode = this.#metadata.adoptListed(directory, listing.name(index), status, listing);
-    const bytes = this.#begin(inode, (error) => {
-      if (error !== undefined) order.failed(index);
-    });
+    const bytes = this.#begin(inode, ended);
     this.#metadata.release(inode);
     return bytes;
   }

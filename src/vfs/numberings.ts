@@ -1,0 +1,103 @@
+/** Ways to number the files of a directory so that those that are opened one after the other are neighbours. */
+import type { ByteString } from '../base/byte-string.ts';
+import type { Listing } from './listing.ts';
+
+export interface Numbering {
+  /** Of an entry of the listing; undefined: it has none. */
+  numberOf(index: number): number | undefined;
+  /** The entry of this number; undefined: there is none, but there may be behind it. */
+  indexOf(number: number): number | undefined;
+  /** No entry has this number or a greater one. */
+  readonly end: number;
+}
+
+/** As a program takes them that does not sort. */
+export class AsListed implements Numbering {
+  readonly #listing: Listing;
+
+  constructor(listing: Listing) {
+    this.#listing = listing;
+  }
+
+  numberOf(index: number): number {
+    return index;
+  }
+
+  indexOf(number: number): number {
+    return number;
+  }
+
+  get end(): number {
+    return this.#listing.count;
+  }
+}
+
+/** As `sorted(os.listdir())` and `ls` in the C locale have them. Of a complete listing. */
+export class Sorted implements Numbering {
+  readonly #order: Uint32Array;
+  readonly #ranks: Uint32Array;
+
+  constructor(listing: Listing) {
+    const names = Array.from({ length: listing.count }, (_, index) => listing.name(index));
+    this.#order = Uint32Array.from(names.keys());
+    this.#order.sort((a, b) => ((names[a] as ByteString) < (names[b] as ByteString) ? -1 : 1));
+    this.#ranks = new Uint32Array(names.length);
+    for (const [rank, index] of this.#order.entries()) this.#ranks[index] = rank;
+  }
+
+  numberOf(index: number): number | undefined {
+    return this.#ranks[index];
+  }
+
+  indexOf(number: number): number | undefined {
+    return this.#order[number];
+  }
+
+  get end(): number {
+    return this.#order.length;
+  }
+}
+
+const LAST_NUMBER = /^(.*?)(\d{1,9})(\D*)$/s;
+
+/** By the last number in names that are the same otherwise: as a loop counts that makes them up. */
+export class Counted implements Numbering {
+  readonly end = Infinity;
+  readonly #listing: Listing;
+  readonly #before: string;
+  readonly #after: string;
+  /** Of names with zeros in front; 1: they have none. */
+  readonly #digits: number;
+
+  private constructor(listing: Listing, before: string, after: string, digits: number) {
+    this.#listing = listing;
+    this.#before = before;
+    this.#after = after;
+    this.#digits = digits;
+  }
+
+  /** As this entry is counted; undefined: it is not. */
+  static like(listing: Listing, index: number): Counted | undefined {
+    const [, before, digits, after] = LAST_NUMBER.exec(listing.name(index)) ?? [];
+    if (before === undefined || digits === undefined || after === undefined) return undefined;
+    return new Counted(listing, before, after, digits.startsWith('0') ? digits.length : 1);
+  }
+
+  numberOf(index: number): number | undefined {
+    const [, before, digits = '', after] = LAST_NUMBER.exec(this.#listing.name(index)) ?? [];
+    if (before !== this.#before || after !== this.#after) return undefined;
+    const number = Number(digits);
+    return this.#name(number).length === before.length + digits.length + after.length
+      ? number
+      : undefined;
+  }
+
+  indexOf(number: number): number | undefined {
+    return this.#listing.indexOf(this.#name(number));
+  }
+
+  #name(number: number): ByteString {
+    const digits = String(number).padStart(this.#digits, '0');
+    return `${this.#before}${digits}${this.#after}` as ByteString;
+  }
+}
