@@ -7,8 +7,8 @@ import { createHash } from 'node:crypto';
 import { constants } from 'node:fs';
 import { mkdir, open, rename, stat, utimes } from 'node:fs/promises';
 import { bytesOfByteString, joinPath, type ByteString } from '../base/byte-string.ts';
-import type { NodeStatus } from '../store/index.ts';
 import type { ReadResult } from '../cluster/index.ts';
+import type { NodeStatus } from '../store/index.ts';
 import { lookUp, sameTime, statOf } from './changes.ts';
 import type { Connection } from './connection.ts';
 import { readPieces } from './content.ts';
@@ -79,7 +79,7 @@ export async function downloadFile(
     return;
   }
   const part = joinLocal(parentOfLocal(to), partName(to, from, node));
-  const isVersionTold = await fill(connection, part, node, from, options, scope);
+  const isVersionTold = await fill(connection, part, { path: from, version: node }, options, scope);
   // The last look: bytes of a version that has gone meanwhile are not put under the name.
   const now = isVersionTold ? node : await lookUp(connection, from, scope);
   if (now?.lengthBytes !== lengthBytes || !sameTime(now.mtimeMs, node.mtimeMs)) {
@@ -103,12 +103,11 @@ function partName(to: Buffer, from: ByteString, { lengthBytes, mtimeMs }: NodeSt
 async function fill(
   connection: Connection,
   part: Buffer,
-  version: NodeStatus,
-  path: ByteString,
+  source: { readonly path: ByteString; readonly version: NodeStatus },
   options: TransferOptions,
   scope: Scope,
 ): Promise<boolean> {
-  const { lengthBytes } = version;
+  const { lengthBytes } = source.version;
   const file = await open(part, constants.O_RDWR | constants.O_CREAT, 0o644);
   try {
     let { size } = await file.stat();
@@ -125,7 +124,7 @@ async function fill(
     };
     // At its place, not at the end: a second process at the same part writes the same bytes there.
     let offset = size;
-    for await (const piece of readPieces(connection, { path, version }, range, scope, { onRead })) {
+    for await (const piece of readPieces(connection, source, range, scope, { onRead })) {
       for (let done = 0; done < piece.length;) {
         const left = piece.length - done;
         done += (await file.write(piece, done, left, offset + done)).bytesWritten;

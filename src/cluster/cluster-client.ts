@@ -25,7 +25,7 @@ export interface ReadResult {
   /** Worker id, undefined for the under store. */
   readonly worker: string | undefined;
   /** Whoever gave the bytes told with them that they are of the version asked for. */
-  readonly isVersionTold?: boolean;
+  readonly isVersionTold?: true;
 }
 
 export interface PathLocation {

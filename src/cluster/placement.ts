@@ -91,12 +91,6 @@ export class Placement {
     return this.#ordered(ufsPath, told ?? owner, isLastResort);
   }
 
-  /** Who is left alone, and may serve all the same where an error is certain otherwise. */
-  leftAlone(ufsPath: ByteString, asked: readonly Worker[]): Worker[] {
-    const ordered = this.virtualNodes.ring().workersFor(ufsPath, WORKERS_PER_CALL_MAX);
-    return ordered.filter((worker) => !asked.includes(worker));
-  }
-
   /** Whom `candidates` would name first, were all well; undefined where the cluster must be asked. */
   knownOwner(ufsPath: ByteString): Worker | undefined {
     if (this.nodes !== undefined) return undefined;

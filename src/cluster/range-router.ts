@@ -120,8 +120,8 @@ export class RangeRouter {
         const outcome = await this.#try(worker, search, sink, context);
         if (outcome?.kind === 'data') {
           events.bytesRead(outcome.source, job.lengthBytes);
-          const { source, isVersionTold } = outcome;
-          return { source, worker: worker.id, isVersionTold };
+          const result = { source: outcome.source, worker: worker.id };
+          return outcome.isVersionTold ? { ...result, isVersionTold: true } : result;
         }
         if (outcome?.kind === 'redirect') this.#follow(worker, outcome, search);
       }

@@ -5,17 +5,8 @@ import { ManualClock } from '../base/clock.ts';
 import { silentLogger } from '../base/logger.ts';
 import { ignoredEvents } from './cluster-events.ts';
 import { Ring } from './ring.ts';
-import type { Worker } from './types.ts';
+import { workersOf } from './testing/workers.ts';
 import { VirtualNodes } from './virtual-nodes.ts';
-import { identifierOfHost, workerIdText } from './worker-identity.ts';
-
-function workersOf(count: number): Worker[] {
-  return Array.from({ length: count }, (_, i) => {
-    const identifier = identifierOfHost(`w${i}`);
-    const id = workerIdText(1, identifier);
-    return { id, identifier, version: 1, host: `w${i}`, httpPort: 28080, s3Port: 29998 };
-  });
-}
 
 const workers = workersOf(5);
 const truth = new Ring(workers, { virtualNodes: 5 });

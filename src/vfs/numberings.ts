@@ -58,7 +58,13 @@ export class Sorted implements Numbering {
   }
 }
 
-const LAST_NUMBER = /^(.*?)(\d{1,9})(\D*)$/s;
+const LAST_NUMBER = /^(?<before>.*?)(?<digits>\d{1,9})(?<after>\D*)$/s;
+
+function partsOf(name: ByteString): { before: string; digits: string; after: string } | undefined {
+  const { before, digits, after } = LAST_NUMBER.exec(name)?.groups ?? {};
+  if (before === undefined || digits === undefined || after === undefined) return undefined;
+  return { before, digits, after };
+}
 
 /** By the last number in names that are the same otherwise: as a loop counts that makes them up. */
 export class Counted implements Numbering {
@@ -78,26 +84,25 @@ export class Counted implements Numbering {
 
   /** As this entry is counted; undefined: it is not. */
   static like(listing: Listing, index: number): Counted | undefined {
-    const [, before, digits, after] = LAST_NUMBER.exec(listing.name(index)) ?? [];
-    if (before === undefined || digits === undefined || after === undefined) return undefined;
+    const parts = partsOf(listing.name(index));
+    if (parts === undefined) return undefined;
+    const { before, digits, after } = parts;
     return new Counted(listing, before, after, digits.startsWith('0') ? digits.length : 1);
   }
 
   numberOf(index: number): number | undefined {
-    const [, before, digits = '', after] = LAST_NUMBER.exec(this.#listing.name(index)) ?? [];
-    if (before !== this.#before || after !== this.#after) return undefined;
-    const number = Number(digits);
-    return this.#name(number).length === before.length + digits.length + after.length
-      ? number
-      : undefined;
+    const parts = partsOf(this.#listing.name(index));
+    if (parts?.before !== this.#before || parts.after !== this.#after) return undefined;
+    const number = Number(parts.digits);
+    return parts.digits === this.#written(number) ? number : undefined;
   }
 
   indexOf(number: number): number | undefined {
-    return this.#listing.indexOf(this.#name(number));
+    const name = `${this.#before}${this.#written(number)}${this.#after}`;
+    return this.#listing.indexOf(name as ByteString);
   }
 
-  #name(number: number): ByteString {
-    const digits = String(number).padStart(this.#digits, '0');
-    return `${this.#before}${digits}${this.#after}` as ByteString;
+  #written(number: number): string {
+    return String(number).padStart(this.#digits, '0');
   }
 }

@@ -80,8 +80,8 @@ export class Opening {
     if (mode.truncates || inode.staged !== undefined) this.#opened(request, inode, mode);
     else {
       // What was fetched ahead may lie with its path, and tells that the file is there.
-      this.#parts.metadata.contentOf(inode);
-      if (isOnlyListed(inode)) this.#verified(request, inode, whole);
+      const content = this.#parts.metadata.contentOf(inode);
+      if (isOnlyListed(inode, content)) this.#verified(request, inode, whole);
       else whole();
     }
   }

@@ -33,7 +33,7 @@ export class ScanOrder {
   #next = 0;
   #credit = 0;
   #isProven = false;
-  /** Fetched ahead and not opened yet, with their bytes; in the order of the listing. */
+  /** Fetched ahead and not opened yet, with their bytes; the least number first. */
   readonly #ahead = new Map<number, number>();
   #aheadBytes = 0;
 
@@ -163,16 +163,14 @@ export class ScanAhead {
 
   #fetchNext(directory: Inode, listing: Listing, numbering: Numbering, order: ScanOrder): void {
     const bytesMax = this.#context.options.readAheadBytes;
-    for (let next = order.next(bytesMax); next !== undefined; next = order.next(bytesMax)) {
-      if (next >= numbering.end) return;
-      const number = next;
+    for (;;) {
+      const number = order.next(bytesMax);
+      if (number === undefined || number >= numbering.end) return;
+      const ended = (error: FsErrorCode | undefined): void => {
+        if (error !== undefined) order.failed(number);
+      };
       const index = numbering.indexOf(number);
-      const bytes =
-        index === undefined
-          ? 0
-          : this.#fetch(directory, listing, index, (error) => {
-              if (error !== undefined) order.failed(number);
-            });
+      const bytes = index === undefined ? 0 : this.#fetch(directory, listing, index, ended);
       if (bytes === undefined) return;
       order.noted(bytes);
     }

@@ -24,9 +24,11 @@ export function isOlder(status: StatusMessage, change: OwnChange, listing: Listi
  * Workers keep listings for days: what only a listing has told may be long gone. Bytes that came after it
  * tell more, as do those that somebody has opened.
  */
-export function isOnlyListed({ parent, content, openedContent, checkedMs }: Inode): boolean {
+export function isOnlyListed(
+  { parent, openedContent, checkedMs }: Inode,
+  content: Content,
+): boolean {
   if (parent?.listing?.startedMs !== checkedMs) return false;
-  if (content === undefined) return true;
   if (content !== openedContent && content.fetchedMs < checkedMs) return true;
   for (const page of content.pages.values()) if (page.state === 'ready') return false;
   return true;

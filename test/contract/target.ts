@@ -98,9 +98,7 @@ export class Contract {
 
   /** The answer of one S3 port; never follows a redirect. */
   async s3(target: string, more: Partial<RawRequest> = {}, index = 0): Promise<RawResponse> {
-    const response = await this.once(this.s3Request(target, more, index));
-    if (response === undefined) throw new Error(`S3 port closed without an answer: ${target}`);
-    return response;
+    return mustAnswer(target, await this.once(this.s3Request(target, more, index)));
   }
 
   /** GET at whichever worker does not redirect. */
@@ -112,36 +110,37 @@ export class Contract {
     throw new Error(`Every worker redirects: ${target}`);
   }
 
-  /** The status of the first answer, of whichever worker gives one. */
-  async s3Anywhere(target: string, more: Partial<RawRequest>): Promise<string> {
+  /** The first answer, of whichever worker gives one: this one first, then the next. */
+  async s3Anywhere(target: string, more: Partial<RawRequest>, from = 0): Promise<RawResponse> {
     const { workers } = this.target.info;
-    for (let tries = 0; ; tries += 1) {
-      try {
-        const { response, connection } = await exchange(
-          this.s3Request(target, more, tries % workers.length),
-        );
-        connection.destroy();
-        if (response !== undefined) return response.status;
-      } catch (error) {
-        if (!isSilence(error) || tries === TRIES * workers.length) throw error;
-      }
-    }
+    const at = (turn: number): RawRequest =>
+      this.s3Request(target, more, (from + turn) % workers.length);
+    return mustAnswer(target, await this.#answer(at, TRIES * workers.length));
+  }
+
+  once(request: RawRequest): Promise<RawResponse | undefined> {
+    return this.#answer(() => request, TRIES);
   }
 
   /** Asks again where a real worker says nothing at all, as they do now and then; an answer counts. */
-  async once(request: RawRequest): Promise<RawResponse | undefined> {
-    for (let tries = 1; ; tries += 1) {
+  async #answer(
+    requestOf: (turn: number) => RawRequest,
+    turns: number,
+  ): Promise<RawResponse | undefined> {
+    for (let turn = 0; ; turn += 1) {
       try {
-        const { response, connection } = await exchange(request);
+        const { response, connection } = await exchange(requestOf(turn));
         connection.destroy();
         return response;
       } catch (error) {
-        if (!isSilence(error) || tries === TRIES) throw error;
+        const isSilent = error instanceof Error && error.message.startsWith('Timed out');
+        if (!isSilent || turn + 1 === turns) throw error;
       }
     }
   }
 }
 
-function isSilence(error: unknown): boolean {
-  return error instanceof Error && error.message.startsWith('Timed out');
+function mustAnswer(target: string, response: RawResponse | undefined): RawResponse {
+  if (response === undefined) throw new Error(`S3 port closed without an answer: ${target}`);
+  return response;
 }

@@ -247,7 +247,7 @@ export function cutFacts(contract: () => Contract): void {
         await waitFor('the copy to end or not', isOver);
         const again = { ...copy, headers: [source] };
         // Refused, or left without an answer, as long as a worker holds on to the one before.
-        const isCopied = async () => (await c.s3Anywhere(copy.target, again)) === '200 OK';
+        const isCopied = async () => (await c.s3Anywhere(copy.target, again)).status === '200 OK';
         await waitFor('the copy to be made again', isCopied);
       } else {
         await waitFor('the copy to end', isWhole);
@@ -285,7 +285,8 @@ export function cutFacts(contract: () => Contract): void {
     const isMissing = async (worker: number) =>
       (await head(c.key('cut/f'), worker)).startsWith('404');
     for (const worker of [0, 1]) await waitFor('it to be missing', () => isMissing(worker));
-    const isWritten = async () => (await c.s3Anywhere(c.key('cut/f'), put('again'))) === '200 OK';
+    const isWritten = async () =>
+      (await c.s3Anywhere(c.key('cut/f'), put('again'), 1)).status === '200 OK';
     await waitFor('it to be written again', isWritten);
     for (const worker of [0, 1]) assert.match(await head(c.key('cut/f'), worker), /^\(len:5, /);
     assert.equal((await c.s3Owner(c.key('cut/f'))).body.toString(), 'again');

@@ -43,8 +43,7 @@ export class Simulation {
     const random = this.#random;
     // Draws of their own: a seed keeps the world and the times that it had without them.
     const modes = Random.forStep(seed, -1);
-    const isScanning = Random.forStep(seed, -2).chance(0.5);
-    this.#isScanning = isScanning;
+    this.#isScanning = Random.forStep(seed, -2).chance(0.5);
     this.#options = {
       incarnation: random.between(1, 3),
       isReadOnly: true,
@@ -52,11 +51,11 @@ export class Simulation {
       isWriteBack: false,
       defaults: { uid: 0, gid: 0, fileMode: 0o644, dirMode: 0o755 },
       attrTimeoutMs: random.pick([0, 50, 400]),
-      entryTimeoutMs: Math.max(random.pick([0, 50, 400]), isScanning ? 400 : 0),
+      entryTimeoutMs: Math.max(random.pick([0, 50, 400]), this.#isScanning ? 400 : 0),
       negativeTimeoutMs: random.pick([0, 30, 300]),
       requestTimeoutMs: 1000,
       // The whole of every file here, or nothing.
-      readAheadBytes: Math.max(random.pick([0, 8 * 1024 * 1024]), isScanning ? 2000 : 0),
+      readAheadBytes: Math.max(random.pick([0, 8 * 1024 * 1024]), this.#isScanning ? 2000 : 0),
       passthroughBytesMin: modes.pick([0, 300, Infinity]),
       handlesMax: 30,
       inodesMax: random.pick([20, 1000]),

@@ -7,9 +7,9 @@
 import type { ByteString } from '../../src/base/byte-string.ts';
 import { lostName } from '../../src/cluster/inexpressible.ts';
 import { Ring } from '../../src/cluster/ring.ts';
+import { workersOf } from '../../src/cluster/testing/workers.ts';
 import type { ByteSink, CallContext, FileStatus, Worker } from '../../src/cluster/types.ts';
 import { ClusterError } from '../../src/cluster/types.ts';
-import { identifierOfHost, workerIdText } from '../../src/cluster/worker-identity.ts';
 import type {
   PageOutcome,
   PageRequest,
@@ -42,12 +42,7 @@ export class ScriptedWorkers implements WorkerClient {
   hasRange = true;
 
   constructor(options: { workers: number; virtualNodes: number; pageSizeBytes: number }) {
-    this.workers = Array.from({ length: options.workers }, (_, i) => {
-      const host = `w${i}`;
-      const identifier = identifierOfHost(host);
-      const id = workerIdText(1, identifier);
-      return { id, identifier, version: 1, host, httpPort: 28_080, s3Port: 29_998 };
-    });
+    this.workers = workersOf(options.workers);
     this.#ring = new Ring(this.workers, { virtualNodes: options.virtualNodes });
     this.pageSizeBytes = options.pageSizeBytes;
   }

@@ -4,20 +4,14 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { byteStringOfText, parentOf, type ByteString } from '../../base/byte-string.ts';
 import { silentLogger, type Logger } from '../../base/logger.ts';
 import { Ring } from '../ring.ts';
+import { workersOf } from '../testing/workers.ts';
 import type { Worker } from '../types.ts';
 import { ListingRenewals } from './listing-renewals.ts';
 
 const path = byteStringOfText;
 const ufsPathOf = (at: ByteString): ByteString => `file:///r${at === '/' ? '' : at}` as ByteString;
 
-const workers: Worker[] = [1, 2, 3].map((i) => ({
-  id: `worker-${i}`,
-  identifier: `${i}`.repeat(32),
-  version: 1,
-  host: `h${i}`,
-  httpPort: 1,
-  s3Port: 1,
-}));
+const workers = workersOf(3);
 
 interface Look {
   readonly directory: ByteString;

@@ -10,19 +10,13 @@ import { Placement } from '../placement.ts';
 import { ReadsUnderWay } from '../reads-under-way.ts';
 import type { Worker } from '../types.ts';
 import { ClusterError } from '../types.ts';
+import { workersOf } from '../testing/workers.ts';
 import { VirtualNodes } from '../virtual-nodes.ts';
 import { WorkerCalls } from '../worker-calls.ts';
 import type { WorkerClient } from '../worker-client.ts';
 import { WriteAttempts } from './write-attempts.ts';
 
-const workers: Worker[] = [1, 2, 3].map((i) => ({
-  id: `worker-${i}`,
-  identifier: `${i}`.repeat(32),
-  version: 1,
-  host: `h${i}`,
-  httpPort: 1,
-  s3Port: 1,
-}));
+const workers = workersOf(3);
 const path = byteStringOfText('/d/f');
 const at = { path, ufsPath: byteStringOfText('file:///r/d/f') };
 

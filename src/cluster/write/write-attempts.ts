@@ -8,7 +8,7 @@ import type { Clock } from '../../base/clock.ts';
 import { remainingMs, runAttempt } from '../attempt.ts';
 import type { ClusterEvents, WorkerMethod } from '../cluster-events.ts';
 import { ATTEMPT_MS_MAX, noAnswer } from '../failover.ts';
-import type { Placement } from '../placement.ts';
+import { WORKERS_PER_CALL_MAX, type Placement } from '../placement.ts';
 import type { ReadsUnderWay } from '../reads-under-way.ts';
 import type { CallContext, FileStatus, Worker } from '../types.ts';
 import { ClusterError } from '../types.ts';
@@ -250,7 +250,6 @@ export class WriteAttempts {
     const workers = await placement.candidates(at.ufsPath, true, unbounded);
     const attempts = workers.length === 0 ? 0 : Math.max(workers.length, ATTEMPTS_MIN);
     const turns = Array.from({ length: attempts }, (_, i) => workers[i % workers.length] as Worker);
-    turns.push(...placement.leftAlone(at.ufsPath, workers));
     let last: ClusterError | undefined;
     for (const [i, worker] of turns.entries()) {
       remainingMs(unbounded, clock);
@@ -261,7 +260,10 @@ export class WriteAttempts {
         if (!isWorthAnother(last) || signal.aborted) throw last;
         events.retry(method, last.code);
       }
-      if (i + 1 < attempts && i + 1 >= workers.length) await pause(i, signal);
+      if (i + 1 === attempts) {
+        const owners = await placement.owners(at.ufsPath, WORKERS_PER_CALL_MAX, unbounded);
+        turns.push(...owners.filter((owner) => !workers.includes(owner)));
+      } else if (i + 1 < attempts && i + 1 >= workers.length) await pause(i, signal);
     }
     throw noAnswer(last).error;
   }
