@@ -31,11 +31,15 @@ async function main(args: readonly string[]): Promise<void> {
   }
   if (process.getuid?.() !== 0) throw new Error('Mounting and dropping caches needs root');
   const cleanups: (() => Promise<void>)[] = [];
-  const cleanUp = async (): Promise<void> => {
-    for (const work of cleanups.splice(0).toReversed()) {
+  const undoAll = async (): Promise<void> => {
+    // What is started while the rest is being stopped is stopped too.
+    for (let work = cleanups.pop(); work !== undefined; work = cleanups.pop()) {
       await work().catch((error: unknown) => say(`Cleaning up: ${String(error)}`));
     }
   };
+  // One after the other: a signal during the last clean-up waits for it.
+  let cleaning = Promise.resolve();
+  const cleanUp = (): Promise<void> => (cleaning = cleaning.then(undoAll));
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     process.once(signal, () => {
       say(`${signal}: unmounting and stopping`);
