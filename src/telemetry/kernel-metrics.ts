@@ -58,6 +58,8 @@ const METRIC_OF: Record<CounterName, UnlabelledKey | { slabState: string }> = {
   unsavedBytes: 'unsavedBytes',
   passthroughOpens: 'passthroughOpens',
   passthroughFallbacks: 'passthroughFallbacks',
+  listingsAhead: 'listingsAhead',
+  listingsAheadUsed: 'listingsAheadUsed',
 };
 
 export function registerKernelFigures<Operation extends string>(

@@ -345,6 +345,20 @@ export const METRICS = {
     labels: [],
     stability: 'young',
   },
+  listingsAhead: {
+    name: 'alluxio_fuse_listings_ahead_total',
+    type: 'counter',
+    help: 'Directories listed before the walk that comes to them',
+    labels: [],
+    stability: 'young',
+  },
+  listingsAheadUsed: {
+    name: 'alluxio_fuse_listings_ahead_used_total',
+    type: 'counter',
+    help: 'Directories listed ahead that a program then opened',
+    labels: [],
+    stability: 'young',
+  },
   slabSlots: {
     name: 'alluxio_fuse_slab_slots',
     type: 'gauge',

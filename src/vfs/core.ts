@@ -529,6 +529,7 @@ export class Core {
     this.#context.pending.expire();
     this.#trimInodes();
     this.#context.kernelListings.tick();
+    this.#directories.tick();
     this.#writer.tick();
     this.publish();
   }

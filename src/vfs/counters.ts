@@ -35,6 +35,8 @@ export const COUNTERS = [
   'unsavedBytes',
   'passthroughOpens',
   'passthroughFallbacks',
+  'listingsAhead',
+  'listingsAheadUsed',
 ] as const;
 
 export type CounterName = (typeof COUNTERS)[number];

@@ -6,6 +6,7 @@ import type { Listing } from './listing.ts';
 import { indexOf, offsetOf } from './kernel-listings.ts';
 import type { Metadata } from './metadata.ts';
 import { shownAttributes } from './posix.ts';
+import { WalkAhead } from './walk-ahead.ts';
 import type { EntrySink, InodeId, RequestId, StatusMessage } from './types.ts';
 import type { ByteString } from '../base/byte-string.ts';
 
@@ -26,10 +27,16 @@ export interface ReaddirRequest {
 export class Directories {
   readonly #context: CoreContext;
   readonly #metadata: Metadata;
+  readonly #walks: WalkAhead;
 
   constructor(context: CoreContext, metadata: Metadata) {
     this.#context = context;
     this.#metadata = metadata;
+    this.#walks = new WalkAhead(context, metadata);
+  }
+
+  tick(): void {
+    this.#walks.tick();
   }
 
   open(request: RequestId, inode: Inode): void {
@@ -53,6 +60,7 @@ export class Directories {
       handle.listing = this.#metadata.list(handle.inode);
       this.#context.kernelListings.beginsAgain(handle, handle.listing);
     }
+    if (!handle.isRead) this.#walks.opened(handle.inode, handle.listing);
     handle.isRead = true;
     if (this.#mustWait(call, handle.listing)) this.#wait(call, handle.listing);
     else this.#answer(call, handle.listing);

@@ -51,6 +51,15 @@ export class EntryColumns {
     };
   }
 
+  /** Ascending. */
+  directories(): Uint32Array {
+    const found: number[] = [];
+    for (let index = 0; index < this.#count; index++) {
+      if (this.#kinds[index] === DIRECTORY) found.push(index);
+    }
+    return Uint32Array.from(found);
+  }
+
   indexOf(name: ByteString): number | undefined {
     const found = this.#slots[this.#slotOf(name)] as number;
     return found === 0 ? undefined : found - 1;

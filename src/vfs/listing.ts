@@ -68,6 +68,11 @@ export class Listing {
     return exception === 'hidden' ? undefined : (exception ?? this.#entries.status(index));
   }
 
+  /** The places of directories, ascending, as they were listed. */
+  directories(): Uint32Array {
+    return this.#entries.directories();
+  }
+
   /** Also of a name that this mount has taken away since. */
   indexOf(name: ByteString): number | undefined {
     return this.#entries.indexOf(name);

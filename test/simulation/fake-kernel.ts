@@ -63,6 +63,7 @@ export class FakeKernel implements CoreReplies {
   #lastId = 0;
   #lastUntold = 0;
   #scanned = 0;
+  #walked = 0;
   #cause: Cause = { kind: 'request' };
   answers = 0;
   dataBytes = 0;
@@ -268,6 +269,26 @@ export class FakeKernel implements CoreReplies {
         else if (known?.kind === 'file') this.open(known, false);
       }
     }
+  }
+
+  /** One step of a program that walks the tree: it reads every directory before what is in it. */
+  walk(random: Random): void {
+    if (this.#requests.size >= REQUESTS_MAX) return;
+    const paths = this.#world.directories();
+    const path = paths[this.#walked % paths.length] as ByteString;
+    const known = path === ROOT ? this.root : this.find(path);
+    const parent = parentOf(path) === ROOT ? this.root : this.find(parentOf(path));
+    if (known?.kind === 'directory') {
+      const handles = [...this.#handles.values()].filter(({ kind }) => kind === 'directory');
+      const handle = handles.find((each) => each.known === known) as DirectoryHandle | undefined;
+      if (handle === undefined) this.opendir(known);
+      else if (handle.requests === 0) {
+        this.readdir(handle, handle.stream.offset, 3000, random.chance(0.5));
+        this.#walked++;
+      }
+      for (const other of handles) if (other.requests === 0) this.release(other);
+    } else if (parent?.kind === 'directory') this.lookup(parent, nameOf(path));
+    else this.#walked++;
   }
 
   #pickHandle<Kind extends Handle['kind']>(

@@ -31,7 +31,7 @@ export class Simulation {
   readonly #backings: FakeBackings;
   readonly #kernel: FakeKernel;
   readonly #core: Core;
-  /** A program walks over a directory beside what happens at random. */
+  /** A program opens the files of a directory, or walks the tree, beside what happens at random. */
   readonly #isScanning: boolean;
   readonly #trace: string[] = [];
   /** Of the event being run. */
@@ -122,7 +122,9 @@ export class Simulation {
     this.#random = Random.forStep(this.#seed, index);
     this.#event(this.#random);
     // Draws of its own, as above.
-    if (this.#isScanning && index % 4 === 0) this.#kernel.scan(Random.forStep(-this.#seed, index));
+    const own = Random.forStep(-this.#seed, index);
+    if (this.#isScanning && index % 4 === 0) this.#kernel.scan(own);
+    else if (this.#isScanning && index % 4 === 2) this.#kernel.walk(own);
     this.#check();
   }
 

@@ -71,6 +71,12 @@ export class World {
     return path === ROOT || this.now(path)?.kind === 'directory';
   }
 
+  /** Each before what is in it. */
+  directories(): ByteString[] {
+    const below = [...this.#present].filter(([, { kind }]) => kind === 'directory');
+    return [ROOT, ...below.map(([path]) => path).sort()];
+  }
+
   files(): ByteString[] {
     return [...this.#present].filter(([, { kind }]) => kind === 'file').map(([path]) => path);
   }
