@@ -38,7 +38,7 @@ interface Cached extends LoadedAttributes {
 /** Those who wait have their own deadlines; this one ends what nobody waits for any more. */
 const LOAD_TIMEOUT_MS = 30_000;
 /** Some 500,000 records. What is longer was not written by this program. */
-const FILE_BYTES_MAX = 64 * 1024 * 1024;
+export const ATTRIBUTE_FILE_BYTES_MAX = 64 * 1024 * 1024;
 /** The file is replaced while it is read: once is likely in a busy directory, three times in a row is not. */
 const ATTEMPTS = 3;
 
@@ -165,7 +165,7 @@ export class AttributeCache {
     context: CallContext,
   ): Promise<LoadedAttributes> {
     const version = { lengthBytes, mtimeMs, ...(contentHash === undefined ? {} : { contentHash }) };
-    if (lengthBytes > FILE_BYTES_MAX) {
+    if (lengthBytes > ATTRIBUTE_FILE_BYTES_MAX) {
       return this.#damaged(directory, { ...NOTHING, version, damage: 'it is too long' });
     }
     const bytes = Buffer.alloc(lengthBytes);

@@ -6,6 +6,7 @@ import type { ByteString } from '../base/byte-string.ts';
 import { displayByteString, isWithin, joinPath } from '../base/byte-string.ts';
 import type { Logger } from '../base/logger.ts';
 import type { CallContext } from '../cluster/index.ts';
+import { ATTRIBUTE_FILE_BYTES_MAX } from './attribute-cache.ts';
 import type { AttributeCache, LoadedAttributes } from './attribute-cache.ts';
 import {
   encodeAttributeFile,
@@ -40,6 +41,14 @@ export interface AttributeUpdate {
 interface Pending {
   readonly record: AttributeRecord | undefined;
   readonly sinceMs: number;
+  readonly bytes: number;
+}
+
+export interface ChangeOptions {
+  /** Also a power failure does not undo it. */
+  readonly isDurable?: boolean;
+  /** What was acknowledged already cannot be refused any more. */
+  readonly isPromised?: boolean;
 }
 
 export interface AttributeStoreOptions {
@@ -59,12 +68,21 @@ export interface AttributeStoreOptions {
 const FLUSH_TIMEOUT_MS = 60_000;
 /** Names without an object are noted to be dropped with the next write; more are noticed another time. */
 const GONE_MAX = 1000;
+/** Less than readers take: other clients write to the same file. */
+const FILE_BYTES_MAX = ATTRIBUTE_FILE_BYTES_MAX - 4 * 1024 * 1024;
+
+/** Of a record in its directory's file, about. */
+function bytesOf(name: ByteString, record: AttributeRecord): number {
+  return Buffer.byteLength(JSON.stringify({ name, ...recordToJson(record) })) + 1;
+}
 
 const idOf = (directory: ByteString, name: ByteString): string => `${directory}\n/${name}`;
 
 export class AttributeStore {
   readonly #parts: AttributeStoreOptions;
   readonly #pending = new Map<ByteString, Map<ByteString, Pending>>();
+  /** Of all that is pending in a directory, as its file will have it. */
+  readonly #pendingBytes = new Map<ByteString, number>();
   readonly #gone = new Map<ByteString, Set<ByteString>>();
   readonly #flushing = new Map<ByteString, Promise<boolean>>();
   readonly #timers = new Map<ByteString, NodeJS.Timeout>();
@@ -78,7 +96,16 @@ export class AttributeStore {
   }
 
   async load(directory: ByteString, context: CallContext): Promise<AttributeView> {
-    const loaded = await this.#parts.cache.load(directory, context);
+    return this.#view(directory, await this.#parts.cache.load(directory, context));
+  }
+
+  /** As they were when they were read last; undefined: nothing is known of them. */
+  known(directory: ByteString): AttributeView | undefined {
+    const known = this.#parts.cache.current(directory);
+    return known === undefined ? undefined : this.#view(directory, known);
+  }
+
+  #view(directory: ByteString, loaded: LoadedAttributes): AttributeView {
     // Looked up at every call: a change moves from the journal to the cluster while a view is in use.
     const records = (): AttributeRecords =>
       (this.#parts.cache.current(directory) ?? loaded).records;
@@ -97,12 +124,27 @@ export class AttributeStore {
     };
   }
 
+  /** An attribute file of more than readers take would be as good as lost. */
+  assertRoom(updates: readonly AttributeUpdate[]): void {
+    for (const { path, record } of updates) {
+      if (record === undefined) continue;
+      const { directory, name } = recordPlaceOf(path);
+      const stored = this.#parts.cache.current(directory)?.version?.lengthBytes ?? 0;
+      const pending = this.#pendingBytes.get(directory) ?? 0;
+      if (stored + pending + bytesOf(name, record) <= FILE_BYTES_MAX) continue;
+      const reason =
+        'Modes, owners, links and xattrs of this directory take all that is kept of one';
+      throw storeError('no-space', `${reason} (60 MiB)`, directory);
+    }
+  }
+
   /** Together with `others`, all or nothing; resolves when the journal has it. */
   async change(
     updates: readonly AttributeUpdate[],
     others: readonly JournalChange[] = [],
-    isDurable = false,
+    { isDurable = false, isPromised = false }: ChangeOptions = {},
   ): Promise<void> {
+    if (!isPromised) this.assertRoom(updates);
     const undo: (() => void)[] = [];
     const changes = [...others];
     for (const { path, record } of updates) {
@@ -113,7 +155,7 @@ export class AttributeStore {
       undo.push(() => {
         if (this.#pending.get(directory)?.get(name) !== noted) return;
         if (before === undefined) this.#drop(directory, name);
-        else this.#pending.get(directory)?.set(name, before);
+        else this.#set(directory, name, before);
       });
       const json = record === undefined ? null : recordToJson(record);
       const value = { directory, name, record: json };
@@ -146,7 +188,7 @@ export class AttributeStore {
     const commit = (): void => {
       this.#parts.cache.forgetWithin(directory);
       for (const [other] of gone) {
-        this.#pending.delete(other);
+        this.#forget(other);
         this.#unschedule(other);
       }
       for (const other of this.#gone.keys()) {
@@ -212,16 +254,30 @@ export class AttributeStore {
     record: AttributeRecord | undefined,
     sinceMs = Date.now(),
   ): Pending {
-    const pending: Pending = { record, sinceMs };
-    const names = this.#pending.get(directory) ?? new Map<ByteString, Pending>();
-    this.#pending.set(directory, names.set(name, pending));
+    const bytes = record === undefined ? 0 : bytesOf(name, record);
+    const pending: Pending = { record, sinceMs, bytes };
+    this.#set(directory, name, pending);
     return pending;
+  }
+
+  #set(directory: ByteString, name: ByteString, pending: Pending): void {
+    const names = this.#pending.get(directory) ?? new Map<ByteString, Pending>();
+    const bytes = pending.bytes - (names.get(name)?.bytes ?? 0);
+    this.#pendingBytes.set(directory, (this.#pendingBytes.get(directory) ?? 0) + bytes);
+    this.#pending.set(directory, names.set(name, pending));
   }
 
   #drop(directory: ByteString, name: ByteString): void {
     const names = this.#pending.get(directory);
+    const bytes = (this.#pendingBytes.get(directory) ?? 0) - (names?.get(name)?.bytes ?? 0);
+    this.#pendingBytes.set(directory, bytes);
     names?.delete(name);
-    if (names?.size === 0) this.#pending.delete(directory);
+    if (names?.size === 0) this.#forget(directory);
+  }
+
+  #forget(directory: ByteString): void {
+    this.#pending.delete(directory);
+    this.#pendingBytes.delete(directory);
   }
 
   #schedule(directory: ByteString): void {

@@ -3,7 +3,11 @@ import { parentOf } from '../base/byte-string.ts';
 import type { ByteString } from '../base/byte-string.ts';
 import { ClusterError } from '../cluster/index.ts';
 import type { CallContext, ClusterClient, FileStatus, FileVersion } from '../cluster/index.ts';
-import type { ClusterWriter, UploadedContent } from '../cluster/write/cluster-writer.ts';
+import type {
+  ClusterWriter,
+  UploadContext,
+  UploadedContent,
+} from '../cluster/write/cluster-writer.ts';
 import { whenOver } from './contexts.ts';
 import type { ListingNotes } from './listing-notes.ts';
 
@@ -39,11 +43,11 @@ export class BoundedWriter {
   putFile(
     path: ByteString,
     content: FileContent,
-    token: string,
+    upload: Omit<UploadContext, 'signal'>,
     context: CallContext,
   ): Promise<PutStatus> {
     return this.#changing([parentOf(path)], context, (signal) =>
-      this.#writer.putFile(path, content, { signal, token }),
+      this.#writer.putFile(path, content, { ...upload, signal }),
     );
   }
 

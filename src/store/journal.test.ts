@@ -124,7 +124,7 @@ test('a disk that is full but for what was set aside takes what uploads need, an
   const journal = await Journal.open(disk, silentLogger);
   await journal.apply([kept('a', '1')], true);
   isShort = true;
-  await assert.rejects(journal.apply([kept('b', '2')], true), { code: 'no-space' });
+  await assert.rejects(journal.promise([kept('b', '2')]), { code: 'no-space' });
   // More than is rewritten otherwise: that must wait, and hold nothing up.
   for (let round = 0; round < 30; round++) await journal.apply([kept('c', 'x'.repeat(50_000))]);
   await journal.apply([{ kind: 'kept', id: 'a' }]);

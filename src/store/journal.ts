@@ -16,6 +16,11 @@ const VERSION = 1;
 const REWRITE_ABOVE_BYTES = 1024 * 1024;
 /** After a rewrite that found the disk full: so much later again. */
 const REWRITE_AGAIN_BYTES = 256 * 1024;
+/**
+ * What nobody waits for: without it a power failure takes lines of the last half minute, and what they
+ * tell is done: an upload that is repeated over what another client has written since.
+ */
+const SYNC_WITHIN_MS = 1000;
 /** One write call: a bound for the memory that a burst of changes takes twice. */
 const BATCH_BYTES_MAX = 4 * 1024 * 1024;
 
@@ -84,6 +89,7 @@ export class Journal {
   #rewriteAboveBytes = REWRITE_ABOVE_BYTES;
   #idle: Promise<void> = Promise.resolve();
   #isClosed = false;
+  #syncTimer: NodeJS.Timeout | undefined;
 
   private constructor(disk: JournalDisk, logger: Logger) {
     this.#disk = disk;
@@ -108,24 +114,48 @@ export class Journal {
     return found;
   }
 
-  /** Resolves when the file has it: it survives this process; durable: also a power failure. */
+  /**
+   * Resolves when the file has it: it survives this process, and a moment later a power failure, too;
+   * durable: at once.
+   */
   apply(changes: readonly JournalChange[], isDurable = false): Promise<void> {
     if (changes.length === 0) return Promise.resolve();
     if (this.#isClosed) return Promise.reject(storeError('unavailable', 'The journal is closed'));
-    // What is promised anew would use up the room that is left for what makes room.
-    if (isDurable && this.#disk.isShort) {
+    return this.#add(changes, lineOf(changes), isDurable);
+  }
+
+  /** Of something that is acknowledged with it: as durable as can be, or refused. */
+  promise(changes: readonly JournalChange[]): Promise<void> {
+    // It would use up the room that is left for what makes room.
+    if (this.#disk.isShort) {
       const reason = 'The disk of the journal is full, but for what uploads need to make room';
       return Promise.reject(storeError('no-space', reason));
     }
+    return this.apply(changes, true);
+  }
+
+  #add(changes: readonly JournalChange[], line: string, isDurable: boolean): Promise<void> {
     return new Promise((resolve, reject) => {
-      this.#queue.push({ changes, line: lineOf(changes), isDurable, resolve, reject });
+      this.#queue.push({ changes, line, isDurable, resolve, reject });
       if (!this.#isRunning) this.#idle = this.#run();
     });
+  }
+
+  /** Nobody waits for it. A failure is found by the next who needs the disk. */
+  #syncLater(): void {
+    this.#syncTimer ??= setTimeout(() => {
+      this.#syncTimer = undefined;
+      if (!this.#isClosed) void this.#add([], '', true).catch(() => undefined);
+    }, SYNC_WITHIN_MS).unref();
   }
 
   async close(): Promise<void> {
     this.#isClosed = true;
     await this.#idle;
+    if (this.#syncTimer !== undefined) {
+      clearTimeout(this.#syncTimer);
+      await this.#disk.sync().catch(() => undefined);
+    }
     await this.#disk.close();
   }
 
@@ -153,7 +183,11 @@ export class Journal {
       isAppending = true;
       await this.#disk.append(bytes);
       isAppending = false;
-      if (batch.some(({ isDurable }) => isDurable)) await this.#disk.sync();
+      if (batch.some(({ isDurable }) => isDurable)) {
+        await this.#disk.sync();
+        clearTimeout(this.#syncTimer);
+        this.#syncTimer = undefined;
+      } else this.#syncLater();
     } catch (error) {
       const isCut = await this.#cutBack(error);
       // A full disk has not harmed what is there: once cut back, the file ends as before.

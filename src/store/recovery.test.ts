@@ -12,7 +12,14 @@ import { Random } from '../base/random.ts';
 import { temporaryPathFor } from '../cluster/write/temporary-names.ts';
 import { Journal } from './journal.ts';
 import type { ClusterStore } from './store.ts';
-import { Life, MemoryCluster, MemoryJournalDisk, openInMemory } from './testing/memory-cluster.ts';
+import {
+  Life,
+  md5Of,
+  MemoryCluster,
+  MemoryJournalDisk,
+  openInMemory,
+} from './testing/memory-cluster.ts';
+import type { HeldJournal } from './testing/memory-cluster.ts';
 
 const SETTINGS = {
   writeMode: 'through',
@@ -47,7 +54,9 @@ test('a beginning is replaced by the last upload that came in full', async (t) =
   for (const { token, lengthBytes, held } of uploads) {
     const temporary = temporaryPathFor(path, token);
     cluster.write(temporary, Buffer.from(held));
-    const value = { path, token, lengthBytes };
+    const isWhole = held.length === lengthBytes;
+    const content = isWhole ? { content: { lengthBytes, md5: md5Of(Buffer.from(held)) } } : {};
+    const value = { path, token, lengthBytes, ...content };
     await journal.apply([{ kind: 'temporary', id: temporary, value }]);
   }
   await journal.close();
@@ -67,6 +76,65 @@ test('a beginning is replaced by the last upload that came in full', async (t) =
   assert.equal(cluster.files.get(path)?.bytes.toString(), 'older, all');
   await store.close(context);
   assert.deepEqual([...cluster.files.keys()], [path]);
+});
+
+for (const [what, isCopying, held] of [
+  ['shorter', false, 'theirs'],
+  ['shorter, while the copy was under way', true, 'theirs'],
+  ['the same beginning, before any copy', false, 'our'],
+  ['longer', true, 'theirs, and longer than ours'],
+] as const) {
+  test(`another client's file stays over what was never acknowledged: ${what}`, async (t) => {
+    const directory = await directoryFor(t);
+    const cluster = new MemoryCluster();
+    const life = new Life(new Random(1));
+    const disk = { bytes: Buffer.alloc(0) };
+    const path = text('/d/file');
+    const journal = await Journal.open(new MemoryJournalDisk(disk, life), silentLogger);
+    const ours = Buffer.from('our own bytes');
+    const temporary = temporaryPathFor(path, 'token');
+    cluster.write(temporary, ours);
+    const content = { lengthBytes: ours.length, md5: md5Of(ours) };
+    const value = { path, token: 'token', lengthBytes: ours.length };
+    const entry = isCopying ? { ...value, content } : value;
+    await journal.apply([{ kind: 'temporary', id: temporary, value: entry }]);
+    await journal.close();
+    cluster.write(path, Buffer.from(held));
+
+    const settings = { cluster, life, directory, journal: disk, isAtomic: false, ...SETTINGS };
+    const store = await openInMemory(settings);
+    const signal = new AbortController().signal;
+    const context = { signal, deadlineMs: performance.now() + 10_000 };
+    while (cluster.files.has(temporary)) await delay(5);
+    assert.equal(cluster.files.get(path)?.bytes.toString(), held);
+    await store.close(context);
+    assert.deepEqual([...cluster.files.keys()], [path]);
+  });
+}
+
+test('a power failure after a rename leaves the file under its new name', async (t) => {
+  const directory = await directoryFor(t);
+  const cluster = new MemoryCluster();
+  const journal: HeldJournal = { bytes: Buffer.alloc(0) };
+  const context = { signal: new AbortController().signal, deadlineMs: performance.now() + 10_000 };
+  const open = (): Promise<ClusterStore> => {
+    const life = new Life(new Random(1));
+    return openInMemory({ cluster, life, directory, journal, isAtomic: false, ...SETTINGS });
+  };
+  cluster.write(text('/from'), Buffer.from('bytes'));
+  const store = await open();
+  const options = { isExclusive: false, watched: [], keepsTarget: false };
+  await store.rename(text('/from'), text('/to'), options, context);
+  assert.equal(cluster.files.has(text('/from')), false);
+  const left = journal.bytes.subarray(0, journal.syncedBytes);
+  assert.match(left.toString(), /"phase":"switched"/);
+  await store.close(context);
+
+  journal.bytes = left;
+  const next = await open();
+  assert.equal((await next.stat(text('/to'), context)).lengthBytes, 5);
+  await next.close(context);
+  assert.equal(cluster.files.get(text('/to'))?.bytes.toString(), 'bytes');
 });
 
 test('listings that no worker was told of are renewed by the next life, and only those', async (t) => {

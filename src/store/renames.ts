@@ -258,7 +258,11 @@ export class Renames {
         if (source === undefined) return this.#end(job);
         await this.#copyAndSwitch(job, context);
       } else {
-        await unlessMissing(writer.deleteFile(to, context));
+        // Where another client has removed the source, the copy is all there is.
+        const source = await unlessMissing(reader.stat(from, context));
+        const copy = await unlessMissing(reader.stat(to, context));
+        const isAll = source === undefined && copy?.lengthBytes === job.entry.source.lengthBytes;
+        if (!isAll) await unlessMissing(writer.deleteFile(to, context));
         return this.#end(job);
       }
     }
@@ -306,7 +310,8 @@ export class Renames {
     const forgotten = isDirectory ? [from, to].map((path) => attributes.planForget(path)) : [];
     const changes = [entryOf(switched), ...other.changes];
     for (const plan of forgotten) changes.push(...plan.changes);
-    await attributes.change(updates, changes);
+    // What is deleted next must not be all that the next life believes in, also after a power failure.
+    await attributes.change(updates, changes, { isDurable: !job.entry.isAtomic });
     job.entry = switched.entry;
     other.commit();
     for (const plan of forgotten) plan.commit();

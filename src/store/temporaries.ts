@@ -6,13 +6,14 @@
  * complete bytes are then under the hidden name still, and the copy is repeated until it succeeds or
  * the path has become something else.
  */
-import { createHash, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { isWithin } from '../base/byte-string.ts';
 import type { ByteString } from '../base/byte-string.ts';
 import type { CallContext, FileStatus } from '../cluster/index.ts';
 import type { UploadedContent } from '../cluster/write/cluster-writer.ts';
 import { UploadUnfinished } from '../cluster/write/cluster-writer.ts';
 import type { Background } from './background.ts';
+import { isBeginning } from './beginnings.ts';
 import type { BoundedWriter, FileContent, StoreReader } from './cluster-parts.ts';
 import { contextFor, pause } from './contexts.ts';
 import { isCode, unlessMissing, untilHopeless } from './errors.ts';
@@ -34,7 +35,6 @@ const SWEEP_TIMEOUT_MS = 30_000;
 const LATE_MS = 5_000;
 /** A copy of a large file by a worker; the writer itself ends it when nothing moves. */
 const FINISH_TIMEOUT_MS = 600_000;
-const READ_BACK_BYTES = 4 * 1024 * 1024;
 
 export function newToken(): string {
   return randomBytes(8).toString('hex');
@@ -68,7 +68,11 @@ export class Temporaries {
     const entry: TemporaryEntry = { path, token, lengthBytes: content.lengthBytes };
     await journal.apply([{ kind: 'temporary', id: temporary, value: entry }]);
     try {
-      const status = await writer.putFile(path, content, token, context);
+      const onUploaded = (uploaded: UploadedContent): Promise<void> =>
+        journal.apply([
+          { kind: 'temporary', id: temporary, value: { ...entry, content: uploaded } },
+        ]);
+      const status = await writer.putFile(path, content, { token, onUploaded }, context);
       // In one line: what was to be repaired here is older, and must not come over it after a crash.
       const older = this.planSettled(path);
       const isLeft = status.isTemporaryLeft === true;
@@ -227,8 +231,8 @@ export class Temporaries {
   }
 
   /**
-   * After a failure or crash nobody knows how far the upload came. Undefined: the final name is as it was, or as it
-   * should be. A copy makes it younger than the hidden file, and a copy cut short makes it shorter.
+   * After a failure or crash nobody knows how far the copy came. Undefined: the final name is as it was, as it
+   * should be, or another client's.
    */
   async #contentToCopy(
     temporary: ByteString,
@@ -236,26 +240,17 @@ export class Temporaries {
     context: CallContext,
   ): Promise<UploadedContent | undefined> {
     const { reader } = this.#parts;
+    // It was not begun.
+    if (entry.content === undefined) return undefined;
     const uploaded = await unlessMissing(reader.stat(temporary, context));
     if (uploaded?.lengthBytes !== entry.lengthBytes) return undefined;
     const final = await unlessMissing(reader.stat(entry.path, context));
     if (final !== undefined) {
-      if (final.mtimeMs < uploaded.mtimeMs) return undefined;
-      if (final.lengthBytes >= uploaded.lengthBytes) return undefined;
+      const file = { path: entry.path, status: final };
+      const whole = { path: temporary, status: uploaded };
+      if (!(await isBeginning(reader, file, whole, context))) return undefined;
     }
-    if (entry.content !== undefined) return entry.content;
-    const hash = createHash('md5');
-    for (let offset = 0; offset < uploaded.lengthBytes; offset += READ_BACK_BYTES) {
-      const lengthBytes = Math.min(READ_BACK_BYTES, uploaded.lengthBytes - offset);
-      const bytes = Buffer.alloc(lengthBytes);
-      await reader.read(
-        { path: temporary, offset, lengthBytes, version: uploaded },
-        (chunk, at) => bytes.set(chunk, at),
-        context,
-      );
-      hash.update(bytes);
-    }
-    return { lengthBytes: uploaded.lengthBytes, md5: hash.digest('hex') };
+    return entry.content;
   }
 
   /** A worker that was about to make the file when its client left makes it after the first time. */

@@ -5,6 +5,8 @@ import type { CallContext, FileStatus } from '../cluster/index.ts';
 import type { AttributeDefaults, AttributeRecord } from './attribute-record.ts';
 import { isShadowed, movedRecord } from './attribute-record.ts';
 import type { AttributeStore } from './attribute-store.ts';
+import { isBeginning } from './beginnings.ts';
+import type { FileAt } from './beginnings.ts';
 import type { BoundedWriter, StoreReader } from './cluster-parts.ts';
 import { isCode, storeError, unlessMissing, untilHopeless } from './errors.ts';
 import { allSettled, Limiter } from './limiter.ts';
@@ -118,13 +120,16 @@ export class TreeCopy {
       const listing = await this.#listOrNothing(from, context);
       if (listing === undefined) return;
       const there = await this.#listOrNothing(to, context);
-      const lengths = new Map(there?.files.map((file) => [file.name, file.lengthBytes]));
+      const copies = new Map(there?.files.map((file) => [file.name, file]));
       await allSettled(
-        listing.files.map(async ({ name, lengthBytes }) => {
-          const path = joinPath(from, name);
-          if (lengths.get(name) !== lengthBytes) {
-            await this.copyFile(path, joinPath(to, name), context);
-          }
+        listing.files.map(async (status) => {
+          const path = joinPath(from, status.name);
+          const target = joinPath(to, status.name);
+          const copy = copies.get(status.name);
+          const isCopied =
+            copy !== undefined &&
+            (await this.#isCopied({ path, status }, { path: target, status: copy }, context));
+          if (!isCopied) await this.copyFile(path, target, context);
           await this.#delete(path, context);
         }),
       );
@@ -134,6 +139,13 @@ export class TreeCopy {
       await this.#deleteHidden(from, listing.hidden, context);
       if (await this.#removeDirectory(from, context, round)) return;
     }
+  }
+
+  /** Or another client has written there since. */
+  async #isCopied(source: FileAt, copy: FileAt, context: CallContext): Promise<boolean> {
+    // Written after it was copied.
+    if (source.status.mtimeMs > copy.status.mtimeMs) return false;
+    return !(await isBeginning(this.#parts.reader, copy, source, context));
   }
 
   /** Deletes at `to` what has its like at `from`. */

@@ -12,7 +12,9 @@ import { isSameVersion } from '../cluster/path-choice.ts';
 import { isSameRecord } from './attribute-json.ts';
 import type { AttributeRecord } from './attribute-record.ts';
 import { changedRecord, versionSubject } from './attribute-record.ts';
+import type { AttributeView } from './attribute-store.ts';
 import type { FileContent, StoreReader } from './cluster-parts.ts';
+import { waitWithin } from './contexts.ts';
 import type { ComposedContent } from './content.ts';
 import { lengthOf, StagedContent } from './content.ts';
 import { isCode, localError, storeError, unlessMissing } from './errors.ts';
@@ -23,6 +25,13 @@ import type { AttributeChange, NodeStatus, Upload, UploadSegment } from './types
 import { nodeOf } from './view.ts';
 import type { PendingUpload } from './write-back.ts';
 import { pendingStatus } from './write-back.ts';
+
+/** A program that closes a file does not wait for a cluster that takes longer to say what was there. */
+const ASK_MS = 2000;
+
+function soon(context: CallContext): CallContext {
+  return { ...context, deadlineMs: Math.min(context.deadlineMs, performance.now() + ASK_MS) };
+}
 
 type Read = (request: ReadRequest, sink: ByteSink, context: CallContext) => Promise<ReadResult>;
 
@@ -178,6 +187,27 @@ export class Uploads {
     }
   }
 
+  /** A cluster that is away is not waited for: what was known last holds, where anything was. */
+  async #attributesSoon(directory: ByteString, context: CallContext): Promise<AttributeView> {
+    const { attributes } = this.#parts;
+    const loading = attributes.load(directory, context);
+    try {
+      return await waitWithin(loading, soon(context), 'reading attributes');
+    } catch {
+      return attributes.known(directory) ?? loading;
+    }
+  }
+
+  /** For certain. */
+  async #isMissingSoon(path: ByteString, context: CallContext): Promise<boolean> {
+    const asking = unlessMissing(this.#reader.stat(path, context));
+    try {
+      return (await waitWithin(asking, soon(context), 'asking for a file')) === undefined;
+    } catch {
+      return false;
+    }
+  }
+
   /** Undefined: this disk has no room for it; the cluster may. */
   async #acknowledge(upload: Upload, context: CallContext): Promise<NodeStatus | undefined> {
     const { locks, writeBack, attributes, defaults } = this.#parts;
@@ -189,18 +219,19 @@ export class Uploads {
       const wasPending = writeBack.newest(path) !== undefined;
       const work = [
         this.#complete(upload, context),
-        attributes.load(directory, context),
-        unlessMissing(this.#reader.stat(path, context)),
+        this.#attributesSoon(directory, context),
+        this.#isMissingSoon(path, context),
       ] as const;
       // After a failure the program writes on: nothing may still be filling its staging file then.
       await Promise.allSettled(work);
-      const [segments, view, there] = await Promise.all(work);
-      const isNew = there === undefined && !wasPending;
+      const [segments, view, isMissing] = await Promise.all(work);
+      const isNew = isMissing && !wasPending;
       const mtimeMs = Date.now();
       const lengthBytes = lengthOf(segments);
       const subject = versionSubject({ lengthBytes, mtimeMs });
       const before = this.#recordNow(path, isNew ? undefined : view.get(name));
       const record = changedRecord(before, upload.attributes, subject, defaults);
+      attributes.assertRoom([{ path, record }]);
       const pending: PendingUpload = {
         id: newToken(),
         path,

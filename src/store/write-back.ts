@@ -154,7 +154,7 @@ export class WriteBack {
     const replaced = last !== undefined && last.running === undefined ? last : undefined;
     const changes = [entryOf(pending)];
     if (replaced !== undefined) changes.push({ kind: 'upload', id: replaced.pending.id });
-    await this.#parts.journal.apply(changes, true);
+    await this.#parts.journal.promise(changes);
     if (replaced !== undefined) {
       // It may have begun to travel meanwhile: then it ends by itself, unseen.
       replaced.running?.abort();
@@ -454,7 +454,7 @@ export class WriteBack {
     this.#drop(item, true);
     // Until the journal takes it: the next life would lay these bytes over whatever came after them.
     const isNoted = await background.untilDone('Noting an upload that is done', () =>
-      attributes.change(isPlain ? [] : [{ path, record }], changes),
+      attributes.change(isPlain ? [] : [{ path, record }], changes, { isPromised: true }),
     );
     if (isNoted) await staging.remove(stagingName);
   }

@@ -17,8 +17,8 @@ const XATTR_CACHED = 'user.alluxio.cached' as ByteString;
 const DIRECTORY_XATTRS: readonly ByteString[] = [XATTR_WORKER, XATTR_UFS_PATH];
 const FILE_XATTRS: readonly ByteString[] = [...DIRECTORY_XATTRS, XATTR_CACHED];
 const OWN_XATTR_PREFIX = 'user.alluxio.';
-/** ACLs are not kept: the kernel must not believe that it has set one. */
-const ACL_PREFIX = 'system.posix_acl_';
+/** `system.` is for ACLs, which are not kept: the kernel must not believe that it has set one. */
+const XATTR_NAME_SPACES = ['user.', 'trusted.', 'security.'];
 const SELINUX_LABEL = 'security.selinux';
 /** As Linux has it for one attribute; ours travel with every status of the file. */
 const XATTR_BYTES_MAX = 64 * 1024;
@@ -33,6 +33,10 @@ export interface AttributesWanted {
   readonly mtimeMs: number | 'now' | undefined;
   /** The set-id bits go, since somebody without the privilege cuts the file. */
   readonly clearsPrivileges: boolean;
+}
+
+function isXattrName(name: ByteString): boolean {
+  return XATTR_NAME_SPACES.some((space) => name.startsWith(space) && name.length > space.length);
 }
 
 export class AttributeChanges {
@@ -179,7 +183,7 @@ export class AttributeChanges {
     const { replies, inodes } = this.#context;
     const inode = inodes.find(ino);
     if (inode === undefined) replies.error(request, 'stale');
-    else if (name.startsWith(ACL_PREFIX)) replies.error(request, 'unsupported');
+    else if (!isXattrName(name)) replies.error(request, 'unsupported');
     else if (name === XATTR_CACHED && inode.kind === 'file') {
       this.#answerValue(request, byteStringOfText(this.#cachedPages(inode)), sizeBytes);
     } else if (name === XATTR_WORKER || name === XATTR_UFS_PATH) {
@@ -206,7 +210,7 @@ export class AttributeChanges {
     const present = inode === undefined ? undefined : shownAttributes(inode).posix?.xattrs;
     if (inode === undefined) replies.error(request, 'stale');
     else if (options.isReadOnly) replies.error(request, 'read-only');
-    else if (name.startsWith(ACL_PREFIX)) replies.error(request, 'unsupported');
+    else if (!isXattrName(name)) replies.error(request, 'unsupported');
     // Copies of files of a mount that lists them: every mount tells them anew.
     else if (FILE_XATTRS.includes(name)) replies.ok(request);
     else if (name.startsWith(OWN_XATTR_PREFIX)) replies.error(request, 'not-permitted');

@@ -40,6 +40,8 @@ export class StagedFile {
   readonly #extents = new Extents();
   #base: Content;
   #baseLimit: number;
+  /** Beside the extents; it may be filled already, by an upload that failed. */
+  #baseReserved = 0;
   #lengthBytes: number;
   #generation = 0;
   #uploadedGeneration = 0;
@@ -189,6 +191,18 @@ export class StagedFile {
     return this.#file.read(run.start, run.end - run.start);
   }
 
+  /** Room on this disk for what is kept of the base, which is fetched to be acknowledged without it. */
+  reserveBase(): boolean {
+    let baseBytes = 0;
+    for (const { start, end, from } of this.runs(0, this.#lengthBytes)) {
+      if (from === 'base') baseBytes += end - start;
+    }
+    const wanted = Math.max(0, baseBytes - this.#baseReserved);
+    if (!this.#area.reserve(wanted)) return false;
+    this.#baseReserved += wanted;
+    return true;
+  }
+
   beginUpload(): {
     readonly stagingName: string;
     readonly segments: UploadSegment[];
@@ -225,12 +239,12 @@ export class StagedFile {
 
   /** Gives everything back: nobody needs it any more. */
   remove(): void {
-    this.#area.giveBack(this.#extents.totalBytes);
+    this.#area.giveBack(this.#extents.totalBytes + this.#baseReserved);
     this.#file.remove();
   }
 
   /** The file's bytes are the store's from here on; the budget stays used until it gives them back. */
   handOver(): void {
-    this.#file.handOver(this.#extents.totalBytes);
+    this.#file.handOver(this.#extents.totalBytes + this.#baseReserved);
   }
 }

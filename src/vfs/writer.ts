@@ -333,7 +333,8 @@ export class Writer {
     }
     const { jobs, inodes, options } = this.#context;
     const path = inodes.path(inode);
-    const isHandedOver = options.isWriteBack;
+    // Where this disk has no room for all of it, the cluster takes it before the answer.
+    const isHandedOver = options.isWriteBack && staged.reserveBase();
     const { stagingName, segments, attributes } = staged.beginUpload();
     const needsBase = segments.some(({ from }) => from === 'base');
     const { base } = staged;

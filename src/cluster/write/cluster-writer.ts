@@ -46,6 +46,8 @@ export interface TellContext extends WriteContext {
 export interface UploadContext extends WriteContext {
   /** Names the temporary file; letters, digits, `-` and `_`. One that was journaled before, or a new one. */
   readonly token?: string;
+  /** Before a copy to the final name begins, where there is one: from here on that may be half done. */
+  readonly onUploaded?: (content: UploadedContent) => Promise<void>;
 }
 
 /** What was written, as the cluster tells of it now. */

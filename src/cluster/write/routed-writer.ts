@@ -115,7 +115,7 @@ export class RoutedWriter implements ClusterWriter {
     context: UploadContext,
   ): Promise<WrittenFile> {
     const at = this.#fileAt(path);
-    const { signal, token = randomBytes(12).toString('hex') } = context;
+    const { signal, token = randomBytes(12).toString('hex'), onUploaded } = context;
     return this.#changing([at], async () => {
       const temporary = this.#at(temporaryPathFor(at.path, token));
       const store = await this.#storeFor(at, signal);
@@ -125,6 +125,7 @@ export class RoutedWriter implements ClusterWriter {
       if (this.#parts.strategy === 'single-put') return this.#putAtOnce(at, source, signal);
       const md5 = await this.#upload(temporary, source, signal);
       const content = { lengthBytes: source.lengthBytes, md5 };
+      await onUploaded?.(content);
       return this.#finish(at, temporary, content, token, signal);
     });
   }

@@ -266,6 +266,7 @@ class MemoryWriter implements ClusterWriter {
     this.#cluster.write(temporary, bytes);
     await this.#life.step('put, answer', context.signal);
     const content = { lengthBytes: bytes.length, md5: md5Of(bytes) };
+    await context.onUploaded?.(content);
     return this.finishUpload(path, content, { ...context, token });
   }
 
@@ -392,16 +393,22 @@ class MemoryWriter implements ClusterWriter {
   }
 }
 
-function md5Of(bytes: Buffer): string {
+export function md5Of(bytes: Buffer): string {
   return createHash('md5').update(bytes).digest('hex');
 }
 
 /** A journal in memory that dies with its life, in the middle of a line if need be. */
+export interface HeldJournal {
+  bytes: Buffer;
+  /** What a power failure leaves of them. */
+  syncedBytes?: number;
+}
+
 export class MemoryJournalDisk implements JournalDisk {
-  readonly #held: { bytes: Buffer };
+  readonly #held: HeldJournal;
   readonly #life: Life;
 
-  constructor(held: { bytes: Buffer }, life: Life) {
+  constructor(held: HeldJournal, life: Life) {
     this.#held = held;
     this.#life = life;
   }
@@ -430,12 +437,14 @@ export class MemoryJournalDisk implements JournalDisk {
 
   async sync(): Promise<void> {
     if (this.#life.isDead) return never;
+    this.#held.syncedBytes = this.#held.bytes.length;
     return undefined;
   }
 
   async replace(bytes: Buffer): Promise<void> {
     if (this.#life.isDead) return never;
     this.#held.bytes = bytes;
+    this.#held.syncedBytes = bytes.length;
     return undefined;
   }
 
@@ -450,7 +459,7 @@ export function openInMemory(
     readonly cluster: MemoryCluster;
     readonly life: Life;
     readonly directory: string;
-    readonly journal: { bytes: Buffer };
+    readonly journal: HeldJournal;
     readonly isAtomic: boolean;
   } & Pick<StoreOptions, 'writeMode' | 'attributesTtlMs' | 'clock' | 'tuning'>,
 ): Promise<ClusterStore> {

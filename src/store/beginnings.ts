@@ -1,0 +1,46 @@
+/** Copies that were cut short leave the beginning of a file under its name. */
+import type { ByteString } from '../base/byte-string.ts';
+import type { CallContext, FileStatus } from '../cluster/index.ts';
+import type { StoreReader } from './cluster-parts.ts';
+
+const CHUNK_BYTES = 4 * 1024 * 1024;
+
+export interface FileAt {
+  readonly path: ByteString;
+  readonly status: FileStatus;
+}
+
+/**
+ * Whether a copy of `whole` that was cut short may have left `file`: it is younger, shorter, and has the
+ * bytes that the whole begins with. Anything else is somebody's own file.
+ */
+export async function isBeginning(
+  reader: StoreReader,
+  file: FileAt,
+  whole: FileAt,
+  context: CallContext,
+): Promise<boolean> {
+  const { lengthBytes } = file.status;
+  if (file.status.mtimeMs < whole.status.mtimeMs) return false;
+  if (lengthBytes >= whole.status.lengthBytes) return false;
+  for (let offset = 0; offset < lengthBytes; offset += CHUNK_BYTES) {
+    const length = Math.min(CHUNK_BYTES, lengthBytes - offset);
+    const chunks = [file, whole].map((each) => readChunk(reader, each, offset, length, context));
+    const [a, b] = (await Promise.all(chunks)) as [Buffer, Buffer];
+    if (!a.equals(b)) return false;
+  }
+  return true;
+}
+
+async function readChunk(
+  reader: StoreReader,
+  { path, status }: FileAt,
+  offset: number,
+  lengthBytes: number,
+  context: CallContext,
+): Promise<Buffer> {
+  const bytes = Buffer.alloc(lengthBytes);
+  const request = { path, offset, lengthBytes, version: status };
+  await reader.read(request, (chunk, at) => bytes.set(chunk, at), context);
+  return bytes;
+}
