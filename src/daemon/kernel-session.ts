@@ -51,6 +51,8 @@ import type {
   RequestId,
 } from '../vfs/index.ts';
 import { errnoOf } from './errno-table.ts';
+import { Interrupts } from './interrupts.ts';
+import type { WaitingRequest } from './interrupts.ts';
 import { change, isChange, openModeOf } from './kernel-writes.ts';
 import { passthroughProblem } from './passthrough-status.ts';
 import { fileAttrOf, fileTypeBits, STATFS } from './presentation.ts';
@@ -130,6 +132,7 @@ export class KernelSession implements CoreReplies {
   readonly #direntWriter = new DirentWriter();
   readonly #direntPlusWriter = new DirentPlusWriter();
   readonly #inFlight = new Map<RequestId, InFlight>();
+  readonly #interrupts: Interrupts;
   #current: InFlight | undefined;
   #core: Core | undefined;
   /** The kernel need not tell of opens. */
@@ -137,12 +140,27 @@ export class KernelSession implements CoreReplies {
 
   constructor(parts: KernelSessionParts) {
     this.#parts = parts;
+    this.#interrupts = new Interrupts({
+      find: (id) => this.#waiting(id),
+      giveUp: (id) => this.#core?.interrupt(id),
+      nowMs: () => parts.clock.nowMs(),
+    });
     if (parts.negotiated !== undefined) this.#agree(parts.negotiated);
   }
 
   /** The core needs its replies first, so it comes second. */
   attach(core: Core): void {
     this.#core = core;
+  }
+
+  /** To be called as often as that of the core. */
+  tick(): void {
+    this.#interrupts.tick();
+  }
+
+  #waiting(id: RequestId): WaitingRequest | undefined {
+    const found = this.#inFlight.get(id);
+    return found && { pid: found.header.pid, op: found.op, startedMs: found.startedMs };
   }
 
   /** One message from the kernel. A mistake of ours fails this request only. */
@@ -247,7 +265,7 @@ export class KernelSession implements CoreReplies {
         return;
       case 'interrupt':
         this.#done(id);
-        core.interrupt(request.targetUnique as RequestId);
+        this.#interrupts.add(request.targetUnique as RequestId);
         return;
       case 'destroy':
         this.ok(id);

@@ -112,6 +112,7 @@ function main(data: KernelThreadData): void {
     request: (buffer, length) => session.handle(buffer, length),
     wake: takeMessages,
     tick: () => {
+      session.tick();
       core.tick();
       backings?.flush();
       return core.isBusy ? TICK_BUSY_MS : TICK_IDLE_MS;

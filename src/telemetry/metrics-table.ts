@@ -105,7 +105,7 @@ export const METRICS = {
   fuseInterrupts: {
     name: 'alluxio_fuse_interrupts_total',
     type: 'counter',
-    help: 'Requests that the kernel interrupted (a signal reached the waiting program)',
+    help: 'Requests given up since a signal ends the program that waits',
     labels: [],
     stability: 'stable',
   },

@@ -514,7 +514,7 @@ export class Core {
     this.#attributes.setxattr(request, ino, name, value, must);
   }
 
-  /** The program that made the request was interrupted; a request answered before is no matter. */
+  /** The program that made the request ends; a request answered before is no matter. */
   interrupt(target: RequestId): void {
     this.#context.pending.interrupt(target);
   }
