@@ -51,6 +51,21 @@ test('what is in a directory of a walk is walked in the same order', () => {
   assert.deepEqual(after(stage, listing), ['x', 'y', 'z']);
 });
 
+test('what was asked of a listing before it had arrived is forgotten', () => {
+  const names = ['z', 'y', 'x'];
+  const whole = listingOf(names);
+  const statuses = names.map((name) => whole.find(name as ByteString) as StatusMessage);
+  const listing = new Listing(1);
+  const sorted = new Stage(listingOf(['b', 'a']), undefined);
+  sorted.opened('a' as ByteString);
+  const stage = new Stage(listing, sorted);
+  assert.deepEqual(after(stage, listing), []);
+  assert.equal(stage.opened('x' as ByteString), false);
+  listing.append({ names: names as ByteString[], statuses }, true);
+  assert.deepEqual(after(stage, listing), ['x', 'y', 'z']);
+  assert.equal(stage.opened('x' as ByteString), true);
+});
+
 test('a walk that goes down at once is one, and says nothing of the directory it began in', () => {
   const root = new Stage(listingOf(NAMES), undefined);
   root.opened('d' as ByteString);

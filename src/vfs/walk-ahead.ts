@@ -105,7 +105,9 @@ export class Stage {
     }
     const ranks = new Uint32Array(listed.length);
     for (const [rank, at] of order.entries()) ranks[at] = rank;
-    return (this.#sorted = { order, ranks });
+    const sorted = { order, ranks };
+    if (this.#listing.isComplete) this.#sorted = sorted;
+    return sorted;
   }
 }
 
