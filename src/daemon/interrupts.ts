@@ -95,9 +95,9 @@ export class Interrupts {
     const { statusOf = readStatus } = this.#parts;
     try {
       const status = statusOf(pid);
-      const pending = (mask(status, 'SigPnd') | mask(status, 'ShdPnd')) & ~mask(status, 'SigBlk');
-      const caught = mask(status, 'SigCgt');
-      return { unhandled: pending & ~caught & ~mask(status, 'SigIgn'), handled: pending & caught };
+      const pending = (maskIn(status, 'SigPnd') | maskIn(status, 'ShdPnd')) & ~maskIn(status, 'SigBlk');
+      const caught = maskIn(status, 'SigCgt');
+      return { unhandled: pending & ~caught & ~maskIn(status, 'SigIgn'), handled: pending & caught };
     } catch {
       return undefined;
     }
@@ -108,7 +108,7 @@ function readStatus(pid: number): string {
   return readFileSync(`/proc/${pid}/status`, 'latin1');
 }
 
-function mask(status: string, name: string): bigint {
+function maskIn(status: string, name: string): bigint {
   const digits = new RegExp(`^${name}:\\s*([0-9a-f]+)$`, 'm').exec(status)?.[1];
   if (digits === undefined) throw new Error(`No ${name} in the status of a process`);
   return BigInt(`0x${digits}`);
