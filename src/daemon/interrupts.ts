@@ -95,9 +95,13 @@ export class Interrupts {
     const { statusOf = readStatus } = this.#parts;
     try {
       const status = statusOf(pid);
-      const pending = (maskIn(status, 'SigPnd') | maskIn(status, 'ShdPnd')) & ~maskIn(status, 'SigBlk');
+      const pending =
+        (maskIn(status, 'SigPnd') | maskIn(status, 'ShdPnd')) & ~maskIn(status, 'SigBlk');
       const caught = maskIn(status, 'SigCgt');
-      return { unhandled: pending & ~caught & ~maskIn(status, 'SigIgn'), handled: pending & caught };
+      return {
+        unhandled: pending & ~caught & ~maskIn(status, 'SigIgn'),
+        handled: pending & caught,
+      };
     } catch {
       return undefined;
     }
