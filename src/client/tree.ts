@@ -29,9 +29,34 @@ export interface TreeOptions {
   readonly mayEnter?: (path: ByteString) => boolean;
 }
 
+/** Directories listed before their turn, each of which is a round trip to a worker. */
+const AHEAD_NEAREST = 8;
+/** With those that what was found meanwhile has put behind it. */
+const AHEAD_MAX = 64;
+/** More are listed at their turn, as they are taken: some 30 MB for all of them. */
+const AHEAD_ENTRIES_MAX = 2000;
+
+/** The whole listing; undefined where it is long or fails: its turn comes. */
+async function listAhead(
+  connection: Connection,
+  directory: ByteString,
+  scope: Scope,
+): Promise<readonly NodeStatus[] | undefined> {
+  const entries: NodeStatus[] = [];
+  try {
+    for await (const node of entriesOf(connection, directory, scope)) {
+      if (entries.push(node) > AHEAD_ENTRIES_MAX) return undefined;
+    }
+  } catch {
+    return undefined;
+  }
+  return entries;
+}
+
 /**
  * Everything below a directory, a directory before what is in it. Held are the names of directories
- * still to be listed, of one branch at a time. Links are entries, and not followed.
+ * still to be listed, of one branch at a time, and short listings of the next of them. Links are
+ * entries, and not followed.
  */
 export async function* treeOf(
   connection: Connection,
@@ -40,11 +65,18 @@ export async function* treeOf(
   { maxDepth = Infinity, mayEnter = () => true }: TreeOptions = {},
 ): AsyncGenerator<TreeEntry, void, undefined> {
   const pending: { path: ByteString; depth: number }[] = [{ path: root, depth: 0 }];
+  const ahead = new Map<ByteString, ReturnType<typeof listAhead>>();
   for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
     if (next.depth >= maxDepth) continue;
+    for (const { path, depth } of pending.slice(-AHEAD_NEAREST).toReversed()) {
+      if (depth >= maxDepth || ahead.has(path) || ahead.size >= AHEAD_MAX) continue;
+      ahead.set(path, listAhead(connection, path, scope));
+    }
+    const listed = await ahead.get(next.path);
+    ahead.delete(next.path);
     const found: { path: ByteString; depth: number }[] = [];
     const depth = next.depth + 1;
-    for await (const node of entriesOf(connection, next.path, scope)) {
+    for await (const node of listed ?? entriesOf(connection, next.path, scope)) {
       const path = joinPath(next.path, node.name);
       yield { path, node, depth };
       if (node.kind === 'directory' && mayEnter(path)) found.push({ path, depth });
