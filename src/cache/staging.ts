@@ -63,6 +63,8 @@ const BLOCK_BYTES = 512;
 export class StagingDirectory implements StagingArea {
   readonly #options: StagingOptions;
   readonly #handedOver = new Map<string, number>();
+  /** Gone before they were handed over: the two words come from two threads. */
+  readonly #goneBefore = new Set<string>();
   #heldBytes = 0;
   #handedOverBytes = 0;
   #last = 0;
@@ -117,13 +119,21 @@ export class StagingDirectory implements StagingArea {
   }
 
   released(name: string): void {
-    const lengthBytes = this.#handedOver.get(name) ?? 0;
+    const lengthBytes = this.#handedOver.get(name);
+    if (lengthBytes === undefined) {
+      this.#goneBefore.add(name);
+      return;
+    }
     this.#handedOver.delete(name);
     this.#handedOverBytes -= lengthBytes;
     this.giveBack(lengthBytes);
   }
 
   #noteHandedOver(name: string, lengthBytes: number): void {
+    if (this.#goneBefore.delete(name)) {
+      this.giveBack(lengthBytes);
+      return;
+    }
     this.#handedOver.set(name, lengthBytes);
     this.#handedOverBytes += lengthBytes;
     this.#tell();

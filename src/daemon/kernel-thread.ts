@@ -115,8 +115,8 @@ function main(data: KernelThreadData): void {
       session.tick();
       core.tick();
       backings?.flush();
-      return core.isBusy ? TICK_BUSY_MS : TICK_IDLE_MS;
     },
+    tickWithinMs: () => (core.isBusy ? TICK_BUSY_MS : TICK_IDLE_MS),
     isStopped: () => isStopped,
   });
   const unsavedFiles = saveRest(core, data.wakeFd, takeMessages, () => isForsaken);

@@ -44,13 +44,6 @@ interface Pending {
   readonly bytes: number;
 }
 
-export interface ChangeOptions {
-  /** Also a power failure does not undo it. */
-  readonly isDurable?: boolean;
-  /** What was acknowledged already cannot be refused any more. */
-  readonly isPromised?: boolean;
-}
-
 export interface AttributeStoreOptions {
   readonly cache: AttributeCache;
   readonly reader: StoreReader;
@@ -124,27 +117,31 @@ export class AttributeStore {
     };
   }
 
-  /** An attribute file of more than readers take would be as good as lost. */
-  assertRoom(updates: readonly AttributeUpdate[]): void {
-    for (const { path, record } of updates) {
-      if (record === undefined) continue;
-      const { directory, name } = recordPlaceOf(path);
-      const stored = this.#parts.cache.current(directory)?.version?.lengthBytes ?? 0;
-      const pending = this.#pendingBytes.get(directory) ?? 0;
-      if (stored + pending + bytesOf(name, record) <= FILE_BYTES_MAX) continue;
-      const reason =
-        'Modes, owners, links and xattrs of this directory take all that is kept of one';
-      throw storeError('no-space', `${reason} (60 MiB)`, directory);
-    }
+  /**
+   * Before anything is done that needs the record: an attribute file of more than readers take would
+   * be as good as lost.
+   */
+  assertRoom({ path, record }: AttributeUpdate): void {
+    if (record === undefined) return;
+    const { directory, name } = recordPlaceOf(path);
+    const known = this.#parts.cache.current(directory);
+    // One that nobody can read is kept aside, and written anew.
+    const stored = known?.damage === undefined ? (known?.version?.lengthBytes ?? 0) : 0;
+    const bytes = stored + (this.#pendingBytes.get(directory) ?? 0) + bytesOf(name, record);
+    if (bytes <= FILE_BYTES_MAX) return;
+    const replaced = [known?.records.get(name), this.#pending.get(directory)?.get(name)?.record];
+    const freed = replaced.reduce((sum, old) => sum + (old ? bytesOf(name, old) : 0), 0);
+    if (bytes - freed <= FILE_BYTES_MAX) return;
+    const reason = 'Modes, owners, links and xattrs of this directory take all that is kept of one';
+    throw storeError('no-space', `${reason} (60 MiB)`, directory);
   }
 
   /** Together with `others`, all or nothing; resolves when the journal has it. */
   async change(
     updates: readonly AttributeUpdate[],
     others: readonly JournalChange[] = [],
-    { isDurable = false, isPromised = false }: ChangeOptions = {},
+    isDurable = false,
   ): Promise<void> {
-    if (!isPromised) this.assertRoom(updates);
     const undo: (() => void)[] = [];
     const changes = [...others];
     for (const { path, record } of updates) {
@@ -396,6 +393,10 @@ export class AttributeStore {
     context: CallContext,
   ): Promise<void> {
     const bytes = encodeAttributeFile(records);
+    // Until there is room, the journal keeps what is new.
+    if (bytes.length > ATTRIBUTE_FILE_BYTES_MAX) {
+      throw storeError('no-space', 'The attributes of a directory take too much', directory);
+    }
     const content = {
       lengthBytes: bytes.length,
       async *open() {

@@ -2,8 +2,11 @@
 import type { ByteString } from '../base/byte-string.ts';
 import type { CallContext, FileStatus } from '../cluster/index.ts';
 import type { StoreReader } from './cluster-parts.ts';
+import { contextFor } from './contexts.ts';
 
 const CHUNK_BYTES = 4 * 1024 * 1024;
+/** Of two chunks: however long the files are, it goes on while they come. */
+const CHUNK_TIMEOUT_MS = 60_000;
 
 export interface FileAt {
   readonly path: ByteString;
@@ -18,13 +21,14 @@ export async function isBeginning(
   reader: StoreReader,
   file: FileAt,
   whole: FileAt,
-  context: CallContext,
+  stop: AbortSignal,
 ): Promise<boolean> {
   const { lengthBytes } = file.status;
   if (file.status.mtimeMs < whole.status.mtimeMs) return false;
   if (lengthBytes >= whole.status.lengthBytes) return false;
   for (let offset = 0; offset < lengthBytes; offset += CHUNK_BYTES) {
     const length = Math.min(CHUNK_BYTES, lengthBytes - offset);
+    const context = contextFor(CHUNK_TIMEOUT_MS, stop);
     const chunks = [file, whole].map((each) => readChunk(reader, each, offset, length, context));
     const [a, b] = (await Promise.all(chunks)) as [Buffer, Buffer];
     if (!a.equals(b)) return false;

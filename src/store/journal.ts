@@ -141,11 +141,11 @@ export class Journal {
     });
   }
 
-  /** Nobody waits for it. A failure is found by the next who needs the disk. */
+  /** Nobody waits for it; a failure is logged, and it is tried again. */
   #syncLater(): void {
     this.#syncTimer ??= setTimeout(() => {
       this.#syncTimer = undefined;
-      if (!this.#isClosed) void this.#add([], '', true).catch(() => undefined);
+      if (!this.#isClosed) void this.#add([], '', true).catch(() => this.#syncLater());
     }, SYNC_WITHIN_MS).unref();
   }
 
@@ -154,7 +154,9 @@ export class Journal {
     await this.#idle;
     if (this.#syncTimer !== undefined) {
       clearTimeout(this.#syncTimer);
-      await this.#disk.sync().catch(() => undefined);
+      await this.#disk.sync().catch((error: unknown) => {
+        this.#logger.error({ reason: messageOf(error) }, 'The journal cannot be made safe on disk');
+      });
     }
     await this.#disk.close();
   }

@@ -105,7 +105,10 @@ for (const [what, isCopying, held] of [
     const store = await openInMemory(settings);
     const signal = new AbortController().signal;
     const context = { signal, deadlineMs: performance.now() + 10_000 };
-    while (cluster.files.has(temporary)) await delay(5);
+    while (cluster.files.has(temporary)) {
+      assert.ok(performance.now() < context.deadlineMs, 'the hidden file stays');
+      await delay(5);
+    }
     assert.equal(cluster.files.get(path)?.bytes.toString(), held);
     await store.close(context);
     assert.deepEqual([...cluster.files.keys()], [path]);

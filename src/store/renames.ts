@@ -261,9 +261,12 @@ export class Renames {
         // Where another client has removed the source, the copy is all there is.
         const source = await unlessMissing(reader.stat(from, context));
         const copy = await unlessMissing(reader.stat(to, context));
-        const isAll = source === undefined && copy?.lengthBytes === job.entry.source.lengthBytes;
-        if (!isAll) await unlessMissing(writer.deleteFile(to, context));
-        return this.#end(job);
+        const isAll = copy?.lengthBytes === job.entry.source.lengthBytes;
+        if (source !== undefined || copy === undefined || !isAll) {
+          await unlessMissing(writer.deleteFile(to, context));
+          return this.#end(job);
+        }
+        await this.#switch(job, copy, context);
       }
     }
     return this.#clean(job, context);
@@ -311,7 +314,7 @@ export class Renames {
     const changes = [entryOf(switched), ...other.changes];
     for (const plan of forgotten) changes.push(...plan.changes);
     // What is deleted next must not be all that the next life believes in, also after a power failure.
-    await attributes.change(updates, changes, { isDurable: !job.entry.isAtomic });
+    await attributes.change(updates, changes, !job.entry.isAtomic);
     job.entry = switched.entry;
     other.commit();
     for (const plan of forgotten) plan.commit();

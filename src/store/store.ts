@@ -93,6 +93,7 @@ export class ClusterStore implements WritableStore {
     return this.#locked('change', [{ path }], context, async () => {
       await this.#mustBeFree(path, context);
       const record: AttributeRecord = { mtimeMs: Date.now(), ...attributes, kind };
+      this.#parts.attributes.assertRoom({ path, record });
       await this.#parts.attributes.change([{ path, record }]);
       await this.#touch(parentOf(path), context);
       return specialStatus(nameOf(path), record);
@@ -137,6 +138,7 @@ export class ClusterStore implements WritableStore {
         const before = records.get(name);
         const record = changedRecord(before, change, { ...status, mtimeMs }, defaults);
         const special = before?.kind === status.kind ? { ...record, kind: before.kind } : record;
+        attributes.assertRoom({ path, record: special });
         await attributes.change([{ path, record: special }]);
       }
       return view.stat(path, context);

@@ -68,10 +68,11 @@ export class Temporaries {
     const entry: TemporaryEntry = { path, token, lengthBytes: content.lengthBytes };
     await journal.apply([{ kind: 'temporary', id: temporary, value: entry }]);
     try {
-      const onUploaded = (uploaded: UploadedContent): Promise<void> =>
-        journal.apply([
-          { kind: 'temporary', id: temporary, value: { ...entry, content: uploaded } },
-        ]);
+      const onUploaded = (uploaded: UploadedContent): Promise<void> => {
+        const value = { ...entry, content: uploaded };
+        // Of a copy that nobody knows of after a power failure, a beginning would stay.
+        return journal.apply([{ kind: 'temporary', id: temporary, value }], true);
+      };
       const status = await writer.putFile(path, content, { token, onUploaded }, context);
       // In one line: what was to be repaired here is older, and must not come over it after a crash.
       const older = this.planSettled(path);
@@ -174,7 +175,9 @@ export class Temporaries {
           const { temporary, entry } = each;
           const content = await this.#contentToCopy(temporary, entry, context);
           if (content !== undefined) {
-            await this.#copy(path, content, entry.token, context);
+            // To compare may have taken all of the time.
+            const fresh = contextFor(FINISH_TIMEOUT_MS, background.stop);
+            await this.#copy(path, content, entry.token, fresh);
             break;
           }
           if (each.older !== undefined && (await this.#isDone(each, context))) break;
@@ -248,7 +251,7 @@ export class Temporaries {
     if (final !== undefined) {
       const file = { path: entry.path, status: final };
       const whole = { path: temporary, status: uploaded };
-      if (!(await isBeginning(reader, file, whole, context))) return undefined;
+      if (!(await isBeginning(reader, file, whole, context.signal))) return undefined;
     }
     return entry.content;
   }

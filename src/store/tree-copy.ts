@@ -145,7 +145,10 @@ export class TreeCopy {
   async #isCopied(source: FileAt, copy: FileAt, context: CallContext): Promise<boolean> {
     // Written after it was copied.
     if (source.status.mtimeMs > copy.status.mtimeMs) return false;
-    return !(await isBeginning(this.#parts.reader, copy, source, context));
+    const { reader } = this.#parts;
+    return this.#limiter.run(
+      async () => !(await isBeginning(reader, copy, source, context.signal)),
+    );
   }
 
   /** Deletes at `to` what has its like at `from`. */

@@ -175,6 +175,7 @@ export class Uploads {
     const subject = versionSubject(timesOf ?? { lengthBytes: -1, mtimeMs: -1 });
     const record = changedRecord(old, permissions, subject, this.#parts.defaults);
     if (isSameRecord(recorded, record)) return;
+    this.#parts.attributes.assertRoom({ path: upload.path, record });
     await this.#parts.attributes.change([{ path: upload.path, record }]);
   }
 
@@ -231,7 +232,7 @@ export class Uploads {
       const subject = versionSubject({ lengthBytes, mtimeMs });
       const before = this.#recordNow(path, isNew ? undefined : view.get(name));
       const record = changedRecord(before, upload.attributes, subject, defaults);
-      attributes.assertRoom([{ path, record }]);
+      if (!isSameRecord(view.get(name), record)) attributes.assertRoom({ path, record });
       const pending: PendingUpload = {
         id: newToken(),
         path,

@@ -454,7 +454,7 @@ export class WriteBack {
     this.#drop(item, true);
     // Until the journal takes it: the next life would lay these bytes over whatever came after them.
     const isNoted = await background.untilDone('Noting an upload that is done', () =>
-      attributes.change(isPlain ? [] : [{ path, record }], changes, { isPromised: true }),
+      attributes.change(isPlain ? [] : [{ path, record }], changes),
     );
     if (isNoted) await staging.remove(stagingName);
   }

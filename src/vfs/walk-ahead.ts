@@ -19,6 +19,8 @@ const ENTRIES_SHARE = 1 / 4;
 const GAIN = 2;
 /** Directories opened in a row, one before what is in it, that make a walk. */
 const STEPS_OF_A_WALK = 2;
+/** So long for the program that walks; its listing is at hand still for whoever comes later. */
+const WAIT_MS = 10_000;
 /** Several programs share a walk and come so many directories out of order. */
 const REORDER = 8;
 /** As many are sorted in some 30 ms, while nobody is answered. */
@@ -140,31 +142,42 @@ export class WalkAhead {
 
   /** Somebody begins to read the directory. */
   opened(directory: Inode, listing: Listing): void {
-    if (this.#context.options.readAheadBytes === 0) return;
+    const { readAheadBytes, entryTimeoutMs } = this.#context.options;
+    if (readAheadBytes === 0 || entryTimeoutMs === 0) return;
     const isAhead = this.#ahead.get(directory) === listing;
     if (isAhead) {
       this.#context.counters.add('listingsAheadUsed');
       this.#credit = Math.min(this.#credit + GAIN, AHEAD_MAX);
       this.#drop(directory);
     }
+    this.#forgetOld();
     const above = this.#stageAbove(directory);
     const isNext = above?.opened(directory.name) ?? false;
     const stage = this.#stageOf(listing, isNext ? above : undefined);
     // For what was here already, nobody waits.
     if (!isNext || !stage.isWalked || !(isAhead || listing.isArriving)) return;
-    this.#credit = Math.max(this.#credit, 1);
+    // A new one, once what it was given before is used or forgotten.
+    if (this.#ahead.size === 0) this.#credit = Math.max(this.#credit, 1);
     this.#moveTo(directory);
     this.#advance();
     this.#advanceWith(listing);
   }
 
-  /** What nobody came for is let go. */
   tick(): void {
-    for (const [directory, listing] of this.#ahead) {
-      if (directory.listing !== listing || !this.#isAtHand(listing)) this.#drop(directory);
-    }
+    this.#forgetOld();
     const listing = this.#position?.listing;
     if (listing === undefined || !this.#isAtHand(listing)) this.#moveTo(undefined);
+  }
+
+  /** What nobody came for is let go: its place is for another walk. */
+  #forgetOld(): void {
+    const oldMs = this.#context.clock.nowMs() - WAIT_MS;
+    for (const [directory, listing] of this.#ahead) {
+      const isWanted = listing.isArriving || listing.startedMs > oldMs;
+      if (directory.listing !== listing || !this.#isAtHand(listing) || !isWanted) {
+        this.#drop(directory);
+      }
+    }
   }
 
   #moveTo(directory: Inode | undefined): void {

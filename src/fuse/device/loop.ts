@@ -11,8 +11,10 @@ export interface LoopHandler {
   request(buffer: Buffer, length: number): void;
   /** Another thread left something. */
   wake(): void;
-  /** Time has passed; how long until the next tick, at the longest. */
-  tick(): number;
+  /** Time has passed. */
+  tick(): void;
+  /** How long until the next tick, at the longest, as things are now. */
+  tickWithinMs(): number;
   /** Whether the loop should end although the mount is still there. */
   isStopped(): boolean;
 }
@@ -23,7 +25,11 @@ export function runLoop(channel: FuseChannel, wakeFd: number, handler: LoopHandl
   let nextTickMs = 0;
   for (;;) {
     const nowMs = performance.now();
-    if (nowMs >= nextTickMs) nextTickMs = nowMs + handler.tick();
+    if (nowMs >= nextTickMs) {
+      handler.tick();
+      nextTickMs = Infinity;
+    }
+    nextTickMs = Math.min(nextTickMs, nowMs + handler.tickWithinMs());
     poller.wait(Math.max(1, Math.ceil(nextTickMs - nowMs)));
     if (poller.isReady(1)) {
       takeEventfd(wakeFd);
