@@ -55,14 +55,14 @@ export interface AttributeStoreOptions {
   readonly logger: Logger;
   /** Changes wait for others of their directory this long. */
   readonly delayMs: number;
+  /** Of one directory's file. */
+  readonly bytesMax: number;
 }
 
 /** A stat, a read, a put of a small file. */
 const FLUSH_TIMEOUT_MS = 60_000;
 /** Names without an object are noted to be dropped with the next write; more are noticed another time. */
 const GONE_MAX = 1000;
-/** Less than readers take: other clients write to the same file. */
-const FILE_BYTES_MAX = ATTRIBUTE_FILE_BYTES_MAX - 4 * 1024 * 1024;
 
 /** Of a record in its directory's file, about. */
 function bytesOf(name: ByteString, record: AttributeRecord): number {
@@ -128,12 +128,13 @@ export class AttributeStore {
     // One that nobody can read is kept aside, and written anew.
     const stored = known?.damage === undefined ? (known?.version?.lengthBytes ?? 0) : 0;
     const bytes = stored + (this.#pendingBytes.get(directory) ?? 0) + bytesOf(name, record);
-    if (bytes <= FILE_BYTES_MAX) return;
+    const { bytesMax } = this.#parts;
+    if (bytes <= bytesMax) return;
     const replaced = [known?.records.get(name), this.#pending.get(directory)?.get(name)?.record];
     const freed = replaced.reduce((sum, old) => sum + (old ? bytesOf(name, old) : 0), 0);
-    if (bytes - freed <= FILE_BYTES_MAX) return;
+    if (bytes - freed <= bytesMax) return;
     const reason = 'Modes, owners, links and xattrs of this directory take all that is kept of one';
-    throw storeError('no-space', `${reason} (60 MiB)`, directory);
+    throw storeError('no-space', `${reason}: ${bytesMax} bytes`, directory);
   }
 
   /** Together with `others`, all or nothing; resolves when the journal has it. */

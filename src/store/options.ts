@@ -3,6 +3,7 @@ import type { ByteString } from '../base/byte-string.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Logger } from '../base/logger.ts';
 import type { ClusterWriter } from '../cluster/write/cluster-writer.ts';
+import { ATTRIBUTE_FILE_BYTES_MAX } from './attribute-cache.ts';
 import type { AttributeDefaults } from './attribute-record.ts';
 import type { StoreReader } from './cluster-parts.ts';
 import type { JournalDisk } from './journal-disk.ts';
@@ -10,6 +11,8 @@ import type { JournalDisk } from './journal-disk.ts';
 export interface StoreTuning {
   /** A change of attributes waits so long for others of its directory. */
   readonly attributesDelayMs: number;
+  /** Of one directory, as its attribute file has them. */
+  readonly attributeBytesMax: number;
   /** Attribute records in memory: some 300 bytes each. */
   readonly attributeRecordsMax: number;
   /** Acknowledged files that travel at a time. */
@@ -22,6 +25,8 @@ export interface StoreTuning {
 
 export const DEFAULT_TUNING: StoreTuning = {
   attributesDelayMs: 1000,
+  // Less than readers take: other clients write to the same file.
+  attributeBytesMax: ATTRIBUTE_FILE_BYTES_MAX - 4 * 1024 * 1024,
   attributeRecordsMax: 200_000,
   uploadConcurrency: 4,
   // A worker serves each of these on a connection of its own.

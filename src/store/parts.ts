@@ -65,6 +65,7 @@ function assemble(options: StoreOptions, journal: Journal) {
     background,
     logger,
     delayMs: tuning.attributesDelayMs,
+    bytesMax: tuning.attributeBytesMax,
   });
   const aliases = new Aliases(journal);
   const writeBack = new WriteBack({

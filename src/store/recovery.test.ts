@@ -20,6 +20,7 @@ import {
   openInMemory,
 } from './testing/memory-cluster.ts';
 import type { HeldJournal } from './testing/memory-cluster.ts';
+import type { AttributeChange } from './types.ts';
 
 const SETTINGS = {
   writeMode: 'through',
@@ -138,6 +139,31 @@ test('a power failure after a rename leaves the file under its new name', async 
   assert.equal((await next.stat(text('/to'), context)).lengthBytes, 5);
   await next.close(context);
   assert.equal(cluster.files.get(text('/to'))?.bytes.toString(), 'bytes');
+});
+
+test('what readers would not take is refused, and what makes room is not', async (t) => {
+  const directory = await directoryFor(t);
+  const cluster = new MemoryCluster();
+  const journal: HeldJournal = { bytes: Buffer.alloc(0) };
+  const life = new Life(new Random(1));
+  const tuning = { ...SETTINGS.tuning, attributeBytesMax: 2000 };
+  const settings = { cluster, life, directory, journal, isAtomic: false, ...SETTINGS, tuning };
+  const store = await openInMemory(settings);
+  const context = { signal: new AbortController().signal, deadlineMs: performance.now() + 10_000 };
+  const path = text('/file');
+  const xattr = (bytes: number): AttributeChange => ({
+    xattrs: new Map([[text('user.a'), Buffer.alloc(bytes, 'x')]]),
+  });
+  cluster.write(path, Buffer.from('bytes'));
+  await store.setAttributes(path, xattr(1000), context);
+  await assert.rejects(store.setAttributes(path, xattr(2000), context), { code: 'no-space' });
+  // It takes the place of what is there.
+  await store.setAttributes(path, xattr(1100), context);
+  await store.sync(text('/'), context);
+  await store.setAttributes(path, xattr(10), context);
+  const options = { isExclusive: false, watched: [], keepsTarget: false };
+  await store.rename(path, text('/other'), options, context);
+  await store.close(context);
 });
 
 test('listings that no worker was told of are renewed by the next life, and only those', async (t) => {
