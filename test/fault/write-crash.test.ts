@@ -52,13 +52,25 @@ class Ledger {
   #begun = 0;
   #begunAtKill = 0;
   acknowledged = 0;
+  /** What the last writer said around the kill, for whoever reads of a failure. */
+  #trail: string[] = [];
+
+  begins(): void {
+    this.#trail = [];
+  }
+
+  get trail(): string {
+    return this.#trail.join('\n');
+  }
 
   /** The daemon dies in the step that was begun last, or in the next: its line may be on the way. */
   noteKill(): void {
     this.#begunAtKill = this.#begun;
+    this.#trail.push('KILL');
   }
 
   take(line: string): void {
+    this.#trail.push(line);
     const said = JSON.parse(line) as {
       begin?: string;
       done?: string;
@@ -143,12 +155,18 @@ suite('writers whose mount is killed', { skip }, () => {
     readonly hasSupervisor: boolean;
   }
 
-  const kill = async (mount: TestMount, victim: Victim, turn: number): Promise<Left> => {
+  const kill = async (
+    mount: TestMount,
+    victim: Victim,
+    turn: number,
+    ledger: Ledger,
+  ): Promise<Left> => {
     const { daemonPid = 0, supervisorPid } = await mount.status();
     const hasSupervisor = victim === 'daemon' || victim === 'worker';
     const hasDaemon = victim === 'supervisor' || victim === 'worker';
     // The supervisor first: it would replace the daemon.
     const pids = [...(hasSupervisor ? [] : [supervisorPid]), ...(hasDaemon ? [] : [daemonPid])];
+    ledger.noteKill();
     for (const pid of pids) process.kill(pid, 'SIGKILL');
     if (victim === 'worker' || victim === 'all') {
       const { workers = [] } = cluster.devcluster ?? {};
@@ -202,18 +220,18 @@ suite('writers whose mount is killed', { skip }, () => {
       for (let turn = 0; turn < points; turn++) {
         const victim = VICTIMS[turn % VICTIMS.length] as Victim;
         const what = `seed ${SEED}, point ${turn}: ${victim}`;
+        ledger.begins();
         const writer = new Writer(mount.path(cluster.name, name), turn, ledger);
         cleanUp(async () => writer.kill());
         // Seeded, not by time: the same point in the program whatever the machine does meanwhile.
         await writer.reaches(1 + ((SEED * 7919 + turn * 104_729) % STEPS_MAX));
-        const killing = kill(mount, victim, turn);
-        ledger.noteKill();
-        const left = await killing;
+        const left = await kill(mount, victim, turn, ledger);
         await writer.stop();
         mount = await settle(mount, left, () => mountAgain(cleanUp, mode));
         const args = ['-B', join(SCRIPTS, 'crash_check.py'), mount.path(cluster.name, name)];
         const seen = await run('python3', args, { input: ledger.json() });
-        assert.equal(seen.code, 0, `${what}: on the mount:\n${seen.out}${seen.err}`);
+        const found = `${seen.out}${seen.err}\n${ledger.trail}`;
+        assert.equal(seen.code, 0, `${what}: on the mount:\n${found}`);
         const sums = await storedAs(mount, mount.path(cluster.name, name), stored);
         assert.equal(sums.stored, sums.mounted, what);
       }
