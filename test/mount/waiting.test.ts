@@ -56,7 +56,8 @@ suite('waiting for a slow cluster', { skip }, () => {
     const ahead = await mount.metric('alluxio_fuse_listings_ahead_total');
     const used = await mount.metric('alluxio_fuse_listings_ahead_used_total');
     assert.ok(used > directories * 0.7, `${used} of ${directories} were listed ahead`);
-    assert.equal(ahead, used, 'the whole tree was walked');
+    // What a stalled machine came too late for is let go.
+    assert.ok(ahead <= used * 1.2, `${ahead} were listed ahead, ${used} of them used`);
     await mount.unmount();
   });
 
