@@ -26,7 +26,8 @@ function setUp(op: WaitingRequest['op']) {
   const givenUp: number[] = [];
   const waiting = new Set([1]);
   const interrupts = new Interrupts({
-    find: (request) => (waiting.has(request) ? { pid: 7, op, startedMs: 0 } : undefined),
+    find: (request) =>
+      waiting.has(request) ? { header: { pid: 7 }, op, startedMs: 0 } : undefined,
     giveUp: (request) => {
       givenUp.push(request);
       waiting.delete(request);

@@ -39,8 +39,8 @@ const QUESTIONS: ReadonlySet<FuseRequest['op']> = new Set([
 ]);
 
 export interface WaitingRequest {
-  /** Of the thread that waits, in this process's name space; 0 where it has none. */
-  readonly pid: number;
+  /** The thread that waits, as this process's name space has it; 0 where it is not in there. */
+  readonly header: { readonly pid: number };
   readonly op: FuseRequest['op'];
   readonly startedMs: number;
 }
@@ -80,9 +80,9 @@ export class Interrupts {
     return true;
   }
 
-  #wantsToEnd({ pid, op, startedMs }: WaitingRequest): boolean {
+  #wantsToEnd({ header, op, startedMs }: WaitingRequest): boolean {
     const mayAskAgain = QUESTIONS.has(op) && this.#parts.nowMs() - startedMs >= PATIENCE_MS;
-    const pending = this.#pendingSignals(pid);
+    const pending = this.#pendingSignals(header.pid);
     if (pending === undefined) return mayAskAgain;
     const { unhandled, handled } = pending;
     return (unhandled & ~HARMLESS) !== 0n || (mayAskAgain && (handled & REQUESTS_TO_END) !== 0n);

@@ -52,7 +52,6 @@ import type {
 } from '../vfs/index.ts';
 import { errnoOf } from './errno-table.ts';
 import { Interrupts } from './interrupts.ts';
-import type { WaitingRequest } from './interrupts.ts';
 import { change, isChange, openModeOf } from './kernel-writes.ts';
 import { passthroughProblem } from './passthrough-status.ts';
 import { fileAttrOf, fileTypeBits, STATFS } from './presentation.ts';
@@ -141,7 +140,7 @@ export class KernelSession implements CoreReplies {
   constructor(parts: KernelSessionParts) {
     this.#parts = parts;
     this.#interrupts = new Interrupts({
-      find: (id) => this.#waiting(id),
+      find: (id) => this.#inFlight.get(id),
       giveUp: (id) => this.#core?.interrupt(id),
       nowMs: () => parts.clock.nowMs(),
     });
@@ -156,11 +155,6 @@ export class KernelSession implements CoreReplies {
   /** To be called as often as that of the core. */
   tick(): void {
     this.#interrupts.tick();
-  }
-
-  #waiting(id: RequestId): WaitingRequest | undefined {
-    const found = this.#inFlight.get(id);
-    return found && { pid: found.header.pid, op: found.op, startedMs: found.startedMs };
   }
 
   /** One message from the kernel. A mistake of ours fails this request only. */

@@ -7,6 +7,7 @@ import type { Logger } from '../base/logger.ts';
 import type { CallContext, FileVersion } from '../cluster/index.ts';
 import { decodeAttributeFile } from './attribute-json.ts';
 import type { AttributeRecords } from './attribute-json.ts';
+import { readBytes } from './cluster-parts.ts';
 import type { StoreReader } from './cluster-parts.ts';
 import { contextFor, waitWithin } from './contexts.ts';
 import { isCode, messageOf, storeError } from './errors.ts';
@@ -168,14 +169,8 @@ export class AttributeCache {
     if (lengthBytes > ATTRIBUTE_FILE_BYTES_MAX) {
       return this.#damaged(directory, { ...NOTHING, version, damage: 'it is too long' });
     }
-    const bytes = Buffer.alloc(lengthBytes);
-    if (lengthBytes > 0) {
-      await this.#options.reader.read(
-        { path, offset: 0, lengthBytes, version },
-        (chunk, offset) => bytes.set(chunk, offset),
-        context,
-      );
-    }
+    const range = { path, offset: 0, lengthBytes, version };
+    const bytes = await readBytes(this.#options.reader, range, context);
     const decoded = decodeAttributeFile(bytes);
     const loaded = { ...decoded, version };
     return decoded.damage === undefined ? loaded : this.#damaged(directory, loaded);

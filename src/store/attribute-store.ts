@@ -18,7 +18,7 @@ import type { AttributeRecords } from './attribute-json.ts';
 import type { AttributeRecord } from './attribute-record.ts';
 import type { Background } from './background.ts';
 import type { BoundedWriter, StoreReader } from './cluster-parts.ts';
-import { contextFor, waitWithin } from './contexts.ts';
+import { atMost, contextFor, waitWithin } from './contexts.ts';
 import { storeError, unlessMissing } from './errors.ts';
 import type { Journal, JournalChange, Planned } from './journal.ts';
 import type { PathLocks } from './path-locks.ts';
@@ -217,9 +217,8 @@ export class AttributeStore {
       // A flush under way may have begun before the newest change: the loop looks again.
       this.#parts.background.hurry();
       // Tried again and again; but programs wait here, and a directory's fsync(2) keeps others out.
-      const deadlineMs = Math.min(context.deadlineMs, performance.now() + FLUSH_TIMEOUT_MS);
       const what = `writing attributes: ${this.#parts.background.lastError ?? 'no answer'}`;
-      await waitWithin(this.#flush(directory), { ...context, deadlineMs }, what);
+      await waitWithin(this.#flush(directory), atMost(FLUSH_TIMEOUT_MS, context), what);
       this.#parts.background.stop.throwIfAborted();
     }
   }

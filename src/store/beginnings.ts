@@ -1,6 +1,7 @@
 /** Copies that were cut short leave the beginning of a file under its name. */
 import type { ByteString } from '../base/byte-string.ts';
-import type { CallContext, FileStatus } from '../cluster/index.ts';
+import type { FileStatus } from '../cluster/index.ts';
+import { readBytes } from './cluster-parts.ts';
 import type { StoreReader } from './cluster-parts.ts';
 import { contextFor } from './contexts.ts';
 
@@ -27,24 +28,13 @@ export async function isBeginning(
   if (file.status.mtimeMs < whole.status.mtimeMs) return false;
   if (lengthBytes >= whole.status.lengthBytes) return false;
   for (let offset = 0; offset < lengthBytes; offset += CHUNK_BYTES) {
-    const length = Math.min(CHUNK_BYTES, lengthBytes - offset);
+    const range = { offset, lengthBytes: Math.min(CHUNK_BYTES, lengthBytes - offset) };
     const context = contextFor(CHUNK_TIMEOUT_MS, stop);
-    const chunks = [file, whole].map((each) => readChunk(reader, each, offset, length, context));
+    const chunks = [file, whole].map(({ path, status }) =>
+      readBytes(reader, { path, version: status, ...range }, context),
+    );
     const [a, b] = (await Promise.all(chunks)) as [Buffer, Buffer];
     if (!a.equals(b)) return false;
   }
   return true;
-}
-
-async function readChunk(
-  reader: StoreReader,
-  { path, status }: FileAt,
-  offset: number,
-  lengthBytes: number,
-  context: CallContext,
-): Promise<Buffer> {
-  const bytes = Buffer.alloc(lengthBytes);
-  const request = { path, offset, lengthBytes, version: status };
-  await reader.read(request, (chunk, at) => bytes.set(chunk, at), context);
-  return bytes;
 }

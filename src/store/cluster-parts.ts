@@ -2,7 +2,13 @@
 import { parentOf } from '../base/byte-string.ts';
 import type { ByteString } from '../base/byte-string.ts';
 import { ClusterError } from '../cluster/index.ts';
-import type { CallContext, ClusterClient, FileStatus, FileVersion } from '../cluster/index.ts';
+import type {
+  CallContext,
+  ClusterClient,
+  FileStatus,
+  FileVersion,
+  ReadRequest,
+} from '../cluster/index.ts';
 import type {
   ClusterWriter,
   UploadContext,
@@ -12,6 +18,17 @@ import { whenOver } from './contexts.ts';
 import type { ListingNotes } from './listing-notes.ts';
 
 export type StoreReader = Pick<ClusterClient, 'stat' | 'list' | 'read'>;
+
+/** Exactly these bytes, which lie within the version. */
+export async function readBytes(
+  reader: StoreReader,
+  range: ReadRequest,
+  context: CallContext,
+): Promise<Buffer> {
+  const bytes = Buffer.alloc(range.lengthBytes);
+  if (bytes.length > 0) await reader.read(range, (chunk, at) => bytes.set(chunk, at), context);
+  return bytes;
+}
 
 export interface FileContent {
   readonly lengthBytes: number;

@@ -6,6 +6,12 @@ export function contextFor(timeoutMs: number, stop: AbortSignal): CallContext {
   return { signal: stop, deadlineMs: performance.now() + timeoutMs };
 }
 
+/** As `context`, and over after this time at the latest. */
+export function atMost(timeoutMs: number, context: CallContext): CallContext {
+  const deadlineMs = Math.min(context.deadlineMs, performance.now() + timeoutMs);
+  return { ...context, deadlineMs };
+}
+
 /** As `context`, and over when `signal` is aborted, too. */
 export function alsoStoppedBy(context: CallContext, signal: AbortSignal): CallContext {
   return { signal: AbortSignal.any([context.signal, signal]), deadlineMs: context.deadlineMs };

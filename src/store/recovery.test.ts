@@ -10,6 +10,7 @@ import { systemClock } from '../base/clock.ts';
 import { silentLogger } from '../base/logger.ts';
 import { Random } from '../base/random.ts';
 import { temporaryPathFor } from '../cluster/write/temporary-names.ts';
+import { contextFor } from './contexts.ts';
 import { Journal } from './journal.ts';
 import type { ClusterStore } from './store.ts';
 import {
@@ -72,7 +73,7 @@ test('a beginning is replaced by the last upload that came in full', async (t) =
     isAtomic: false,
     ...SETTINGS,
   });
-  const context = { signal: new AbortController().signal, deadlineMs: performance.now() + 10_000 };
+  const context = contextFor(10_000, new AbortController().signal);
   assert.equal((await store.stat(path, context)).lengthBytes, 10);
   assert.equal(cluster.files.get(path)?.bytes.toString(), 'older, all');
   await store.close(context);
@@ -104,8 +105,7 @@ for (const [what, isCopying, held] of [
 
     const settings = { cluster, life, directory, journal: disk, isAtomic: false, ...SETTINGS };
     const store = await openInMemory(settings);
-    const signal = new AbortController().signal;
-    const context = { signal, deadlineMs: performance.now() + 10_000 };
+    const context = contextFor(10_000, new AbortController().signal);
     while (cluster.files.has(temporary)) {
       assert.ok(performance.now() < context.deadlineMs, 'the hidden file stays');
       await delay(5);
@@ -120,7 +120,7 @@ test('a power failure after a rename leaves the file under its new name', async 
   const directory = await directoryFor(t);
   const cluster = new MemoryCluster();
   const journal: HeldJournal = { bytes: Buffer.alloc(0) };
-  const context = { signal: new AbortController().signal, deadlineMs: performance.now() + 10_000 };
+  const context = contextFor(10_000, new AbortController().signal);
   const open = (): Promise<ClusterStore> => {
     const life = new Life(new Random(1));
     return openInMemory({ cluster, life, directory, journal, isAtomic: false, ...SETTINGS });
@@ -149,7 +149,7 @@ test('what readers would not take is refused, and what makes room is not', async
   const tuning = { ...SETTINGS.tuning, attributeBytesMax: 2000 };
   const settings = { cluster, life, directory, journal, isAtomic: false, ...SETTINGS, tuning };
   const store = await openInMemory(settings);
-  const context = { signal: new AbortController().signal, deadlineMs: performance.now() + 10_000 };
+  const context = contextFor(10_000, new AbortController().signal);
   const path = text('/file');
   const xattr = (bytes: number): AttributeChange => ({
     xattrs: new Map([[text('user.a'), Buffer.alloc(bytes, 'x')]]),
@@ -170,7 +170,7 @@ test('listings that no worker was told of are renewed by the next life, and only
   const directory = await directoryFor(t);
   const cluster = new MemoryCluster();
   const journal = { bytes: Buffer.alloc(0) };
-  const context = { signal: new AbortController().signal, deadlineMs: performance.now() + 30_000 };
+  const context = contextFor(30_000, new AbortController().signal);
   const begin = async (life: Life): Promise<ClusterStore> =>
     openInMemory({ cluster, life, directory, journal, isAtomic: false, ...SETTINGS });
 

@@ -14,7 +14,7 @@ import type { AttributeRecord } from './attribute-record.ts';
 import { changedRecord, versionSubject } from './attribute-record.ts';
 import type { AttributeView } from './attribute-store.ts';
 import type { FileContent, StoreReader } from './cluster-parts.ts';
-import { waitWithin } from './contexts.ts';
+import { atMost, waitWithin } from './contexts.ts';
 import type { ComposedContent } from './content.ts';
 import { lengthOf, StagedContent } from './content.ts';
 import { isCode, localError, storeError, unlessMissing } from './errors.ts';
@@ -28,10 +28,6 @@ import { pendingStatus } from './write-back.ts';
 
 /** A program that closes a file does not wait for a cluster that takes longer to say what was there. */
 const ASK_MS = 2000;
-
-function soon(context: CallContext): CallContext {
-  return { ...context, deadlineMs: Math.min(context.deadlineMs, performance.now() + ASK_MS) };
-}
 
 type Read = (request: ReadRequest, sink: ByteSink, context: CallContext) => Promise<ReadResult>;
 
@@ -193,7 +189,7 @@ export class Uploads {
     const { attributes } = this.#parts;
     const loading = attributes.load(directory, context);
     try {
-      return await waitWithin(loading, soon(context), 'reading attributes');
+      return await waitWithin(loading, atMost(ASK_MS, context), 'reading attributes');
     } catch {
       return attributes.known(directory) ?? loading;
     }
@@ -203,7 +199,7 @@ export class Uploads {
   async #isMissingSoon(path: ByteString, context: CallContext): Promise<boolean> {
     const asking = unlessMissing(this.#reader.stat(path, context));
     try {
-      return (await waitWithin(asking, soon(context), 'asking for a file')) === undefined;
+      return (await waitWithin(asking, atMost(ASK_MS, context), 'asking for a file')) === undefined;
     } catch {
       return false;
     }

@@ -32,6 +32,19 @@ export class AsListed implements Numbering {
   }
 }
 
+/** Places of the names, in the order of the names. */
+export function sortedOrder(names: readonly ByteString[]): Uint32Array {
+  const order = Uint32Array.from(names.keys());
+  return order.sort((a, b) => ((names[a] as ByteString) < (names[b] as ByteString) ? -1 : 1));
+}
+
+/** Where in the order each place comes. */
+export function ranksOf(order: Uint32Array): Uint32Array {
+  const ranks = new Uint32Array(order.length);
+  for (const [rank, at] of order.entries()) ranks[at] = rank;
+  return ranks;
+}
+
 /** As `sorted(os.listdir())` and `ls` in the C locale have them. Of a complete listing. */
 export class Sorted implements Numbering {
   readonly #order: Uint32Array;
@@ -39,10 +52,8 @@ export class Sorted implements Numbering {
 
   constructor(listing: Listing) {
     const names = Array.from({ length: listing.count }, (_, index) => listing.name(index));
-    this.#order = Uint32Array.from(names.keys());
-    this.#order.sort((a, b) => ((names[a] as ByteString) < (names[b] as ByteString) ? -1 : 1));
-    this.#ranks = new Uint32Array(names.length);
-    for (const [rank, index] of this.#order.entries()) this.#ranks[index] = rank;
+    this.#order = sortedOrder(names);
+    this.#ranks = ranksOf(this.#order);
   }
 
   numberOf(index: number): number | undefined {

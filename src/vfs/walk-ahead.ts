@@ -8,6 +8,7 @@ import type { CoreContext } from './context.ts';
 import type { Inode } from './inode.ts';
 import type { Listing } from './listing.ts';
 import type { Metadata } from './metadata.ts';
+import { ranksOf, sortedOrder } from './numberings.ts';
 
 /** Listings asked for ahead and not opened yet. A walk reads some thousand small directories a second. */
 const AHEAD_MAX = 64;
@@ -100,14 +101,11 @@ export class Stage {
   #sort(): { readonly order: Uint32Array; readonly ranks: Uint32Array } {
     if (this.#sorted !== undefined) return this.#sorted;
     const listed = this.#directories();
-    const order = Uint32Array.from(listed.keys());
-    if (listed.length <= SORTED_MAX) {
-      const names = Array.from(listed, (index) => this.#listing.name(index));
-      order.sort((a, b) => ((names[a] as string) < (names[b] as string) ? -1 : 1));
-    }
-    const ranks = new Uint32Array(listed.length);
-    for (const [rank, at] of order.entries()) ranks[at] = rank;
-    const sorted = { order, ranks };
+    const order =
+      listed.length <= SORTED_MAX
+        ? sortedOrder(Array.from(listed, (index) => this.#listing.name(index)))
+        : Uint32Array.from(listed.keys());
+    const sorted = { order, ranks: ranksOf(order) };
     if (this.#listing.isComplete) this.#sorted = sorted;
     return sorted;
   }
