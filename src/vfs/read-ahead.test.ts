@@ -39,10 +39,65 @@ test('after a jump reading in order opens the window again', () => {
   assert.equal(readAhead.next(101 * MIB, 102 * MIB), 103 * MIB);
 });
 
+/** Offsets of the places that are expected after each read, in MiB. */
+function placesOf(readAhead: ReadAhead, offsets: readonly number[], sizeBytes = 4096): number[][] {
+  return offsets.map((offset) => {
+    const end = offset * MIB + sizeBytes;
+    assert.equal(readAhead.next(offset * MIB, end), end);
+    const places = readAhead.places();
+    assert.ok(places.every((place) => place.end - place.offset === sizeBytes));
+    return places.map((place) => place.offset / MIB);
+  });
+}
+
+test('jumps of one length are followed, the further the longer they go on', () => {
+  const readAhead = new ReadAhead(64 * MIB);
+  readAhead.next(0, 4096);
+  assert.deepEqual(placesOf(readAhead, [10, 20, 30, 40, 50, 60, 70]), [
+    [],
+    [],
+    [40],
+    [50, 60],
+    [60, 70, 80, 90],
+    [70, 80, 90, 100, 110, 120, 130, 140],
+    [80, 90, 100, 110, 120, 130, 140, 150],
+  ]);
+  assert.deepEqual(placesOf(readAhead, [33, 77]), [[], []]);
+});
+
+test('backwards they end at the beginning of the file', () => {
+  const readAhead = new ReadAhead(64 * MIB);
+  const places = placesOf(readAhead, [60, 50, 40, 30, 20]);
+  assert.deepEqual(places, [[], [], [], [20], [10, 0]]);
+});
+
+test('what lies between two jumps is read ahead as a whole, and nothing behind it', () => {
+  const readAhead = new ReadAhead(64 * MIB);
+  for (const start of [0, 20, 40, 60]) {
+    readAhead.next(start * MIB, (start + 1) * MIB);
+    readAhead.next((start + 1) * MIB, (start + 2) * MIB);
+  }
+  assert.deepEqual(readAhead.places(), [{ offset: 80 * MIB, end: 82 * MIB }]);
+  assert.equal(readAhead.next(80 * MIB, 81 * MIB), 81 * MIB);
+  assert.equal(readAhead.next(81 * MIB, 82 * MIB), 82 * MIB);
+  // It goes on where it used to jump.
+  assert.ok(readAhead.next(82 * MIB, 83 * MIB) > 83 * MIB);
+});
+
+test('jumps of different lengths are not followed', () => {
+  const readAhead = new ReadAhead(64 * MIB);
+  for (const places of placesOf(readAhead, [10, 70, 30, 90, 50, 120]))
+    assert.equal(places.length, 0);
+});
+
 test('a bound of 0 switches it off', () => {
   const readAhead = new ReadAhead(0);
   for (let index = 0; index < 20; index++) {
     const end = (index + 1) * MIB;
     assert.ok(readAhead.next(index * MIB, end) <= end);
+  }
+  for (let index = 1; index < 20; index++) {
+    readAhead.next(index * 10 * MIB, index * 10 * MIB + 4096);
+    assert.deepEqual(readAhead.places(), []);
   }
 });

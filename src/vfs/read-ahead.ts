@@ -1,6 +1,7 @@
 /**
- * How far to fetch ahead of one handle. Sequential reading doubles the window up to a bound; a jump
- * closes it, so that random reading fetches nothing that nobody asked for.
+ * What to fetch ahead of one handle. Sequential reading doubles the window up to a bound; a jump closes
+ * it, so that random reading fetches nothing that nobody asked for. Jumps that are all of one length (a
+ * column of a matrix, one record in so many) are followed.
  */
 
 /** First window after a file is found to be read in order. */
@@ -16,11 +17,32 @@ const REORDER_BYTES = 4 * 1024 * 1024;
  */
 const STEP_BYTES = 4 * 1024 * 1024;
 
+/** Two jumps may be of one length by chance. */
+const SAME_JUMPS_MIN = 3;
+/**
+ * Places fetched ahead of a strided reader. A page each, as a rule: more than covers a round trip, and
+ * all that is lost when the reader stops.
+ */
+const PLACES_MAX = 8;
+
+export interface Place {
+  readonly offset: number;
+  readonly end: number;
+}
+
+const NOWHERE: readonly Place[] = [];
+
 export class ReadAhead {
   readonly #windowBytesMax: number;
   /** End of the furthest read of the current run; 0: nothing was read, so offset 0 continues it. */
   #sequentialEnd = 0;
   #windowBytes = 0;
+  /** Where the last jump went, how long it was, and how many of that length came in a row. */
+  #jumpedTo = 0;
+  #stride = 0;
+  #sameJumps = 0;
+  /** From a jump to the end of what was read there, the last time. */
+  #strideBytes = 0;
 
   constructor(windowBytesMax: number) {
     this.#windowBytesMax = windowBytesMax;
@@ -34,12 +56,15 @@ export class ReadAhead {
       // A first read in the middle of a file is a jump, even a short one.
       (this.#sequentialEnd > 0 || offset === 0);
     if (!continues) {
+      this.#noteJump(offset);
       this.#sequentialEnd = end;
       this.#windowBytes = 0;
       return end;
     }
     if (end > this.#sequentialEnd) {
       this.#sequentialEnd = end;
+      // What is read between two jumps, as long as it is no longer than the last time.
+      if (this.#isStrided && end <= this.#jumpedTo + this.#strideBytes) return end;
       const doubled = Math.max(this.#windowBytes * 2, INITIAL_WINDOW_BYTES);
       this.#windowBytes = Math.min(doubled, this.#windowBytesMax);
     }
@@ -47,5 +72,29 @@ export class ReadAhead {
     if (this.#windowBytes < this.#windowBytesMax || this.#windowBytesMax < STEP_BYTES)
       return target;
     return Math.floor(target / STEP_BYTES) * STEP_BYTES;
+  }
+
+  /** Where a reader is expected that jumps by one length, the next place first. */
+  places(): readonly Place[] {
+    if (!this.#isStrided) return NOWHERE;
+    const lengthBytes = Math.max(this.#strideBytes, this.#sequentialEnd - this.#jumpedTo);
+    const doubled = 2 ** Math.min(this.#sameJumps - SAME_JUMPS_MIN, Math.log2(PLACES_MAX));
+    const count = Math.min(doubled, Math.floor(this.#windowBytesMax / lengthBytes));
+    return Array.from({ length: count }, (_, index) => {
+      const offset = this.#jumpedTo + (index + 1) * this.#stride;
+      return { offset, end: offset + lengthBytes };
+    }).filter(({ offset }) => offset >= 0);
+  }
+
+  get #isStrided(): boolean {
+    return this.#sameJumps >= SAME_JUMPS_MIN;
+  }
+
+  #noteJump(offset: number): void {
+    const stride = offset - this.#jumpedTo;
+    this.#sameJumps = stride === this.#stride ? this.#sameJumps + 1 : 1;
+    this.#stride = stride;
+    this.#strideBytes = this.#sequentialEnd - this.#jumpedTo;
+    this.#jumpedTo = offset;
   }
 }

@@ -17,6 +17,7 @@ import type { FileHandle } from './handles.ts';
 import type { Content, Inode } from './inode.ts';
 import type { Metadata } from './metadata.ts';
 import { failureOf } from './pending.ts';
+import type { Place } from './read-ahead.ts';
 import type { StagedFile } from './staged-file.ts';
 import type { FsErrorCode, RequestId } from './types.ts';
 import { doubt } from './versions.ts';
@@ -44,6 +45,8 @@ interface PendingRead {
   readonly pagesEnd: number;
   /** Up to which offset the file should be on its way once this read is under way. */
   readonly aheadEnd: number;
+  /** Where the reader is expected besides. */
+  readonly places: readonly Place[];
   readonly pages: Page[];
   missing: number;
 }
@@ -101,6 +104,7 @@ export class Reader {
       pagesFrom,
       pagesEnd,
       aheadEnd,
+      places: handle.readAhead.places(),
       pages: [],
       missing: 0,
     };
@@ -237,6 +241,10 @@ export class Reader {
     // Pages ahead that are neighbours of the missing ones travel with them.
     const ahead = this.#reserveAhead(content, last + 1, read.aheadEnd);
     this.#submit(inode, content, [...reserved, ...ahead]);
+    for (const { offset, end } of read.places) {
+      const place = Math.floor(offset / tier.pageSizeBytes);
+      this.#submit(inode, content, this.#reserveAhead(content, place, end));
+    }
     return true;
   }
 

@@ -1,6 +1,7 @@
 /**
  * Goal: what a program that waits for a slow cluster sees. Signals do not make changes fail, a program that is
- * killed ends at once, and a walk of a tree waits for few of its listings. Method: real programs on
+ * killed ends at once, a walk of a tree waits for few of its listings, and a reader with a pattern for
+ * few of its pages. Method: real programs on
  * workers that answer late, or not at all.
  */
 import assert from 'node:assert/strict';
@@ -8,13 +9,13 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, suite, test } from 'node:test';
 import type { Devcluster, FaultRule } from '../../src/devcluster/index.ts';
-import { startTestDevcluster } from '../support/devcluster.ts';
+import { startTestDevcluster, TEST_PAGE_SIZE_BYTES } from '../support/devcluster.ts';
 import { lastFirst } from '../support/last-first.ts';
 import { missingPrograms, mountForTest } from '../support/mount.ts';
 import { run, shell } from '../support/run.ts';
 import { skipReason } from '../support/skip.ts';
 import { makeTempDir } from '../support/temp-dir.ts';
-import { mountScript, writableFlags } from '../support/writable.ts';
+import { mountScript, python, writableFlags } from '../support/writable.ts';
 
 const skip = skipReason('root', 'fuse', 'etcd') || missingPrograms('python3', 'find');
 
@@ -68,6 +69,31 @@ suite('waiting for a slow cluster', { skip }, () => {
     await shell(ask, [mount.path('tree')]);
     const ahead = await mount.metric('alluxio_fuse_listings_ahead_total');
     assert.ok(ahead <= 7, `${ahead} were listed ahead`);
+    await mount.unmount();
+  });
+
+  test('a program that reads one record in so many finds the next on its way', async () => {
+    const mount = await mountForTest(cleanup, cluster.info);
+    const read = (file: string): Promise<string> =>
+      python(mountScript('strided.py'), [file], 60_000);
+    const source = join(cluster.dataDir, 'tree', 'records');
+    await shell(
+      'truncate -s 400M "$1"; for i in $(seq 0 39); do echo "$i" | dd of="$1" bs=1M seek="$((i * 10))" conv=notrunc status=none; done',
+      [source],
+    );
+    const expected = await read(source);
+    await faults({ action: { kind: 'delay', ms: DELAY_MS } });
+    try {
+      assert.equal(await read(mount.path('tree', 'records')), expected);
+    } finally {
+      await faults();
+    }
+    const ahead = await mount.metric('alluxio_fuse_read_ahead_bytes_total');
+    const used = await mount.metric('alluxio_fuse_read_ahead_used_bytes_total');
+    assert.ok(used >= 30 * TEST_PAGE_SIZE_BYTES, `${used} bytes were of use`);
+    // A read at the beginning is taken for one in order, with a window of 1 MiB.
+    const besides = ahead - 1024 * 1024;
+    assert.ok(besides <= used + 8 * TEST_PAGE_SIZE_BYTES, `${ahead} bytes ahead, ${used} of use`);
     await mount.unmount();
   });
 
