@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { mock, test } from 'node:test';
-import { Hedging } from './hedging.ts';
-import type { StartRead } from './hedging.ts';
+import { hedgedPage, Hedging } from './hedging.ts';
+import type { AskForPage, StartRead } from './hedging.ts';
 import type { ByteSink } from './types.ts';
 import { ClusterError } from './types.ts';
-import type { PageNowOutcome } from './worker-client.ts';
+import type { PageNowOutcome, PageOutcome } from './worker-client.ts';
 
 const LENGTH = 8;
 
@@ -137,3 +137,94 @@ test(
     assert.equal(events.filter((event) => event === 'withheld').length, 92);
   }),
 );
+
+interface Asked {
+  readonly sink: ByteSink;
+  readonly signal: AbortSignal;
+  readonly answer: (outcome: PageOutcome) => void;
+  readonly fail: (error: Error) => void;
+}
+
+const page: PageOutcome = { kind: 'page', lengthBytes: LENGTH };
+const broken = new ClusterError('unavailable', 'The connection broke');
+
+/** Lets everything happen that waits for nothing but promises. */
+function settle(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}
+
+/** A page asked for by promises, whose requests the test answers; the first one is late. */
+async function askLate() {
+  const events: string[] = [];
+  const hedging = new Hedging({ hedge: (outcome) => void events.push(outcome) });
+  const memory = Buffer.alloc(LENGTH);
+  const asked: Asked[] = [];
+  const ask: AskForPage = (sink, { signal }) =>
+    new Promise((answer, fail) => {
+      asked.push({ sink, signal, answer, fail });
+      signal.addEventListener('abort', () => fail(new ClusterError('cancelled', 'Over')));
+    });
+  const whole = new AbortController();
+  const context = { signal: whole.signal, deadlineMs: 60_000 };
+  const sink: ByteSink = (chunk, offset) => memory.set(chunk, offset);
+  mock.timers.enable({ apis: ['setTimeout'] });
+  const outcome = hedgedPage(hedging, ask, sink, LENGTH, context);
+  outcome.catch(() => undefined);
+  mock.timers.tick(hedging.delayMs);
+  mock.timers.reset();
+  await settle();
+  const [first, second] = asked;
+  assert.ok(first !== undefined && second !== undefined && asked.length === 2);
+  return { events, memory, first, second, outcome, giveUp: () => whole.abort() };
+}
+
+test('of a page in a longer range the second answer is taken where the first is late', async () => {
+  const { events, memory, first, second, outcome } = await askLate();
+  first.sink(bytes(1).subarray(0, 3), 0);
+  second.sink(bytes(2), 0);
+  assert.ok(memory.equals(Buffer.concat([bytes(1).subarray(0, 3), Buffer.alloc(5)])));
+  second.answer(page);
+  assert.deepEqual(await outcome, page);
+  assert.ok(first.signal.aborted);
+  first.sink(bytes(3), 0);
+  assert.ok(memory.equals(bytes(2)));
+  assert.deepEqual(events, ['sent', 'won']);
+});
+
+test('the first answer is taken where it comes after all, and the second is stopped', async () => {
+  const { events, memory, first, second, outcome } = await askLate();
+  second.sink(bytes(2), 0);
+  first.sink(bytes(1), 0);
+  first.answer(page);
+  assert.deepEqual(await outcome, page);
+  assert.ok(second.signal.aborted && memory.equals(bytes(1)));
+  assert.deepEqual(events, ['sent']);
+});
+
+test('where one of them fails, or has no page, the other decides', async () => {
+  const one = await askLate();
+  one.first.fail(broken);
+  await settle();
+  one.second.sink(bytes(2), 0);
+  one.second.answer(page);
+  assert.deepEqual(await one.outcome, page);
+  assert.ok(one.memory.equals(bytes(2)));
+  const other = await askLate();
+  other.second.answer({ kind: 'miss' });
+  await settle();
+  other.first.sink(bytes(1), 0);
+  other.first.answer(page);
+  assert.deepEqual(await other.outcome, page);
+  const neither = await askLate();
+  neither.second.fail(new ClusterError('unavailable', 'No connection'));
+  await settle();
+  neither.first.fail(broken);
+  await assert.rejects(neither.outcome, broken);
+});
+
+test('whoever gives up ends both', async () => {
+  const { first, second, outcome, giveUp } = await askLate();
+  giveUp();
+  await assert.rejects(outcome, /Over/);
+  assert.ok(first.signal.aborted && second.signal.aborted);
+});

@@ -7,16 +7,20 @@
  * INVARIANT: the second request has memory of its own. The reader's is written by one connection at a
  * time: by the first until it is destroyed, then with what the second has brought.
  */
+import { AttemptSink } from './attempt.ts';
 import type { ClusterEvents } from './cluster-events.ts';
-import type { ByteSink } from './types.ts';
+import type { ByteSink, CallContext } from './types.ts';
 import { ClusterError } from './types.ts';
-import type { PageNowOutcome } from './worker-client.ts';
+import type { PageNowOutcome, PageOutcome } from './worker-client.ts';
 
 /** As `WorkerClient.readPageNow`, with the rest of its arguments filled in. */
 export type StartRead = (
   sink: ByteSink,
   onEnd: (outcome: PageNowOutcome) => void,
 ) => (() => void) | undefined;
+
+/** As `WorkerClient.readPage`, with the rest of its arguments filled in. */
+export type AskForPage = (sink: ByteSink, context: CallContext) => Promise<PageOutcome>;
 
 /** Latencies that are remembered; the delay follows a change within that many reads. */
 const SAMPLES = 256;
@@ -87,6 +91,78 @@ export class Hedging {
     const read = new HedgedRead(this, start, sink, lengthBytes, onEnd);
     return read.start() ? () => read.cancel() : undefined;
   }
+}
+
+/**
+ * The same for a call that answers by a promise, and that may wait for its connection. Ends as the first
+ * request does, unless that fails or is late and the second brings the page.
+ */
+export async function hedgedPage(
+  hedging: Hedging,
+  ask: AskForPage,
+  sink: ByteSink,
+  lengthBytes: number,
+  context: CallContext,
+): Promise<PageOutcome> {
+  const guarded = new AttemptSink(sink, lengthBytes);
+  const first = started(ask, guarded.part(0, lengthBytes), context);
+  if (await hasEndedWithin(first.outcome, hedging.delayMs)) return first.outcome;
+  if (!hedging.take()) return first.outcome;
+  const bytes = Buffer.allocUnsafeSlow(lengthBytes);
+  const collect = (chunk: Uint8Array, offset: number): void => bytes.set(chunk, offset);
+  const second = started(ask, collect, context);
+  const hasSecond = second.outcome.then((outcome) => {
+    if (outcome.kind === 'page' && outcome.lengthBytes === lengthBytes) return true;
+    throw new ClusterError('protocol', 'The second request has brought no page');
+  });
+  const isSecond = await Promise.any([first.outcome.then(() => false), hasSecond]).catch(
+    () => false,
+  );
+  (isSecond ? first : second).stop();
+  if (!isSecond) return first.outcome;
+  // Its connection is gone in the same turn: only then is the reader's memory ours.
+  await first.outcome.catch(ignore);
+  guarded.end();
+  sink(bytes, 0);
+  hedging.won();
+  return { kind: 'page', lengthBytes };
+}
+
+interface Started {
+  /** Handled, whether or not anybody waits for it. */
+  readonly outcome: Promise<PageOutcome>;
+  stop(): void;
+}
+
+function started(ask: AskForPage, sink: ByteSink, { signal, deadlineMs }: CallContext): Started {
+  const own = new AbortController();
+  const stop = (): void => own.abort();
+  signal.addEventListener('abort', stop, { once: true });
+  if (signal.aborted) stop();
+  const outcome = ask(sink, { signal: own.signal, deadlineMs }).finally(() => {
+    signal.removeEventListener('abort', stop);
+  });
+  outcome.catch(ignore);
+  return { outcome, stop };
+}
+
+/** Well or not. */
+async function hasEndedWithin(outcome: Promise<unknown>, ms: number): Promise<boolean> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<false>((resolve) => {
+    timer = setTimeout(() => resolve(false), ms);
+  });
+  const ended = outcome.then(
+    () => true,
+    () => true,
+  );
+  const answer = await Promise.race([ended, late]);
+  clearTimeout(timer);
+  return answer;
+}
+
+function ignore(): void {
+  // Whoever waits for the other request does not care how this one ended.
 }
 
 class HedgedRead {

@@ -3,6 +3,8 @@
  * likely to be there, and through its S3 port for the rest.
  */
 import type { AttemptSink } from './attempt.ts';
+import type { ClusterEvents } from './cluster-events.ts';
+import { hedgedPage, Hedging, type AskForPage } from './hedging.ts';
 import { isUnderRoot, lostName } from './inexpressible.ts';
 import type { PageTrust } from './page-trust.ts';
 import type { PathChoice } from './path-choice.ts';
@@ -57,6 +59,8 @@ export class OssReader {
   readonly #choice: PathChoice;
   readonly #pageSizeBytes: number;
   readonly #clock: Clock;
+  /** Pages of a longer range share their connections' bandwidth: they take longer than others. */
+  readonly #hedging: Hedging;
 
   constructor(parts: {
     readonly client: WorkerClient;
@@ -65,6 +69,7 @@ export class OssReader {
     readonly choice: PathChoice;
     readonly pageSizeBytes: number;
     readonly clock: Clock;
+    readonly events: Pick<ClusterEvents, 'hedge'>;
   }) {
     this.#client = parts.client;
     this.#calls = parts.calls;
@@ -72,6 +77,7 @@ export class OssReader {
     this.#choice = parts.choice;
     this.#pageSizeBytes = parts.pageSizeBytes;
     this.#clock = parts.clock;
+    this.#hedging = new Hedging(parts.events);
   }
 
   /** `isOwner`: pages lie with the owner only, so nobody else is asked for them. */
@@ -174,29 +180,31 @@ export class OssReader {
     context: CallContext,
   ): Promise<boolean> {
     // With both given a longer page than ours is clipped by the worker, and page 0 is right anyway.
+    const request = {
+      ufsPath: job.ufsPath,
+      pageIndex: page.index,
+      offsetInPage: page.offsetInPage,
+      lengthBytes: page.lengthBytes,
+    };
+    const ask: AskForPage = (into, limited) =>
+      this.#client.readPage(worker, request, into, limited);
+    const part = sink.part(page.offset, page.lengthBytes);
+    const startMs = this.#clock.nowMs();
     const outcome = await this.#calls.call(
       'page',
       worker,
       context,
-      () =>
-        this.#client.readPage(
-          worker,
-          {
-            ufsPath: job.ufsPath,
-            pageIndex: page.index,
-            offsetInPage: page.offsetInPage,
-            lengthBytes: page.lengthBytes,
-          },
-          sink.part(page.offset, page.lengthBytes),
-          context,
-        ),
+      () => hedgedPage(this.#hedging, ask, part, page.lengthBytes, context),
       (answer) =>
         answer.kind === 'miss'
           ? { outcome: 'miss', bytes: 0 }
           : { outcome: 'ok', bytes: answer.lengthBytes },
     );
     if (outcome.kind === 'miss') return false;
-    if (outcome.lengthBytes === page.lengthBytes) return true;
+    if (outcome.lengthBytes === page.lengthBytes) {
+      this.#hedging.note(this.#clock.nowMs() - startMs);
+      return true;
+    }
     // Shorter than the version has it: an old page or another page size. The S3 port tells the
     // length and time of what it reads, so it decides what the file is now.
     if (page.index === 0) {

@@ -145,7 +145,7 @@ export class RoutedClient implements ClusterClient {
       logger,
     });
     const fallback = this.#fallback;
-    const oss = new OssReader({ client, calls, trust, choice, pageSizeBytes, clock });
+    const oss = new OssReader({ client, calls, trust, choice, pageSizeBytes, clock, events });
     const shared = { client, calls, placement, fallback, personalityOf, clock, events };
     const quick = new QuickPages({ ...shared, breakers, choice, trust, pageSizeBytes });
     this.#ranges = new RangeRouter({
