@@ -19,8 +19,13 @@ export function byteStringOfBytes(bytes: Uint8Array): ByteString {
   return view.toString('latin1') as ByteString;
 }
 
+// Plain ASCII is the common case and is its own text.
+// oxlint-disable-next-line no-control-regex
+const ascii = /^[\x00-\x7f]*$/;
+
 /** The UTF-8 bytes of an ordinary JavaScript string (JSON, XML, command line). */
 export function byteStringOfText(text: string): ByteString {
+  if (ascii.test(text)) return text as ByteString;
   return Buffer.from(text, 'utf8').toString('latin1') as ByteString;
 }
 
@@ -30,9 +35,7 @@ export function bytesOfByteString(name: ByteString): Buffer {
 
 /** The text, or undefined where the bytes are not valid UTF-8. */
 export function textOfByteString(name: ByteString): string | undefined {
-  // Plain ASCII is the common case and is its own text.
-  // oxlint-disable-next-line no-control-regex
-  if (/^[\x00-\x7f]*$/.test(name)) return name;
+  if (ascii.test(name)) return name;
   try {
     return utf8Decoder.decode(bytesOfByteString(name));
   } catch {

@@ -8,6 +8,7 @@ import type { DiskTier } from '../cache/disk/index.ts';
 import { ClusterError } from '../cluster/index.ts';
 import type { CallContext, ClusterClient, ClusterErrorCode } from '../cluster/index.ts';
 import type { NodeStatus, WritableStore } from '../store/index.ts';
+import { batchOf } from '../vfs/index.ts';
 import type { FsErrorCode, Job, JobId } from '../vfs/index.ts';
 import { Fetcher } from './fetcher.ts';
 import type { FetcherParts } from './fetcher.ts';
@@ -212,10 +213,8 @@ export class JobRunner {
     const { files, deliver } = this.#parts;
     let pending: NodeStatus[] = [];
     const send = (isLast: boolean): void => {
-      const batch = {
-        names: pending.map((status) => status.name),
-        statuses: pending.map(statusMessage),
-      };
+      const names = pending.map((status) => status.name);
+      const batch = batchOf(names, pending.map(statusMessage));
       deliver({ kind: 'listed', id, batch, isLast });
       pending = [];
     };

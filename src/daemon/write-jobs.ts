@@ -119,14 +119,12 @@ function uploadOf(job: Extract<WriteJob, { kind: 'upload' }>): Upload {
 }
 
 export function statusMessage(node: NodeStatus): StatusMessage {
-  const { mode, ...posix } = node.posix;
-  const isPlain = Object.keys(posix).length === 0;
-  return {
-    kind: node.kind,
-    lengthBytes: node.lengthBytes,
-    mtimeMs: node.mtimeMs,
-    mode,
-    contentHash: node.contentHash,
-    ...(isPlain ? {} : { posix: node.posix }),
-  };
+  const { kind, lengthBytes, mtimeMs, contentHash, posix } = node;
+  const message = { kind, lengthBytes, mtimeMs, mode: posix.mode, contentHash };
+  return hasMoreThanMode(posix) ? { ...message, posix } : message;
+}
+
+function hasMoreThanMode(posix: NodeStatus['posix']): boolean {
+  for (const key in posix) if (key !== 'mode') return true;
+  return false;
 }

@@ -1,4 +1,5 @@
 /** What is known of one name beside the cluster's own status. */
+import type { Mutable } from '../base/mutable.ts';
 import type { FileVersion } from '../cluster/index.ts';
 import type { AttributeChange, NodeKind, NodeStatus, PosixAttributes } from './types.ts';
 
@@ -18,8 +19,6 @@ export interface AttributeDefaults {
   readonly uid?: number;
   readonly gid?: number;
 }
-
-type Mutable<T> = { -readonly [Key in keyof T]: T[Key] };
 
 const TIMES = ['atimeMs', 'mtimeMs', 'ctimeMs'] as const;
 const PLAIN = ['mode', 'uid', 'gid', 'deviceNumber', ...TIMES] as const;
@@ -45,8 +44,11 @@ export function isShadowed(record: AttributeRecord, kind: NodeKind): boolean {
   return record.kind !== undefined && record.kind !== kind;
 }
 
+/** Of nearly all names. */
+const NOTHING: PosixAttributes = {};
+
 export function posixOf(record: AttributeRecord | undefined, subject: Subject): PosixAttributes {
-  if (record === undefined || isShadowed(record, subject.kind)) return {};
+  if (record === undefined || isShadowed(record, subject.kind)) return NOTHING;
   const part = currentPart(record, subject);
   delete part.kind;
   return part;

@@ -5,6 +5,7 @@
  */
 import type { ByteString } from '../base/byte-string.ts';
 import { joinPath } from '../base/byte-string.ts';
+import type { Mutable } from '../base/mutable.ts';
 import type { CallContext, FileStatus } from '../cluster/index.ts';
 import { isShadowed, posixOf, specialStatus } from './attribute-record.ts';
 import type { AttributeRecord } from './attribute-record.ts';
@@ -45,11 +46,16 @@ export interface AttributeSource {
   load(directory: ByteString, context: CallContext): Promise<AttributeView>;
 }
 
+/** Field by field: a listing of 100,000 entries spends as much on copying the rest of an object as on all else. */
 export function nodeOf(status: FileStatus, record: AttributeRecord | undefined): NodeStatus {
-  const { type: kind, mode, ...rest } = status;
-  const posix = posixOf(record, { kind, lengthBytes: rest.lengthBytes, mtimeMs: rest.mtimeMs });
+  const { type: kind, name, lengthBytes, mtimeMs, mode, owner, group, contentHash } = status;
+  const posix = posixOf(record, { kind, lengthBytes, mtimeMs });
   const own = mode === undefined || posix.mode !== undefined ? posix : { ...posix, mode };
-  return { ...rest, kind, posix: own };
+  const node: Mutable<NodeStatus> = { name, kind, lengthBytes, mtimeMs, posix: own };
+  if (owner !== undefined) node.owner = owner;
+  if (group !== undefined) node.group = group;
+  if (contentHash !== undefined) node.contentHash = contentHash;
+  return node;
 }
 
 export class NameSpaceView {

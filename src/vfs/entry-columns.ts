@@ -15,8 +15,9 @@ const FIRST_CAPACITY = 64;
 const BYTES_PER_NAME = 16;
 const SLOTS_PER_ENTRY = 2;
 /** A mode has 12 bits. */
-const NO_MODE = 0xffff;
-const DIRECTORY = 1;
+export const NO_MODE = 0xffff;
+/** Among the kinds; anything else is a file. */
+export const DIRECTORY = 1;
 
 export class EntryColumns {
   #count = 0;
@@ -65,10 +66,10 @@ export class EntryColumns {
     return found === 0 ? undefined : found - 1;
   }
 
-  /** Does nothing for a name that is there. */
-  add(name: ByteString, status: StatusMessage): void {
+  /** False for a name that is there: nothing is done then. */
+  add(name: ByteString, status: StatusMessage): boolean {
     let slot = this.#slotOf(name);
-    if (this.#slots[slot] !== 0) return;
+    if (this.#slots[slot] !== 0) return false;
     const index = this.#count;
     if (index === this.#lengths.length) {
       this.#grow();
@@ -88,6 +89,7 @@ export class EntryColumns {
     if (status.contentHash !== undefined) this.#hashes.set(index, status.contentHash);
     this.#slots[slot] = index + 1;
     this.#count++;
+    return true;
   }
 
   /** Gives back what was taken for entries that will not come. */

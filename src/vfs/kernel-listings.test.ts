@@ -6,6 +6,7 @@ import type { DirectoryHandle } from './handles.ts';
 import { InodeTable } from './inode-table.ts';
 import type { Inode } from './inode.ts';
 import { indexOf, KernelListings, offsetOf } from './kernel-listings.ts';
+import { batchOf } from './list-batch.ts';
 import { Listing } from './listing.ts';
 import type { CoreEffects, CoreOptions, StatusMessage } from './types.ts';
 
@@ -35,7 +36,7 @@ function setUp(incarnation = 1) {
   });
   const list = (): Listing => {
     const listing = new Listing(clock.nowMs());
-    listing.append({ names: ['a' as ByteString], statuses: [file] }, true);
+    listing.append(batchOf(['a' as ByteString], [file]), true);
     return listing;
   };
   return { clock, told, kernel, open, list, root };

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { ByteString } from '../base/byte-string.ts';
 import { Listing } from './listing.ts';
-import type { ListBatch, StatusMessage } from './types.ts';
+import { batchOf, type ListBatch } from './list-batch.ts';
+import type { StatusMessage } from './types.ts';
 
 function batch(...names: string[]): ListBatch {
   const statuses = names.map((_, index): StatusMessage => {
@@ -14,7 +15,7 @@ function batch(...names: string[]): ListBatch {
       contentHash: undefined,
     };
   });
-  return { names: names as ByteString[], statuses };
+  return batchOf(names as ByteString[], statuses);
 }
 
 test('parts add up in order, a name told twice counts once', () => {

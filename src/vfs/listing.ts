@@ -1,7 +1,8 @@
 /** The entries of one directory as one listing told them, whole or still arriving. */
 import type { ByteString } from '../base/byte-string.ts';
 import { EntryColumns } from './entry-columns.ts';
-import type { FsErrorCode, ListBatch, StatusMessage } from './types.ts';
+import { entriesOf, type ListBatch } from './list-batch.ts';
+import type { FsErrorCode, StatusMessage } from './types.ts';
 
 /** Over all listings of this life. */
 let lastId = 0;
@@ -85,10 +86,7 @@ export class Listing {
 
   /** A name that came before is kept as it came first. `adjust` runs before anybody sees it. */
   append(batch: ListBatch, isLast: boolean, adjust: () => void = () => {}): void {
-    batch.names.forEach((name, index) => {
-      const status = batch.statuses[index] as StatusMessage;
-      if (this.#entries.indexOf(name) === undefined) this.#add(name, status);
-    });
+    for (const [name, status] of entriesOf(batch)) this.#add(name, status);
     adjust();
     if (isLast) {
       this.#state = 'complete';
@@ -97,10 +95,11 @@ export class Listing {
     this.#wake();
   }
 
+  /** Unless the name is there. */
   #add(name: ByteString, status: StatusMessage): void {
+    if (!this.#entries.add(name, status)) return;
     const isPlain = status.kind === 'file' || status.kind === 'directory';
-    if (!isPlain || status.posix !== undefined) this.#exceptions.set(this.#entries.count, status);
-    this.#entries.add(name, status);
+    if (!isPlain || status.posix !== undefined) this.#exceptions.set(this.count - 1, status);
   }
 
   /** This mount has made or changed the name. */

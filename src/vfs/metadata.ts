@@ -23,8 +23,9 @@ import {
   statusOf,
   versionOf,
 } from './versions.ts';
+import type { ListBatch } from './list-batch.ts';
 import { failureOf } from './pending.ts';
-import type { FsErrorCode, ListBatch, RequestId, StatusMessage, VersionMessage } from './types.ts';
+import type { FsErrorCode, RequestId, StatusMessage, VersionMessage } from './types.ts';
 
 /** Names known not to exist: a path search (python, linkers) asks for thousands, not millions. */
 const NEGATIVES_MAX = 65_536;

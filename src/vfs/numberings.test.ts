@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { byteStringOfText } from '../base/byte-string.ts';
+import { batchOf } from './list-batch.ts';
 import { Listing } from './listing.ts';
 import { AsListed, Counted, Sorted, type Numbering } from './numberings.ts';
 
@@ -8,7 +9,7 @@ function listingOf(...names: string[]): Listing {
   const listing = new Listing(0);
   const status = { kind: 'file', lengthBytes: 1, mtimeMs: 1, mode: undefined } as const;
   const statuses = names.map(() => ({ ...status, contentHash: undefined }));
-  listing.append({ names: names.map(byteStringOfText), statuses }, true);
+  listing.append(batchOf(names.map(byteStringOfText), statuses), true);
   return listing;
 }
 

@@ -1,6 +1,7 @@
 /** What crosses the border of the core: ids, errors, requests' answers, jobs and their results. */
 import type { ByteString } from '../base/byte-string.ts';
 import type { EntriesKept } from './kernel-listings.ts';
+import type { ListBatch } from './list-batch.ts';
 import type { BackingMessage } from '../cache/index.ts';
 import type { AttributeChange, NodeKind, PosixAttributes, UploadSegment } from '../store/index.ts';
 
@@ -259,12 +260,6 @@ export interface StatusMessage {
 export interface KeptMessage {
   readonly path: ByteString;
   readonly version: VersionMessage;
-}
-
-/** A part of a listing, column by column. */
-export interface ListBatch {
-  readonly names: readonly ByteString[];
-  readonly statuses: readonly StatusMessage[];
 }
 
 /** Every job ends with exactly one final result: `failed`, or the one its kind ends with. */

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { ByteString } from '../base/byte-string.ts';
 import { Random } from '../base/random.ts';
+import { batchOf } from './list-batch.ts';
 import { Listing } from './listing.ts';
 import type { StatusMessage } from './types.ts';
 import { Stage } from './walk-ahead.ts';
@@ -13,7 +14,7 @@ function listingOf(names: readonly string[]): Listing {
     return { kind, lengthBytes: 0, mtimeMs: 1, mode: undefined, contentHash: undefined };
   });
   const listing = new Listing(1);
-  listing.append({ names: names as ByteString[], statuses }, true);
+  listing.append(batchOf(names as ByteString[], statuses), true);
   return listing;
 }
 
@@ -61,7 +62,7 @@ test('what was asked of a listing before it had arrived is forgotten', () => {
   const stage = new Stage(listing, sorted);
   assert.deepEqual(after(stage, listing), []);
   assert.equal(stage.opened('x' as ByteString), false);
-  listing.append({ names: names as ByteString[], statuses }, true);
+  listing.append(batchOf(names as ByteString[], statuses), true);
   assert.deepEqual(after(stage, listing), ['x', 'y', 'z']);
   assert.equal(stage.opened('x' as ByteString), true);
 });

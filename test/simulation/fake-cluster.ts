@@ -9,6 +9,7 @@ import type { ByteString } from '../../src/base/byte-string.ts';
 import type { Clock } from '../../src/base/clock.ts';
 import type { Random } from '../../src/base/random.ts';
 import type { Slab } from '../../src/cache/index.ts';
+import { batchOf } from '../../src/vfs/index.ts';
 import type { FsErrorCode, Job, JobId, JobResult, StatusMessage } from '../../src/vfs/index.ts';
 import type { FakeBackings } from './fake-backings.ts';
 import { BIG, isListable, isVersion, statusOf } from './world.ts';
@@ -251,10 +252,11 @@ export class FakeCluster {
     if (isLast) this.#running.delete(id);
     // A cluster that starts a listing again elsewhere tells some names twice.
     else if (taken.length > 0 && random.chance(0.05)) running.entries.push(random.pick(taken));
-    const batch = {
-      names: taken.map(([name]) => name),
-      statuses: taken.map(([, status]) => status),
-    };
+    const names = taken.map(([name]) => name);
+    const batch = batchOf(
+      names,
+      taken.map(([, status]) => status),
+    );
     return { kind: 'listed', id, batch, isLast };
   }
 

@@ -7,7 +7,7 @@ import { test } from 'node:test';
 import { ManualClock } from '../../src/base/clock.ts';
 import type { ByteString } from '../../src/base/byte-string.ts';
 import { MemoryTier, NO_STAGING, Slab } from '../../src/cache/index.ts';
-import { Core, Counters, ROOT_INODE } from '../../src/vfs/index.ts';
+import { batchOf, Core, Counters, ROOT_INODE } from '../../src/vfs/index.ts';
 import type {
   Attributes,
   CoreReplies,
@@ -131,7 +131,7 @@ function setUp(isReadOnly = true) {
     core.lookup(request as RequestId, ROOT_INODE, NAME);
   };
   const listed = (id: JobId, status: StatusMessage): void => {
-    const batch = { names: [NAME], statuses: [status] };
+    const batch = batchOf([NAME], [status]);
     core.deliver({ kind: 'listed', id, batch, isLast: true });
   };
   return { clock, core, answers, take, lookup, listed };

@@ -8,6 +8,7 @@ import type { ByteString } from '../../src/base/byte-string.ts';
 import type { Random } from '../../src/base/random.ts';
 import type { Slab, StagingArea, StagingError, StagingFile } from '../../src/cache/index.ts';
 import type { AttributeChange, PosixAttributes } from '../../src/store/index.ts';
+import { batchOf } from '../../src/vfs/index.ts';
 import type {
   FileKind,
   FsErrorCode,
@@ -143,7 +144,7 @@ export class WriteStore {
         const statuses = names.map((name) =>
           statusOf(this.#nodes.get(joinPath(job.path, name)) as Node),
         );
-        return { kind: 'listed', id, batch: { names, statuses }, isLast: true };
+        return { kind: 'listed', id, batch: batchOf(names, statuses), isLast: true };
       }
       case 'fetch':
         return this.#fetch(job);

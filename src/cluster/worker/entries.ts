@@ -3,6 +3,7 @@
  * that the first entries of a long listing are there early and the whole is never held.
  */
 import { byteStringOfText, NAME_BYTES_MAX, type ByteString } from '../../base/byte-string.ts';
+import type { Mutable } from '../../base/mutable.ts';
 import type { InexpressibleReason } from '../cluster-events.ts';
 import { ClusterError, type FileStatus } from '../types.ts';
 
@@ -50,13 +51,31 @@ export class EntryScanner {
       this.#pending.length === 0
         ? Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength)
         : Buffer.concat([this.#pending, chunk]);
+    const early = this.#depth > 0 ? this.#takeWhole(bytes) : [];
     const end = this.#scan(bytes);
-    const found = end.from < end.to ? parseObjects(bytes.subarray(end.from, end.to)) : [];
+    const late = end.from < end.to ? parseObjects(bytes.subarray(end.from, end.to)) : [];
     const rest = end.restFrom;
     if (bytes.length - rest > maxEntryBytes) throw malformed('an entry is too long');
     // Copied: the chunk belongs to the socket.
     this.#pending = Buffer.from(bytes.subarray(rest));
     this.#position = this.#pending.length;
+    return early.length === 0 ? late : [...early, ...late];
+  }
+
+  /**
+   * All entries but the last few, without looking at every byte: what JSON takes from the beginning of an
+   * entry on has been cut at the end of one. Nothing where it does not, and the scan judges.
+   */
+  #takeWhole(bytes: Buffer): unknown[] {
+    const to = bytes.lastIndexOf('},') + 1;
+    if (to === 0) return [];
+    const found = objectsIn(bytes.subarray(0, to));
+    if (!Array.isArray(found)) return [];
+    this.#depth = 0;
+    this.#inString = false;
+    this.#escaped = false;
+    this.#state = 'after-entry';
+    this.#position = to;
     return found;
   }
 
@@ -108,14 +127,19 @@ export class EntryScanner {
   }
 }
 
-function parseObjects(bytes: Buffer): unknown[] {
+/** An array, or what is wrong with it. */
+function objectsIn(bytes: Buffer): unknown[] | Error {
   try {
-    const value: unknown = JSON.parse(`[${utf8.decode(bytes)}]`);
-    if (Array.isArray(value)) return value as unknown[];
+    return JSON.parse(`[${utf8.decode(bytes)}]`) as unknown[];
   } catch (error) {
-    throw malformed('it is not JSON in UTF-8', error);
+    return error as Error;
   }
-  throw malformed('it is not an array');
+}
+
+function parseObjects(bytes: Buffer): unknown[] {
+  const found = objectsIn(bytes);
+  if (!Array.isArray(found)) throw malformed('it is not JSON in UTF-8', found);
+  return found;
 }
 
 export function parseEntries(body: Uint8Array): unknown[] {
@@ -151,24 +175,21 @@ export function readEntry(value: unknown): Entry | Dropped {
     }
     if (hasLoneSurrogate(name)) return { dropped: 'invalid-utf8', ufsPath: ufsPath ?? name };
   }
+  const status: Mutable<FileStatus> = {
+    name: root ? ('' as ByteString) : byteStringOfText(name),
+    type,
+    lengthBytes,
+    mtimeMs: numberField(fields, 'mLastModificationTimeMs') ?? 0,
+  };
   const mode = numberField(fields, 'mMode');
   const owner = textField(fields, 'mOwner');
   const group = textField(fields, 'mGroup');
   const contentHash = textField(fields, 'mContentHash');
-  return {
-    status: {
-      name: root ? ('' as ByteString) : byteStringOfText(name),
-      type,
-      lengthBytes,
-      mtimeMs: numberField(fields, 'mLastModificationTimeMs') ?? 0,
-      ...(mode === undefined ? {} : { mode: mode & 0o7777 }),
-      ...(owner === undefined ? {} : { owner }),
-      ...(group === undefined ? {} : { group }),
-      ...(contentHash === undefined ? {} : { contentHash }),
-    },
-    path: path === undefined ? undefined : byteStringOfText(path),
-    ufsPath,
-  };
+  if (mode !== undefined) status.mode = mode & 0o7777;
+  if (owner !== undefined) status.owner = owner;
+  if (group !== undefined) status.group = group;
+  if (contentHash !== undefined) status.contentHash = contentHash;
+  return { status, path: path === undefined ? undefined : byteStringOfText(path), ufsPath };
 }
 
 function isDirectlyUnderRoot(path: string | undefined): boolean {

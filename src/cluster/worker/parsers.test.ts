@@ -97,6 +97,9 @@ const names = [
   ']]>',
   '<!--',
   '],[{}',
+  '},{',
+  '"},{"',
+  '},',
   'é',
   'e\u0301',
   '😀',
@@ -108,10 +111,13 @@ const names = [
 
 describe('the JSON of entries', () => {
   it('gives every name as it is, however the bytes are cut', () => {
-    const body = Buffer.from(`[ ${names.map((name) => entryJson(name)).join(' ,\n')} ]`);
+    const bodies = [' ,\n', ','].map((between) =>
+      Buffer.from(`[ ${names.map((name) => entryJson(name)).join(between)} ]`),
+    );
     const expected = names.map(byteStringOfText);
     const random = randomOf(2);
-    for (let round = 0; round < 300; round += 1) {
+    for (let round = 0; round < 600; round += 1) {
+      const body = bodies[round % 2] as Buffer;
       const scanner = new EntryScanner();
       const found: unknown[] = [];
       for (let from = 0; from < body.length;) {
@@ -167,7 +173,7 @@ describe('the JSON of entries', () => {
     }
   });
 
-  it('is refused, not trusted, when it is damaged (100,000 cases)', () => {
+  it('is refused, not trusted, when it is damaged, in one part or in two (200,000 cases)', () => {
     const good = [
       `[${names
         .map((name) => entryJson(name))
@@ -176,6 +182,17 @@ describe('the JSON of entries', () => {
       '[]',
     ];
     fuzz(good, (input) => parseEntries(input).map((value) => readEntry(value)));
+    fuzz(good, (input) => {
+      const scanner = new EntryScanner();
+      const cut = Math.min(20, input.length);
+      const found = [input.subarray(0, cut), input.subarray(cut)].flatMap((part) =>
+        scanner.push(part),
+      );
+      scanner.end();
+      // One way is as strict as the other.
+      assert.deepEqual(found, parseEntries(input));
+      return found.map((value) => readEntry(value));
+    });
   });
 
   it('does not grow without end on an entry without end', () => {
