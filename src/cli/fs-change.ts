@@ -3,8 +3,8 @@ import { basename, join, resolve } from 'node:path';
 import { opendir, stat } from 'node:fs/promises';
 import { Option, type Command } from 'commander';
 import type { TransferOptions } from '../client/index.ts';
-import { UsageError } from './context.ts';
-import type { CliContext } from './context.ts';
+import { EXIT_CODES, UsageError } from './context.ts';
+import type { CliContext, ExitCode } from './context.ts';
 import { sizeText } from './fs-print.ts';
 import { onCluster, type Finish, type Session } from './fs-session.ts';
 import { ProgressBar, type Amount } from './progress-bar.ts';
@@ -20,6 +20,8 @@ interface TransferFlags {
 interface Tally {
   files: number;
   skipped: number;
+  /** Left out: this machine cannot read them. */
+  failed: number;
   bytes: number;
 }
 
@@ -29,10 +31,10 @@ export function addChangeCommands(group: Command, context: CliContext, finish: F
     .summary('make directories')
     .argument('<paths...>')
     .option('-p, --parents', 'missing parents as well; one that is there is fine');
-  onCluster(mkdir, context, finish, async ({ fs, signal }, paths) => {
+  onCluster(mkdir, context, finish, (session, paths) => {
+    const { fs, signal } = session;
     const parents = mkdir.opts<{ parents?: boolean }>().parents === true;
-    for (const path of paths) await fs.mkdir(path, { parents, signal });
-    return undefined;
+    return session.each(paths, (path) => fs.mkdir(path, { parents, signal }));
   });
 
   const rm = group
@@ -44,13 +46,13 @@ export function addChangeCommands(group: Command, context: CliContext, finish: F
     .option('--alluxio-only', 'forget it, and leave it in the under store (Enterprise)')
     .option('--delete-mount-point', 'also mount points (Enterprise)')
     .option('--sync-parent-next-time', 'look at the parent again the next time (Enterprise)');
-  onCluster(rm, context, finish, async ({ fs, signal }, paths) => {
+  onCluster(rm, context, finish, (session, paths) => {
+    const { fs, signal } = session;
     const flags = rm.opts<Record<string, boolean | undefined>>();
     const { recursive, alluxioOnly: removeAlluxioOnly } = flags;
     const { deleteMountPoint, syncParentNextTime } = flags;
     const options = { recursive, removeAlluxioOnly, deleteMountPoint, syncParentNextTime, signal };
-    for (const path of paths) await fs.rm(path, options);
-    return undefined;
+    return session.each(paths, (path) => fs.rm(path, options));
   });
 
   const touch = group
@@ -58,10 +60,10 @@ export function addChangeCommands(group: Command, context: CliContext, finish: F
     .summary('make an empty file, or set the time of one that is there')
     .argument('<paths...>')
     .option('--truncate', 'and empty it');
-  onCluster(touch, context, finish, async ({ fs, signal }, paths) => {
+  onCluster(touch, context, finish, (session, paths) => {
+    const { fs, signal } = session;
     const truncate = touch.opts<{ truncate?: boolean }>().truncate === true;
-    for (const path of paths) await fs.touch(path, { truncate, signal });
-    return undefined;
+    return session.each(paths, (path) => fs.touch(path, { truncate, signal }));
   });
 
   const mv = group
@@ -69,7 +71,8 @@ export function addChangeCommands(group: Command, context: CliContext, finish: F
     .summary('move or rename; into the target where that is a directory')
     .argument('<source>')
     .argument('<target>')
-    .option('-T, --no-target-directory', 'to this very name');
+    .option('-T, --no-target-directory', 'to this very name')
+    .addHelpText('after', '\nA directory that was killed half way is moved by the same command.');
   onCluster(mv, context, finish, async (session, [source = '', target = '']) => {
     const { fs, signal } = session;
     await fs.mv(source, await into(session, source, target, mv.opts()), { signal });
@@ -95,11 +98,10 @@ export function addChangeCommands(group: Command, context: CliContext, finish: F
     if (from !== undefined) return upload(session, from, target, flags);
     if (to !== undefined) return download(session, source, to, flags);
     const amount = () => amountOfPath(session, source);
-    await withProgress(session, flags, amount, async (options) => {
+    return withProgress(session, flags, amount, async (options) => {
       const at = await into(session, source, target, flags);
       await session.fs.copy(source, at, options);
     });
-    return undefined;
   });
 
   const up = transferCommand(group, 'upload')
@@ -151,21 +153,19 @@ async function into(
   target: string,
   flags: TransferFlags,
 ): Promise<string> {
-  const asked = flags.targetDirectory === false ? false : await fs.isdir(target, { signal });
+  if (flags.targetDirectory === false) return target;
+  // What a killed command has made of the target is not what is asked for.
+  await fs.recover({ signal });
+  const asked = await fs.isdir(target, { signal });
   return asked ? `${target.replace(/\/+$/, '')}/${basename(source)}` : target;
 }
 
-async function upload(session: Session, local: string, target: string, flags: TransferFlags) {
+function upload(session: Session, local: string, target: string, flags: TransferFlags) {
   const from = resolve(session.context.cwd, local);
-  await withProgress(
-    session,
-    flags,
-    () => amountOfLocal(from),
-    async (options) => {
-      await session.fs.upload(from, await into(session, from, target, flags), options);
-    },
-  );
-  return undefined;
+  const amount = () => amountOfLocal(from);
+  return withProgress(session, flags, amount, async (options) => {
+    await session.fs.upload(from, await into(session, from, target, flags), options);
+  });
 }
 
 async function download(session: Session, source: string, local: string, flags: TransferFlags) {
@@ -173,8 +173,9 @@ async function download(session: Session, source: string, local: string, flags: 
   const found = flags.targetDirectory === false ? undefined : await stat(to).catch(() => undefined);
   const at = found?.isDirectory() === true ? join(to, basename(source)) : to;
   const amount = () => amountOfPath(session, source);
-  await withProgress(session, flags, amount, (options) => session.fs.download(source, at, options));
-  return undefined;
+  return withProgress(session, flags, amount, (options) =>
+    session.fs.download(source, at, options),
+  );
 }
 
 async function amountOfPath({ fs, signal }: Session, path: string): Promise<Amount> {
@@ -182,12 +183,18 @@ async function amountOfPath({ fs, signal }: Session, path: string): Promise<Amou
   return { files, bytes };
 }
 
-async function amountOfLocal(path: string): Promise<Amount> {
-  const found = await stat(path);
-  if (!found.isDirectory()) return { files: 1, bytes: found.size };
+/** Of what can be read. `above`: the directories that this one lies in; a link to one of them ends here. */
+async function amountOfLocal(path: string, above: readonly string[] = []): Promise<Amount> {
+  const nothing = { files: 0, bytes: 0 };
+  const found = await stat(path, { bigint: true }).catch(() => undefined);
+  if (found === undefined) return nothing;
+  if (!found.isDirectory()) return { files: 1, bytes: Number(found.size) };
+  const own = `${found.dev} ${found.ino}`;
+  const directory = above.includes(own) ? undefined : await opendir(path).catch(() => undefined);
+  if (directory === undefined) return nothing;
   let [files, bytes] = [0, 0];
-  for await (const entry of await opendir(path)) {
-    const below = await amountOfLocal(join(path, entry.name));
+  for await (const entry of directory) {
+    const below = await amountOfLocal(join(path, entry.name), [...above, own]);
     files += below.files;
     bytes += below.bytes;
   }
@@ -199,12 +206,12 @@ async function withProgress(
   flags: TransferFlags,
   amount: () => Promise<Amount>,
   work: (options: TransferOptions) => Promise<void>,
-): Promise<void> {
+): Promise<ExitCode> {
   const concurrency = Number(flags.concurrency);
   if (!Number.isInteger(concurrency) || concurrency < 1 || concurrency > 256) {
     throw new UsageError(`--concurrency: "${flags.concurrency}" is not a number from 1 to 256`);
   }
-  const tally: Tally = { files: 0, skipped: 0, bytes: 0 };
+  const tally: Tally = { files: 0, skipped: 0, failed: 0, bytes: 0 };
   /** What was there already counts for the bar: it is a part of the whole. */
   let skippedBytes = 0;
   const bar = ProgressBar.begin(!session.json, amount);
@@ -225,12 +232,19 @@ async function withProgress(
         }
         bar?.set(tally.files + tally.skipped, tally.bytes + skippedBytes);
       },
+      onError(error) {
+        tally.failed += 1;
+        session.failed(error);
+      },
     });
   } finally {
     bar?.end();
   }
   session.print(
     tally,
-    () => `${tally.files} files, ${sizeText(tally.bytes, true)}, ${tally.skipped} there already`,
+    () =>
+      `${tally.files} files, ${sizeText(tally.bytes, true)}, ${tally.skipped} there already` +
+      (tally.failed === 0 ? '' : `, ${tally.failed} left out`),
   );
+  return tally.failed === 0 ? EXIT_CODES.ok : EXIT_CODES.failure;
 }

@@ -49,7 +49,7 @@ export function addReadCommands(group: Command, context: CliContext, finish: Fin
     const { fs, signal, json } = session;
     const { long, humanReadable, recursive } = ls.opts<Record<string, boolean | undefined>>();
     const all: FileInfo[] = [];
-    for (const path of paths) {
+    const code = await session.each(paths, async (path) => {
       const found = recursive === true ? fs.find(path, { signal }) : await fs.ls(path, { signal });
       for await (const info of found) {
         const name = recursive === true ? info.path : info.name;
@@ -57,9 +57,9 @@ export function addReadCommands(group: Command, context: CliContext, finish: Fin
         else if (long === true) context.out(longLine(info, name, humanReadable === true));
         else context.out(printable(name));
       }
-    }
+    });
     if (json) session.print(all, () => []);
-    return undefined;
+    return code;
   });
 
   for (const name of ['stat', 'info']) {
@@ -72,10 +72,9 @@ export function addReadCommands(group: Command, context: CliContext, finish: Fin
   }
 
   const cat = group.command('cat').summary('print files').argument('<paths...>');
-  onCluster(cat, context, finish, async (session, paths) => {
-    for (const path of paths) await copyOut(session, path);
-    return undefined;
-  });
+  onCluster(cat, context, finish, (session, paths) =>
+    session.each(paths, (path) => copyOut(session, path)),
+  );
 
   for (const name of ['head', 'tail'] as const) {
     const end = group
@@ -120,14 +119,13 @@ export function addReadCommands(group: Command, context: CliContext, finish: Fin
     .summary('bytes and files below a path')
     .argument('<paths...>')
     .option('-H, --human-readable', 'sizes as 1.5KB');
-  onCluster(du, context, finish, async (session, paths) => {
+  onCluster(du, context, finish, (session, paths) => {
     const { humanReadable } = du.opts<{ humanReadable?: boolean }>();
-    for (const path of paths) {
+    return session.each(paths, async (path) => {
       const usage = await session.fs.du(path, { signal: session.signal });
       const shown = sizeText(usage.size, humanReadable === true);
       session.print(usage, () => `${shown}\t${usage.files}\t${printable(usage.path)}`);
-    }
-    return undefined;
+    });
   });
 
   const find = group
@@ -195,19 +193,18 @@ export function addReadCommands(group: Command, context: CliContext, finish: Fin
     .summary('checksum of the bytes of files')
     .argument('<paths...>')
     .option('--algorithm <NAME>', 'md5, sha1, sha256 or sha512', 'md5');
-  onCluster(checksum, context, finish, async (session, paths) => {
+  onCluster(checksum, context, finish, (session, paths) => {
     const { algorithm } = checksum.opts<{ algorithm: string }>();
     if (!['md5', 'sha1', 'sha256', 'sha512'].includes(algorithm)) {
       throw new UsageError(`--algorithm: "${algorithm}" is none of md5, sha1, sha256, sha512`);
     }
-    for (const path of paths) {
+    return session.each(paths, async (path) => {
       const hash = createHash(algorithm);
       const { signal } = session;
       for await (const chunk of await session.fs.readStream(path, { signal })) hash.update(chunk);
       const digest = hash.digest('hex');
       session.print({ path, algorithm, digest }, () => `${digest}  ${printable(path)}`);
-    }
-    return undefined;
+    });
   });
 }
 

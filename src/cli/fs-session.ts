@@ -38,6 +38,13 @@ export interface Session {
   readonly signal: AbortSignal;
   /** JSON where that was asked for, else the lines. */
   print(value: unknown, lines: () => string | readonly string[]): void;
+  /** Tells a failure that is not the end of the command, and the exit code that it makes. */
+  failed(error: unknown): ExitCode;
+  /** One after the other, also where some fail: the exit code is that of the first of these. */
+  each(
+    paths: readonly string[],
+    work: (path: string) => Promise<void>,
+  ): Promise<ExitCode | undefined>;
 }
 
 export type Finish = (code: ExitCode) => void;
@@ -137,7 +144,22 @@ async function inSession(
       const given = lines();
       for (const line of typeof given === 'string' ? [given] : given) context.out(line);
     };
-    const code = await work({ context, fs, config, json, signal, print });
+    const failed = (error: unknown): ExitCode => tell(context, error, json, signal);
+    const each: Session['each'] = async (paths, one) => {
+      let code: ExitCode | undefined;
+      for (const path of paths) {
+        try {
+          await one(path);
+        } catch (error) {
+          // The one failure of the one path is that of the command, as is what ends all of them.
+          if (paths.length === 1 || signal.aborted) throw error;
+          const own = failed(error);
+          code ??= own;
+        }
+      }
+      return code;
+    };
+    const code = await work({ context, fs, config, json, signal, print, failed, each });
     // What was changed is in the cluster only now: its failure is the command's.
     await fs.close();
     return { code: code ?? EXIT_CODES.ok };

@@ -41,7 +41,7 @@ export function addInfoCommands(program: Command, context: CliContext, finish: F
 
   const ring = group.command('ring').summary('the hash ring, and where it comes from');
   onCluster(ring, context, finish, async (session) => {
-    const status = session.fs.client.status();
+    const status = await session.fs.client.statusNow({ signal: session.signal });
     session.print(status, () => [
       `members from: ${status.source}`,
       `workers: ${status.view.workers.length}, view ${status.view.generation}`,
@@ -49,7 +49,7 @@ export function addInfoCommands(program: Command, context: CliContext, finish: F
       `page size: ${status.pageSizeBytes}`,
       `under store: ${status.underStoreFallback}`,
     ]);
-    return Promise.resolve(undefined);
+    return undefined;
   });
 
   const mounts = group.command('mounts').summary('which under store lies below which path');

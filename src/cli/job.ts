@@ -37,7 +37,7 @@ With --client this process reads every file through its owner, until it is done 
 --stop): it needs no master or coordinator. The same command again goes on where it was: what the
 workers hold already is not read again. --progress and --stop then mean the load that runs on this
 machine.
-Exit codes: 0 ok, 1 failure (also: the job failed), 2 wrong usage, 3 this cluster runs no load jobs,
+Exit codes: 0 ok, 1 failure (also: the job failed, or is not known), 2 wrong usage, 3 this cluster runs no load jobs,
 130 stopped.`;
 
 export function addJobCommands(program: Command, context: CliContext, finish: Finish): void {
@@ -79,7 +79,7 @@ async function byCluster(session: Session, flags: LoadFlags): Promise<ExitCode> 
     const progressFormat = formatOf(flags.progressFormat);
     const answer = await client.loadProgress(path, { progressFormat, signal });
     session.print(answer, () => [`state: ${answer.jobState ?? '?'}`, answer.message]);
-    return EXIT_CODES.ok;
+    return answer.jobState?.includes('FAILED') === true ? EXIT_CODES.failure : EXIT_CODES.ok;
   }
   if (flags.stop === true) {
     const answer = await client.stopLoad(path, { signal });

@@ -1,5 +1,4 @@
 /** The changes that both faces of the library make. Each did what it says when it resolves. */
-import { randomBytes } from 'node:crypto';
 import { createWriteStream, type Stats } from 'node:fs';
 import { open as openLocal, rm, stat as statLocal } from 'node:fs/promises';
 import { Readable } from 'node:stream';
@@ -162,6 +161,12 @@ export async function move(
 ): Promise<void> {
   const options = { isExclusive: false, watched: [], keepsTarget: false };
   const store = await connection.store();
+  // Else whoever moves it names the source, or nothing.
+  const above = await lookUp(connection, parentOf(to), scope);
+  if (above?.kind !== 'directory') {
+    const reason = 'The directory of the target does not exist';
+    throw new AlluxioError('not-found', reason, { path: shownPath(to) });
+  }
   await store.rename(from, to, options, scope.long());
 }
 
@@ -172,11 +177,13 @@ export interface CopyOptions extends CallOptions {
   readonly preserveTimes?: boolean | undefined;
   /** What has the length and the time of its source already is left as it is. */
   readonly resume?: boolean | undefined;
+  /** Files at a time. */
+  readonly concurrency?: number | undefined;
   readonly onFile?:
     ((path: string, size: number, outcome: 'copied' | 'skipped') => void) | undefined;
 }
 
-/** Of a file by the workers; verified, and on most clusters under a hidden name first. */
+/** Of a file: verified, and there as a whole. */
 export async function copyFile(
   connection: Connection,
   from: ByteString,
@@ -218,24 +225,10 @@ async function copyBytes(
   scope: Scope,
 ): Promise<void> {
   const { writer } = connection.routed;
-  const { signal } = scope;
-  // So that it is there as a whole, where a rename is one step.
-  if (await writer.canRename()) {
-    const temporary = writer.temporaryPathFor(to, randomBytes(12).toString('hex'));
-    try {
-      await writer.copyFile(from, temporary, { signal });
-      await writer.renameFile(temporary, to, { signal });
-      return;
-    } catch (error) {
-      await writer.removeTemporary(temporary, { signal: tidying() }).catch(ignore);
-      if (!hasCode(error, 'inexpressible')) throw error;
-      // Between a name that workers know and one that they do not: the bytes go through here.
-    }
-    await copyThroughHere(connection, from, to, scope);
-    return;
-  }
+  // Where files are written past the workers, these need not move the bytes.
+  if (await writer.canRename(to)) return copyThroughHere(connection, from, to, scope);
   try {
-    await writer.copyFile(from, to, { signal });
+    await writer.copyFile(from, to, { signal: scope.signal });
   } catch (error) {
     // The bytes can go through here to a name, or from one, that only the under store has.
     if (hasCode(error, 'inexpressible')) return copyThroughHere(connection, from, to, scope);
@@ -271,14 +264,11 @@ export async function copyTree(
     throw new AlluxioError('invalid', 'A directory cannot be copied into itself');
   await makeDirectory(connection, to, true, scope);
   const directories: ByteString[] = [];
-  await forEachOf(
-    entriesOf(connection, from, scope),
-    connection.concurrency,
-    async ({ name, kind }) => {
-      if (kind === 'directory') directories.push(name);
-      else await copyFile(connection, joinPath(from, name), joinPath(to, name), options, scope);
-    },
-  );
+  const atOnce = options.concurrency ?? connection.concurrency;
+  await forEachOf(entriesOf(connection, from, scope), atOnce, async ({ name, kind }) => {
+    if (kind === 'directory') directories.push(name);
+    else await copyFile(connection, joinPath(from, name), joinPath(to, name), options, scope);
+  });
   for (const name of directories) {
     await copyTree(connection, joinPath(from, name), joinPath(to, name), options, scope);
   }
@@ -392,7 +382,29 @@ async function putFile(
     throw new AlluxioError(code, `The target is a ${found.kind}`);
   }
   if (found === undefined) await makeDirectory(connection, parentOf(path), true, scope);
-  return store.putFile(path, content, attributes, scope.long());
+  let failure: { readonly error: unknown } | undefined;
+  const open = async function* (): AsyncGenerator<Uint8Array, void, undefined> {
+    try {
+      yield* content.open();
+    } catch (error) {
+      failure = { error };
+      throw error;
+    }
+  };
+  try {
+    return await store.putFile(path, { ...content, open }, attributes, scope.long());
+  } catch (error) {
+    throw failure === undefined ? error : unreadable(failure.error);
+  }
+}
+
+/** The bytes to write are the caller's, and so is what their source fails with. */
+function unreadable(error: unknown): unknown {
+  if (error instanceof AlluxioError || error instanceof ClusterError) return error;
+  const reason = error instanceof Error ? error.message : String(error);
+  return new AlluxioError('local', `The bytes to write cannot be read: ${reason}`, {
+    cause: error,
+  });
 }
 
 function unlessMissing(error: unknown): undefined {

@@ -271,6 +271,11 @@ export class AlluxioClient extends BaseClient {
     return this.connection.cluster.status();
   }
 
+  /** The same, once the under store was asked whether it can be reached. */
+  statusNow(options?: CallOptions): Promise<ClusterStatus> {
+    return this.call('status', '/', options, () => this.connection.routed.statusNow());
+  }
+
   /** The members now, and after every change, until the signal or the client ends. */
   async *watchMembers(
     options?: Pick<CallOptions, 'signal'>,

@@ -6,25 +6,50 @@ import { clusterOf, membershipOf } from './configured-cluster.ts';
 import type { ClusterParts, ClusterSetting } from './configured-cluster.ts';
 import { AlluxioError, hasCode } from './errors.ts';
 
-/** Waits for the first view: without one, every call would fail for want of workers. */
+/** An etcd that elects a leader is back by then; whoever types a command is still there. */
+const FIRST_VIEW_MS = 10_000;
+
+/**
+ * Waits for the first view: without one, every call would fail for want of workers, unless there is an
+ * under store that can be asked instead.
+ */
 export async function openCluster(
   parts: Omit<ClusterSetting, 'events'>,
   context: CallContext,
 ): Promise<ClusterParts> {
   const setting = { ...parts, events: ignoredEvents };
   const membership = membershipOf(setting);
-  if (membership instanceof EtcdMembership) await isKnown(membership, context);
-  return clusterOf(setting, membership, context);
+  const problem =
+    membership instanceof EtcdMembership ? await whyUnknown(membership, context) : undefined;
+  const cluster = await clusterOf(setting, membership, context).catch((error: unknown) => {
+    throw problem ?? error;
+  });
+  if (problem === undefined) return cluster;
+  if (cluster.routed.status().underStoreFallback === 'off') {
+    await cluster.cluster.close();
+    throw problem;
+  }
+  const message = 'No worker is known: what the under store has is read from there';
+  parts.logger.warn({ reason: problem.reason }, message);
+  return cluster;
 }
 
-async function isKnown(membership: EtcdMembership, context: CallContext): Promise<void> {
+/** Why there is no first view; throws where waiting for one makes no sense. */
+async function whyUnknown(
+  membership: EtcdMembership,
+  { signal, deadlineMs }: CallContext,
+): Promise<AlluxioError | undefined> {
+  const firstViewMs = performance.now() + FIRST_VIEW_MS;
   try {
-    await membership.ready(context);
+    await membership.ready({ signal, deadlineMs: Math.min(deadlineMs, firstViewMs) });
+    return undefined;
   } catch (error) {
+    if (hasCode(error, 'permission', 'cancelled')) {
+      await membership.close();
+      throw error;
+    }
     const last = membership.lastError();
-    await membership.close();
-    if (hasCode(error, 'permission', 'cancelled')) throw error;
     const reason = `No answer from ${membership.source}${last === undefined ? '' : `: ${last}`}`;
-    throw new AlluxioError('unavailable', reason, { retryable: true, cause: error });
+    return new AlluxioError('unavailable', reason, { retryable: true, cause: error });
   }
 }

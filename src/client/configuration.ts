@@ -86,8 +86,39 @@ export function inspectOptions(options: ClientOptions): ConfigInspection {
   });
 }
 
+const KNOWN: Readonly<Record<keyof ClientOptions, true>> = {
+  etcdHosts: true,
+  etcdPort: true,
+  etcdUsername: true,
+  etcdPassword: true,
+  workerHosts: true,
+  workerHttpPort: true,
+  workerS3Port: true,
+  clusterName: true,
+  ufs: true,
+  mounts: true,
+  pathRules: true,
+  pageSize: true,
+  virtualNodes: true,
+  routing: true,
+  options: true,
+  preloadPath: true,
+  targetProtocol: true,
+  targetOptions: true,
+  concurrency: true,
+  requestTimeoutMs: true,
+  connectTimeoutMs: true,
+  stagingDir: true,
+  logger: true,
+  env: true,
+};
+
 /** Throws an error that names every problem. */
 export function configurationOf(options: ClientOptions): MountConfig {
+  const unknown = Object.keys(options).find((name) => !Object.hasOwn(KNOWN, name));
+  if (unknown !== undefined) {
+    throw new AlluxioError('configuration', `There is no option "${unknown}"`);
+  }
   const { targetProtocol } = options;
   const kind = targetProtocol === undefined ? undefined : kindOf(targetProtocol);
   if (targetProtocol !== undefined && targetProtocol !== 'none' && kind === undefined) {

@@ -30,6 +30,11 @@ export interface TransferOptions extends CallOptions {
   readonly onFile?:
     ((path: string, size: number, outcome: 'copied' | 'skipped') => void) | undefined;
   readonly onBytes?: ((bytes: number) => void) | undefined;
+  /**
+   * Of an upload: told of what this machine cannot read, which is left out then. Else it is the end of the
+   * upload, as every other failure is.
+   */
+  readonly onError?: ((error: AlluxioError) => void) | undefined;
 }
 
 /** Beginnings of these names are ours: whoever cleans up knows them by it. */
@@ -88,9 +93,20 @@ export async function downloadFile(
       retryable: true,
     });
   }
-  if (options.preserveTimes !== false) await utimes(part, shownMs / 1000, shownMs / 1000);
+  if (options.preserveTimes !== false) {
+    const shown = secondsOf(shownMs);
+    await utimes(part, shown, shown);
+  }
   await rename(part, to);
   options.onFile?.(shownPath(from), lengthBytes, 'copied');
+}
+
+/**
+ * Node cuts off what is less than a microsecond, of a number that may lie just below it; and it takes a
+ * negative number for now, but not as text.
+ */
+function secondsOf(ms: number): string {
+  return String((ms + 0.0005 * Math.sign(ms)) / 1000);
 }
 
 function partName(to: Buffer, from: ByteString, { lengthBytes, mtimeMs }: NodeStatus): string {

@@ -85,6 +85,14 @@ export class AlluxioFileSystem extends BaseClient {
     }
   }
 
+  /**
+   * Takes up what a process that was killed on this machine left half done: as the first change does, for
+   * those who look before they change something.
+   */
+  recover(options?: CallOptions): Promise<void> {
+    return this.call('recover', '/', options, async () => void (await this.connection.store()));
+  }
+
   /** Of a directory its entries, of a file itself. Without `detail` only the paths. */
   ls(path: PathLike, options: CallOptions & { readonly detail: false }): Promise<string[]>;
   ls(

@@ -4,7 +4,7 @@ import { byteStringOfBytes, joinPath, type ByteString } from '../base/byte-strin
 import { lookUp, makeDirectory, putLocalFile, sameTime, timesOf } from './changes.ts';
 import type { Connection } from './connection.ts';
 import { joinLocal, PART_PREFIX, type TransferOptions } from './download.ts';
-import { AlluxioError } from './errors.ts';
+import { AlluxioError, asAlluxioError } from './errors.ts';
 import { forEachOf } from './many.ts';
 import type { Scope } from './scope.ts';
 
@@ -18,10 +18,10 @@ export async function uploadFile(
 ): Promise<void> {
   const before = await stat(from);
   const shown = from.toString('utf8');
-  if (!before.isFile()) {
-    const code = before.isDirectory() ? 'is-a-directory' : 'unsupported';
-    throw new AlluxioError(code, 'Not a plain file', { path: shown });
+  if (before.isDirectory()) {
+    throw new AlluxioError('is-a-directory', 'A directory; upload it recursively', { path: shown });
   }
+  if (!before.isFile()) throw new AlluxioError('local', 'Not a plain file', { path: shown });
   const mtimeMs = Math.trunc(before.mtimeMs);
   if (options.resume === true) {
     const there = await lookUp(connection, to, scope);
@@ -37,26 +37,58 @@ export async function uploadFile(
   options.onFile?.(shown, before.size, 'copied');
 }
 
-/** Links are followed, as by `cp -r`; what is neither file nor directory is an error. */
+/**
+ * Links are followed, as by `cp -rL`; what is neither file nor directory, and a link to a directory that
+ * it lies in, is an error. `above`: the directories that this one lies in.
+ */
 export async function uploadTree(
   connection: Connection,
   from: Buffer,
   to: ByteString,
   options: TransferOptions,
   scope: Scope,
+  above: readonly string[] = [],
 ): Promise<void> {
+  const { dev, ino } = await stat(from, { bigint: true });
+  const own = `${dev} ${ino}`;
+  if (above.includes(own)) {
+    const path = from.toString('utf8');
+    throw new AlluxioError('local', 'It links to a directory that it lies in', { path });
+  }
   const isNew = await makeDirectory(connection, to, true, scope);
   const directories: ByteString[] = [];
   const atOnce = options.concurrency ?? connection.concurrency;
   await forEachOf(namesIn(from), atOnce, async (name) => {
     const local = joinLocal(from, name);
-    // Its own times tell whether a cluster's copy is the same, so a link's target counts.
-    const isDirectory = (await stat(local)).isDirectory();
-    if (isDirectory) directories.push(name);
-    else await uploadFile(connection, local, joinPath(to, name), options, scope, isNew);
+    await orLeftOut(local, options, async () => {
+      // Its own times tell whether a cluster's copy is the same, so a link's target counts.
+      const isDirectory = (await stat(local)).isDirectory();
+      if (isDirectory) directories.push(name);
+      else await uploadFile(connection, local, joinPath(to, name), options, scope, isNew);
+    });
   });
   for (const name of directories) {
-    await uploadTree(connection, joinLocal(from, name), joinPath(to, name), options, scope);
+    const local = joinLocal(from, name);
+    await orLeftOut(local, options, () =>
+      uploadTree(connection, local, joinPath(to, name), options, scope, [...above, own]),
+    );
+  }
+}
+
+/** What this machine cannot read is told, and the rest goes on, where somebody wants to be told. */
+async function orLeftOut(
+  local: Buffer,
+  { onError }: TransferOptions,
+  work: () => Promise<void>,
+): Promise<void> {
+  try {
+    await work();
+  } catch (error) {
+    if (onError === undefined) throw error;
+    const { code, path, reason } = asAlluxioError(error, 'upload');
+    if (code !== 'local') throw error;
+    const shown = path ?? local.toString('utf8');
+    onError(new AlluxioError('local', reason, { operation: 'upload', path: shown, cause: error }));
   }
 }
 

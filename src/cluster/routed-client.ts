@@ -251,6 +251,12 @@ export class RoutedClient implements ClusterClient {
     };
   }
 
+  /** The same, once the under store was asked whether it can be reached. */
+  async statusNow(): Promise<ClusterStatus> {
+    await this.#fallback.reachable();
+    return this.status();
+  }
+
   /** What asks the workers for itself, and is owned from now on. */
   closesFirst(part: { close(): Promise<void> }): void {
     this.#first.push(part);

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { mkdir, readFile, readdir, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, readdir, symlink, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
@@ -70,6 +70,79 @@ describe('commands on a cluster', { skip: skipReason('etcd'), timeout: SUITE_MS 
     assert.equal(missing.code, 1);
     const { error } = JSON.parse(missing.err) as { error: Record<string, string> };
     assert.deepEqual([error['code'], error['path']], ['not-found', '/b/x/copy']);
+  });
+
+  test('what was downloaded is left alone by the next one, to the millisecond', async () => {
+    await writeFile(join(local, 'dated'), 'dated\n');
+    for (const [i, ms] of [
+      1_577_934_245_678, 1_577_934_245_679, -300_818_232_482, 3_000,
+    ].entries()) {
+      await utimes(join(local, 'dated'), new Date(ms), new Date(ms));
+      await ok('fs', 'upload', 'dated', `/b/dated-${i}`);
+      const down = ['fs', 'download', '--resume', '-T', `/b/dated-${i}`, `dated-${i}`];
+      assert.match(await ok(...down), /^1 files/);
+      assert.match(await ok(...down), /^0 files, .* 1 there already/, String(ms));
+    }
+  });
+
+  test('what cannot be read here is told, and the rest is uploaded', async () => {
+    await mkdir(join(local, 'odd/sub'), { recursive: true });
+    await writeFile(join(local, 'odd/sub/file'), 'file\n');
+    await symlink('nowhere', join(local, 'odd/dangling'));
+    await symlink('..', join(local, 'odd/sub/loop'));
+    await run('mkfifo', [join(local, 'odd/pipe')]);
+    const { code, out, err } = await cli('fs', 'upload', '-r', '-T', 'odd', '/b/odd');
+    assert.equal(code, 1);
+    assert.match(out, /^1 files, .* 3 left out$/m);
+    for (const name of ['odd/dangling', 'odd/sub/loop', 'odd/pipe']) {
+      assert.ok(err.includes(join(local, name)), `${name} in ${err}`);
+    }
+    assert.equal(await ok('fs', 'cat', '/b/odd/sub/file'), 'file\n');
+    assert.equal(await ok('fs', 'find', '/b/odd'), '/b/odd/sub\n/b/odd/sub/file\n');
+  });
+
+  test('of several paths each is done, and the first failure is the exit code', async () => {
+    await ok('fs', 'touch', '/b/first', '/b/third');
+    const { code, out, err } = await cli('fs', 'cat', '/b/dated-0', '/b/second', '/b/dated-1');
+    assert.deepEqual([code, out], [1, 'dated\ndated\n']);
+    assert.match(err, /\/b\/second/);
+    assert.equal((await cli('fs', 'rm', '/b/first', '/b/second', '/b/third')).code, 1);
+    for (const path of ['/b/first', '/b/third']) {
+      assert.equal((await cli('fs', 'test', path)).code, 1, path);
+    }
+    const moved = await cli('fs', 'mv', '/b/dated-0', '/b/no/such');
+    assert.match(moved.err, /\/b\/no\/such: The directory of the target does not exist/);
+  });
+
+  test('Enterprise copies into a directory that nothing was written to, beside its own store', async () => {
+    const other = await startTestDevcluster(cleanup, { workers: 1, personality: 'enterprise' });
+    const more = commandEnvironment(other, await makeTempDir(cleanup, 'staging'));
+    await writeFile(join(other.dataDir, 'source'), 'source\n');
+    for (const args of [
+      ['mkdir', '/into'],
+      ['cp', '/source', '/into/copy'],
+      ['cat', '/into/copy'],
+    ]) {
+      const { code, out, err } = await run(process.execPath, [MAIN, 'fs', ...args], { env: more });
+      assert.equal(code, 0, err);
+      assert.doesNotMatch(err, /Warning/);
+      if (args[0] === 'cat') assert.equal(out, 'source\n');
+    }
+  });
+
+  test('without etcd, what the under store has is read from there, soon', async () => {
+    const away = { ...env, ALLUXIO_FUSE_ETCD_HOSTS: '127.0.0.1:9' };
+    const startedMs = performance.now();
+    const { code, out, err } = await run(process.execPath, [MAIN, 'fs', 'cat', '/b/dated-1'], {
+      env: away,
+    });
+    assert.deepEqual([code, out], [0, 'dated\n'], err);
+    assert.match(err, /No worker is known/);
+    assert.ok(performance.now() - startedMs < 30_000);
+    const off = { ...away, ALLUXIO_FUSE_UNDER_STORE_FALLBACK: 'off' };
+    const refused = await run(process.execPath, [MAIN, 'fs', 'cat', '/b/dated-1'], { env: off });
+    assert.equal(refused.code, 1);
+    assert.match(refused.err, /No answer from etcd/);
   });
 
   test('standard input becomes a file, and its ends are shown', async () => {

@@ -8,6 +8,7 @@
  * A directory is renewed at most every so often and never twice at once, however many names change.
  */
 import { randomBytes } from 'node:crypto';
+import { setMaxListeners } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import { byteStringOfText, displayByteString, type ByteString } from '../../base/byte-string.ts';
 import type { Logger } from '../../base/logger.ts';
@@ -62,6 +63,8 @@ export class ListingRenewals {
 
   constructor(parts: ListingRenewalsParts) {
     this.#parts = parts;
+    // One of them bounds what goes on in many directories at once; that is no leak.
+    setMaxListeners(0, this.#stop.signal, this.#hurry.signal);
   }
 
   /** Names in the directory were changed; to be called after that. */

@@ -364,7 +364,9 @@ export class RoutedWriter implements ClusterWriter {
       return done;
     } catch (error) {
       const fields = { path: displayByteString(temporary.path), error };
-      this.#parts.logger.warn(fields, 'An upload is done, but its temporary file is left behind');
+      const message = 'An upload is done, but its temporary file is left behind';
+      // Whoever gave up need not be told; the next one clears it either way.
+      this.#parts.logger[signal.aborted ? 'info' : 'warn'](fields, message);
       return { ...done, isTemporaryLeft: true };
     }
   }

@@ -15,6 +15,7 @@ import { ClusterError } from '../types.ts';
 import type { WorkerCalls } from '../worker-calls.ts';
 import { isAnswer, toClusterError } from '../worker-calls.ts';
 import type { WorkerClient } from '../worker-client.ts';
+import { Pool } from '../worker/pool.ts';
 import type { WorkerWrites, WriteAnswer, WritePath } from '../worker-writes.ts';
 import type { UploadSource } from './cluster-writer.ts';
 import { StallWatch } from './stall-watch.ts';
@@ -41,6 +42,13 @@ const LOOK_MS = 5_000;
 const READS_MS = 5_000;
 /** One worker that stumbles is asked again; three failures are not chance. */
 const ATTEMPTS_MIN = 3;
+/**
+ * At one worker. An open-source worker reads what it copies from itself, by threads of the same small
+ * pool that the copies wait in (four on two cores): as many copies as threads, and none ever ends.
+ */
+const COPIES_MAX = 2;
+/** For its turn among the copies of many files at once, each of which may have to move its bytes first. */
+const TURN_MS = 10 * 60_000;
 /** Doubles; a worker that closed may be starting anew. */
 const PAUSE_MS = 50;
 
@@ -49,6 +57,8 @@ type Attempt<T> = (worker: Worker, context: CallContext) => Promise<T>;
 export class WriteAttempts {
   readonly #parts: WriteAttemptsParts;
   readonly #stallMs: number;
+  /** By worker, who may copy there now. */
+  readonly #copying = new Map<string, Pool<symbol>>();
 
   constructor(parts: WriteAttemptsParts) {
     this.#parts = parts;
@@ -79,6 +89,10 @@ export class WriteAttempts {
     signal: AbortSignal,
   ): Promise<WriteAnswer> {
     return this.#each('copy', to, signal, async (worker) => {
+      const turns = this.#copying.get(worker.id) ?? new Pool(COPIES_MAX, () => Symbol(worker.id));
+      this.#copying.set(worker.id, turns);
+      const limit = { signal, deadlineMs: performance.now() + TURN_MS };
+      const turn = await turns.acquire({ workerId: worker.id, path: to.path }, limit);
       // The worker says nothing before it is done.
       const watch = new StallWatch(signal, answerMs(content.lengthBytes));
       try {
@@ -90,6 +104,7 @@ export class WriteAttempts {
         return answer;
       } finally {
         watch.end();
+        turns.release(turn, true);
       }
     });
   }
