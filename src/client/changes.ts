@@ -14,7 +14,7 @@ import { AlluxioError, hasCode, shownPath } from './errors.ts';
 import { forEachOf } from './many.ts';
 import { ROOT } from './paths.ts';
 import type { Scope } from './scope.ts';
-import { entriesOf } from './tree.ts';
+import { entriesOf, entriesStillIn } from './tree.ts';
 import type { CallOptions, Data } from './types.ts';
 
 /** The words of Alluxio's own clients. */
@@ -141,11 +141,15 @@ async function removeTree(
     return;
   }
   const directories: ByteString[] = [];
-  await forEachOf(entriesOf(connection, path, scope), connection.concurrency, async (entry) => {
-    const child = joinPath(path, entry.name);
-    if (entry.kind === 'directory') directories.push(child);
-    else await store.removeFile(child, false, scope.step()).catch(unlessMissing);
-  });
+  await forEachOf(
+    entriesStillIn(connection, path, scope),
+    connection.concurrency,
+    async (entry) => {
+      const child = joinPath(path, entry.name);
+      if (entry.kind === 'directory') directories.push(child);
+      else await store.removeFile(child, false, scope.step()).catch(unlessMissing);
+    },
+  );
   for (const child of directories) {
     await removeTree(connection, child, { ...node, name: nameOf(child) }, scope);
   }

@@ -14,7 +14,7 @@ interface Shape {
 }
 
 /** Of directories and files; a number: so many files. */
-function clusterOf(shape: Shape, failing: readonly string[] = []) {
+function clusterOf(shape: Shape, failing: readonly string[] = [], missing: readonly string[] = []) {
   const lists: string[] = [];
   let running = 0;
   let runningMax = 0;
@@ -33,6 +33,7 @@ function clusterOf(shape: Shape, failing: readonly string[] = []) {
       running--;
       const found = at(path);
       if (failing.includes(path)) throw storeError('unavailable', 'No worker answers', path);
+      if (missing.includes(path)) throw storeError('not-found', 'No such directory', path);
       if (typeof found === 'number') {
         for (let file = 0; file < found; file++) yield [node(`f${file}`, 'file')];
       } else yield Object.keys(found).map((name) => node(name, 'directory'));
@@ -85,4 +86,12 @@ test('a long listing is taken as it comes', async () => {
   const { connection, lists } = clusterOf({ a: 1, long: 5000 });
   assert.equal((await pathsOf(connection)).length, 2 + 1 + 5000);
   assert.equal(lists.filter((path) => path === joinPath(text('/'), text('long'))).length, 2);
+});
+
+test('a directory that is gone when its turn comes has nothing in it; the first one is missing', async () => {
+  const shape = { a: { x: 1 }, b: { y: 1 }, c: { z: 1 } };
+  const { connection } = clusterOf(shape, [], ['/b']);
+  const expected = ['/a', '/b', '/c', '/a/x', '/a/x/f0', '/c/z', '/c/z/f0'];
+  assert.deepEqual(await pathsOf(connection), expected);
+  await assert.rejects(pathsOf(connection, '/b'), /No such directory/);
 });

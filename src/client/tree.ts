@@ -2,7 +2,7 @@
 import { byteStringOfText, joinPath, type ByteString } from '../base/byte-string.ts';
 import type { NodeStatus } from '../store/index.ts';
 import type { Connection } from './connection.ts';
-import { AlluxioError, shownPath } from './errors.ts';
+import { AlluxioError, hasCode, shownPath } from './errors.ts';
 import { expandBraces, hasMagic, matchesParts, mayMatchBelow } from './glob.ts';
 import type { Scope } from './scope.ts';
 
@@ -21,6 +21,22 @@ export async function* entriesOf(
   const names = await connection.names();
   // A listing may be long, and each part of it has its own deadline.
   for await (const batch of names.list(directory, scope.long())) yield* batch;
+}
+
+/**
+ * Of a directory that was listed a moment ago: nothing where it is gone, or where it never was (a worker
+ * lists a file `a\b` as a directory `a`).
+ */
+export async function* entriesStillIn(
+  connection: Connection,
+  directory: ByteString,
+  scope: Scope,
+): AsyncGenerator<NodeStatus, void, undefined> {
+  try {
+    yield* entriesOf(connection, directory, scope);
+  } catch (error) {
+    if (!hasCode(error, 'not-found')) throw error;
+  }
 }
 
 export interface TreeOptions {
@@ -76,7 +92,8 @@ export async function* treeOf(
     ahead.delete(next.path);
     const found: { path: ByteString; depth: number }[] = [];
     const depth = next.depth + 1;
-    for await (const node of listed ?? entriesOf(connection, next.path, scope)) {
+    const entries = next.depth === 0 ? entriesOf : entriesStillIn;
+    for await (const node of listed ?? entries(connection, next.path, scope)) {
       const path = joinPath(next.path, node.name);
       yield { path, node, depth };
       if (node.kind === 'directory' && mayEnter(path)) found.push({ path, depth });
@@ -123,6 +140,6 @@ export async function* globOf(
 }
 
 function unlessMissing(error: unknown): undefined {
-  if ((error as { code?: unknown }).code === 'not-found') return undefined;
+  if (hasCode(error, 'not-found')) return undefined;
   throw error;
 }
