@@ -48,15 +48,24 @@ export class TreeCopy {
     this.#limiter = new Limiter(parts.concurrency);
   }
 
-  /** Of a file; verified. */
+  /** Of a file; verified. Its status at the target. */
   async copyFile(from: ByteString, to: ByteString, context: CallContext): Promise<FileStatus> {
+    return (await this.#copyFile(from, to, context)).is;
+  }
+
+  /** `was`: as a status says, for a listing may be an old one. */
+  async #copyFile(
+    from: ByteString,
+    to: ByteString,
+    context: CallContext,
+  ): Promise<{ readonly was: FileStatus; readonly is: FileStatus }> {
     const { reader, writer } = this.#parts;
     return this.#limiter.run(async () => {
       for (let attempt = 1; ; attempt++) {
         try {
-          const before = await reader.stat(from, context);
-          const after = await writer.copyFile(from, to, context);
-          if (after.lengthBytes === before.lengthBytes) return after;
+          const was = await reader.stat(from, context);
+          const is = await writer.copyFile(from, to, context);
+          if (is.lengthBytes === was.lengthBytes) return { was, is };
           throw storeError('version-changed', 'The file changed while it was copied', from);
         } catch (error) {
           // Another client writes to it, or the workers knew an older version until now.
@@ -83,9 +92,9 @@ export class TreeCopy {
       if (record.kind !== undefined) records.set(name, record);
     }
     await allSettled(
-      listing.files.map(async (was) => {
-        const { name } = was;
-        const is = await this.copyFile(joinPath(from, name), joinPath(to, name), context);
+      listing.files.map(async ({ name }) => {
+        const paths = [joinPath(from, name), joinPath(to, name)] as const;
+        const { was, is } = await this.#copyFile(...paths, context);
         const record = movedRecord(
           view.get(name),
           { ...was, kind: 'file' },
@@ -109,7 +118,11 @@ export class TreeCopy {
     );
   }
 
-  /** Deletes a tree that was copied; what came into it since is copied first. */
+  /**
+   * Deletes a tree that was copied; what came into it since is copied first. Only a status says whether
+   * it did: by a listing from before the copy all of it would be copied again, and be of a version that
+   * the times kept beside it are not of.
+   */
   async deleteCopied(from: ByteString, to: ByteString, context: CallContext): Promise<void> {
     await this.#makeListed(from, context);
     await this.#deleteListed(from, to, context);
@@ -119,16 +132,18 @@ export class TreeCopy {
     for (let round = 1; ; round++) {
       const listing = await this.#listOrNothing(from, context);
       if (listing === undefined) return;
-      const there = await this.#listOrNothing(to, context);
-      const copies = new Map(there?.files.map((file) => [file.name, file]));
       await allSettled(
-        listing.files.map(async (status) => {
-          const path = joinPath(from, status.name);
-          const target = joinPath(to, status.name);
-          const copy = copies.get(status.name);
+        listing.files.map(async ({ name }) => {
+          const path = joinPath(from, name);
+          const target = joinPath(to, name);
+          const [status, copy] = await Promise.all(
+            [path, target].map((each) => unlessMissing(this.#parts.reader.stat(each, context))),
+          );
+          if (status?.type !== 'file') return;
+          const source = { path, status };
           const isCopied =
-            copy !== undefined &&
-            (await this.#isCopied({ path, status }, { path: target, status: copy }, context));
+            copy?.type === 'file' &&
+            (await this.#isCopied(source, { path: target, status: copy }, context));
           if (!isCopied) await this.copyFile(path, target, context);
           await this.#delete(path, context);
         }),
