@@ -141,6 +141,36 @@ test('a power failure after a rename leaves the file under its new name', async 
   assert.equal(cluster.files.get(text('/to'))?.bytes.toString(), 'bytes');
 });
 
+test('a renamed directory keeps the times of its files, whatever listings are shown', async (t) => {
+  const directory = await directoryFor(t);
+  const cluster = new MemoryCluster();
+  const journal: HeldJournal = { bytes: Buffer.alloc(0) };
+  const context = contextFor(10_000, new AbortController().signal);
+  const life = new Life(new Random(1));
+  const store = await openInMemory({
+    ...{ cluster, life, directory, journal, isAtomic: false },
+    ...SETTINGS,
+  });
+  const [from, to] = [text('/from'), text('/to')];
+  const file = text('/from/file');
+  cluster.write(file, Buffer.from('first'));
+  cluster.remembered.set(from, cluster.children(from));
+  cluster.write(file, Buffer.from('written since'));
+  const mtimeMs = 1_097_022_986_465;
+  await store.setAttributes(file, { mtimeMs, mode: 0o4755 }, context);
+  // As it was before the first copy.
+  cluster.remembered.set(to, []);
+  const options = { isExclusive: false, watched: [], keepsTarget: false };
+  await store.rename(from, to, options, context);
+  assert.deepEqual((await store.stat(text('/to/file'), context)).posix, { mtimeMs, mode: 0o4755 });
+  assert.equal(cluster.files.get(text('/to/file'))?.bytes.toString(), 'written since');
+  assert.deepEqual(
+    [...cluster.files.keys()].filter((path) => path.startsWith('/from')),
+    [],
+  );
+  await store.close(context);
+});
+
 test('what readers would not take is refused, and what makes room is not', async (t) => {
   const directory = await directoryFor(t);
   const cluster = new MemoryCluster();

@@ -42,6 +42,8 @@ export class MemoryCluster {
   readonly directories = new Map<string, number>([['/', 1]]);
   /** What writers say that workers list as it was. */
   readonly oldListings = new Set<ByteString>();
+  /** Listings that workers still show, whatever has become of the directory. */
+  readonly remembered = new Map<ByteString, readonly FileStatus[]>();
   /** What writers were asked to renew. */
   readonly renewed: ByteString[] = [];
   /** What the workers tell of names that were changed past them, until they are told. */
@@ -200,7 +202,7 @@ class MemoryReader implements StoreReader {
     if (this.#cluster.status(path).type === 'file') {
       throw new ClusterError('not-a-directory', 'A file', { path });
     }
-    const children = this.#cluster.children(path);
+    const children = this.#cluster.remembered.get(path) ?? this.#cluster.children(path);
     for (let at = 0; at < children.length; at += 2) yield children.slice(at, at + 2);
   }
 
