@@ -5,6 +5,7 @@ import { Slab } from '../cache/index.ts';
 import { ClusterError } from '../cluster/index.ts';
 import type { CallContext, ClusterClient, ClusterErrorCode, FileStatus } from '../cluster/index.ts';
 import type { ByteSink } from '../cluster/index.ts';
+import { entriesOf } from '../vfs/index.ts';
 import type { FsErrorCode, Job, JobId, JobResult } from '../vfs/index.ts';
 import { JobRunner } from './job-runner.ts';
 import type { JobRunnerParts } from './job-runner.ts';
@@ -242,7 +243,9 @@ test('a listing comes in parts, without names that the kernel would refuse', asy
     },
   });
   const results = await run({ kind: 'list', id, path: PATH });
-  const batches = results.map((result) => (result.kind === 'listed' ? result.batch.names : []));
+  const batches = results.map((result) =>
+    result.kind === 'listed' ? Array.from(entriesOf(result.batch), ([name]) => name) : [],
+  );
   assert.deepEqual(
     batches.map(({ length }) => length),
     [2, 1000, 1000, 500, 0],

@@ -147,10 +147,8 @@ test('a renamed directory keeps the times of its files, whatever listings are sh
   const journal: HeldJournal = { bytes: Buffer.alloc(0) };
   const context = contextFor(10_000, new AbortController().signal);
   const life = new Life(new Random(1));
-  const store = await openInMemory({
-    ...{ cluster, life, directory, journal, isAtomic: false },
-    ...SETTINGS,
-  });
+  const settings = { cluster, life, directory, journal, isAtomic: false, ...SETTINGS };
+  const store = await openInMemory(settings);
   const [from, to] = [text('/from'), text('/to')];
   const file = text('/from/file');
   cluster.write(file, Buffer.from('first'));

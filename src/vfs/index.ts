@@ -12,7 +12,7 @@ export type { EntriesKept } from './kernel-listings.ts';
 export type { CounterName, OperationFigures, OperationName } from './counters.ts';
 export type { BackingFiles } from './passthrough.ts';
 export type { SeekWhence } from './reader.ts';
-export { batchOf } from './list-batch.ts';
+export { batchOf, entriesOf } from './list-batch.ts';
 export { NOT_SAVED } from './writer.ts';
 export { NO_HANDLE, ROOT_INODE } from './types.ts';
 export type * from './types.ts';
