@@ -37,8 +37,8 @@ With --client this process reads every file through its owner, until it is done 
 --stop): it needs no master or coordinator. The same command again goes on where it was: what the
 workers hold already is not read again. --progress and --stop then mean the load that runs on this
 machine.
-Exit codes: 0 ok, 1 failure (also: the job failed, or is not known), 2 wrong usage, 3 this cluster runs no load jobs,
-130 stopped.`;
+Exit codes: 0 ok, 1 failure (also: the job failed, or is not known), 2 wrong usage, 3 this cluster runs
+no load jobs, 130 stopped.`;
 
 export function addJobCommands(program: Command, context: CliContext, finish: Finish): void {
   const group = program

@@ -340,8 +340,8 @@ export async function putLocalFile(
   const before = seen ?? (await statLocal(local));
   const open = (): AsyncIterable<Uint8Array> => unchanged(local, before);
   const content = { lengthBytes: before.size, open };
-  if (isNew !== true) return putFile(connection, path, content, attributes, scope);
-  return (await connection.store()).putFile(path, content, attributes, scope.long());
+  const put = isNew === true ? putContent : putFile;
+  return put(connection, path, content, attributes, scope);
 }
 
 /** Holds the last bytes back until the file is known to be what it was: else nothing is published. */
@@ -379,13 +379,26 @@ async function putFile(
   attributes: AttributeChange,
   scope: Scope,
 ): Promise<NodeStatus> {
-  const store = await connection.store();
+  // First, so that the look is one through what a killed process left.
+  await connection.store();
   const found = await lookUp(connection, path, scope);
   if (found !== undefined && found.kind !== 'file') {
     const code = found.kind === 'directory' ? 'is-a-directory' : 'unsupported';
     throw new AlluxioError(code, `The target is a ${found.kind}`);
   }
   if (found === undefined) await makeDirectory(connection, parentOf(path), true, scope);
+  return putContent(connection, path, content, attributes, scope);
+}
+
+/** The bytes to write are the caller's, and so is what their source fails with. */
+async function putContent(
+  connection: Connection,
+  path: ByteString,
+  content: FileContent,
+  attributes: AttributeChange,
+  scope: Scope,
+): Promise<NodeStatus> {
+  const store = await connection.store();
   let failure: { readonly error: unknown } | undefined;
   const open = async function* (): AsyncGenerator<Uint8Array, void, undefined> {
     try {
@@ -402,7 +415,6 @@ async function putFile(
   }
 }
 
-/** The bytes to write are the caller's, and so is what their source fails with. */
 function unreadable(error: unknown): unknown {
   if (error instanceof AlluxioError || error instanceof ClusterError) return error;
   const reason = error instanceof Error ? error.message : String(error);

@@ -78,8 +78,8 @@ export class ReadAhead {
   places(): readonly Place[] {
     if (!this.#isStrided) return NOWHERE;
     const lengthBytes = Math.max(this.#strideBytes, this.#sequentialEnd - this.#jumpedTo);
-    const doubled = 2 ** Math.min(this.#sameJumps - SAME_JUMPS_MIN, Math.log2(PLACES_MAX));
-    const count = Math.min(doubled, Math.floor(this.#windowBytesMax / lengthBytes));
+    const doubled = 2 ** (this.#sameJumps - SAME_JUMPS_MIN);
+    const count = Math.min(doubled, PLACES_MAX, Math.floor(this.#windowBytesMax / lengthBytes));
     return Array.from({ length: count }, (_, index) => {
       const offset = this.#jumpedTo + (index + 1) * this.#stride;
       return { offset, end: offset + lengthBytes };

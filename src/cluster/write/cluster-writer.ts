@@ -131,5 +131,5 @@ export interface ClusterWriter {
   /** Begins to tell the workers that names in there changed, as this writer does after its changes. */
   renewListing(directory: ByteString): void;
   /** Whether writes, and renames of this path, are atomic right now (`rename`). */
-  canRename(path?: ByteString): Promise<boolean>;
+  canRename(path: ByteString): Promise<boolean>;
 }

@@ -101,8 +101,8 @@ export class RoutedWriter implements ClusterWriter {
     this.#listings.changed(normaliseAlluxioPath(directory));
   }
 
-  async canRename(path?: ByteString): Promise<boolean> {
-    if (path === undefined || untellable(path) !== undefined) {
+  async canRename(path: ByteString): Promise<boolean> {
+    if (untellable(path) !== undefined) {
       return this.#mayRename && (await this.#renamingStore()) !== undefined;
     }
     const { signal } = new AbortController();

@@ -43,8 +43,8 @@ const READS_MS = 5_000;
 /** One worker that stumbles is asked again; three failures are not chance. */
 const ATTEMPTS_MIN = 3;
 /**
- * At one worker. An open-source worker reads what it copies from itself, by threads of the same small pool
- * that its copies wait in: on two cores two at a time stopped it for good, seen with curl alone.
+ * At one worker. An open-source worker copies on a thread that may be the very one that has to bring it the
+ * bytes: on two cores two at a time stopped it for good, seen with curl alone; one may, for minutes.
  */
 const COPIES_MAX = 1;
 /** For its turn among the copies of many files at once, each of which may have to move its bytes first. */
