@@ -6,7 +6,7 @@ import assert from 'node:assert/strict';
 import { cp, readFile, truncate, writeFile } from 'node:fs/promises';
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
-import { test } from 'node:test';
+import { test, type TestContext } from 'node:test';
 import fc from 'fast-check';
 import type { DiskTier } from './disk-tier.ts';
 import {
@@ -62,8 +62,7 @@ test('serves what was kept or nothing, within its limit, whatever happens', asyn
             tier = await openTier([directory], { limitBytes: LIMIT });
           } else if (step.kind === 'kill') {
             // As the disk is now, but for the end of the index.
-            const copy = await makeDirectory(context);
-            await cp(directory, copy, { recursive: true });
+            const copy = await copyOf(directory, context);
             const index = join(copy, 'alluxio-fuse-cache', 'index');
             await truncate(index, Math.floor(statSync(index).size * step.share));
             await tier.close();
@@ -81,6 +80,19 @@ test('serves what was kept or nothing, within its limit, whatever happens', asyn
     { numRuns: 25 },
   );
 });
+
+/** The tier still works in it, and may remove what is being copied: then it was killed a moment later. */
+async function copyOf(directory: string, context: TestContext): Promise<string> {
+  for (;;) {
+    const copy = await makeDirectory(context);
+    try {
+      await cp(directory, copy, { recursive: true });
+      return copy;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    }
+  }
+}
 
 async function work(
   tier: DiskTier,
