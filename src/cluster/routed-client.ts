@@ -223,7 +223,7 @@ export class RoutedClient implements ClusterClient {
     if (lengthBytes <= 0) return { source: 's3', worker: undefined };
     const path = normaliseAlluxioPath(request.path);
     const job = { path, ufsPath: this.#ufsPath(path), offset, lengthBytes, version };
-    return this.#reads.during(path, this.#ranges.read(job, sink, context));
+    return this.#reads.during(path, () => this.#ranges.read(job, sink, context));
   }
 
   async locate(path: ByteString, count: number, context: CallContext): Promise<PathLocation> {

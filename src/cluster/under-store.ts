@@ -22,6 +22,8 @@ export interface UnderStoreUpload {
   readonly chunks: AsyncIterable<Uint8Array>;
   /** Each system call gets so long, as `deadlineMs` of the context bounds no upload. */
   readonly stallMs: number;
+  /** Waited for before they get the name of an old file, where that is a step of its own. */
+  readonly beforeReplacing?: () => Promise<void>;
 }
 
 /** A file that is whole under its name. */

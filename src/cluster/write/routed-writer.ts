@@ -398,6 +398,15 @@ export class RoutedWriter implements ClusterWriter {
   }
 
   async #remove(at: WritePath, signal: AbortSignal): Promise<void> {
+    const letReadsGo = await this.#attempts.holdReads(at, signal);
+    try {
+      await this.#removed(at, signal);
+    } finally {
+      letReadsGo();
+    }
+  }
+
+  async #removed(at: WritePath, signal: AbortSignal): Promise<void> {
     for (let pauseMs = REMOVAL_PAUSE_MS; ; pauseMs *= 2) {
       await ignoring('not-found', this.#attempts.remove(at, signal));
       if (!(await this.#isStillThere(at, signal))) return;

@@ -37,23 +37,45 @@ export class StoreWriter {
     source: UploadSource,
     signal: AbortSignal,
   ): Promise<WrittenFile> {
+    let letReadsGo = (): void => {};
     const upload = {
       path: at.path,
       temporary,
       lengthBytes: source.lengthBytes,
       chunks: source.open(),
       stallMs: this.#attempts.stallMs,
+      beforeReplacing: async () => {
+        letReadsGo = await this.#attempts.holdReads(at, signal);
+      },
     };
     const deadlineMs = performance.now() + UPLOAD_MS_MAX;
-    const stored = await store.writes.putFile(upload, { signal, deadlineMs });
-    const { status, isNew, synced } = stored;
-    const shown = this.#shown(store, at, status, isNew);
-    await Promise.allSettled([shown, synced]);
-    await synced;
-    return shown;
+    try {
+      const { status, isNew, synced } = await store.writes.putFile(upload, { signal, deadlineMs });
+      const shown = this.#shown(store, at, status, isNew);
+      await Promise.allSettled([shown, synced]);
+      await synced;
+      return await shown;
+    } finally {
+      letReadsGo();
+    }
   }
 
   async rename(
+    store: WritableStore,
+    from: WritePath,
+    to: WritePath,
+    signal: AbortSignal,
+  ): Promise<WrittenFile> {
+    const holds = [from, to].map((at) => this.#attempts.holdReads(at, signal));
+    const letGo = await Promise.all(holds);
+    try {
+      return await this.#renamed(store, from, to, signal);
+    } finally {
+      for (const letReadsGo of letGo) letReadsGo();
+    }
+  }
+
+  async #renamed(
     store: WritableStore,
     from: WritePath,
     to: WritePath,

@@ -111,10 +111,12 @@ export class WriteAttempts {
 
   /** Once workers have answered what this process reads of the file now; false where it reads nothing. */
   readsEnded(at: WritePath, signal: AbortSignal): Promise<boolean> {
-    return this.#parts.reads.ended(
-      at.path,
-      AbortSignal.any([signal, AbortSignal.timeout(READS_MS)]),
-    );
+    return this.#parts.reads.ended(at.path, readsLimit(signal));
+  }
+
+  /** Before a file is changed or taken away; until then, this process reads nothing more of it. */
+  holdReads(at: WritePath, signal: AbortSignal): Promise<() => void> {
+    return this.#parts.reads.hold(at.path, readsLimit(signal));
   }
 
   makeDirectory(at: WritePath, signal: AbortSignal): Promise<void> {
@@ -282,6 +284,10 @@ export class WriteAttempts {
     }
     throw noAnswer(last).error;
   }
+}
+
+function readsLimit(signal: AbortSignal): AbortSignal {
+  return AbortSignal.any([signal, AbortSignal.timeout(READS_MS)]);
 }
 
 function unreadable(error: unknown): ClusterError {

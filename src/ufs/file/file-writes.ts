@@ -80,6 +80,7 @@ export class FileWrites implements UnderStoreWrites {
       await this.#fill(file, { ...upload, chunks }, context);
       if (old !== undefined) await run(path, step(context, stallMs), () => keepOwner(file, old));
       await run(path, step(context, stallMs), () => file.sync());
+      if (old !== undefined) await upload.beforeReplacing?.();
       // What it is called does not change what it is.
       const [stats] = await Promise.all([
         run(path, step(context, stallMs), () => file.stat({ bigint: true })),
