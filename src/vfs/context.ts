@@ -8,6 +8,7 @@ import type { InodeTable } from './inode-table.ts';
 import type { ImplicitHandles } from './implicit-handles.ts';
 import type { Inode } from './inode.ts';
 import type { KernelListings } from './kernel-listings.ts';
+import type { Moves } from './moves.ts';
 import type { Passthrough } from './passthrough.ts';
 import type { Jobs, PendingRequests } from './pending.ts';
 import type { CoreEffects, CoreOptions, CoreReplies, FsErrorCode } from './types.ts';
@@ -27,6 +28,7 @@ export interface CoreContext {
   /** Milliseconds since 1970, for times that programs see. */
   readonly wallNowMs: () => number;
   readonly jobs: Jobs;
+  readonly moves: Moves;
   readonly pending: PendingRequests;
   readonly asking: Asking;
   readonly kernelListings: KernelListings;

@@ -22,6 +22,7 @@ import { InodeTable } from './inode-table.ts';
 import type { Inode } from './inode.ts';
 import { KernelListings } from './kernel-listings.ts';
 import { Metadata } from './metadata.ts';
+import { Moves } from './moves.ts';
 import { NameChanges } from './name-changes.ts';
 import type { Creation } from './name-changes.ts';
 import { NO_BACKING_FILES, Passthrough } from './passthrough.ts';
@@ -97,14 +98,15 @@ export class Core {
       implicit: new ImplicitHandles(options.readAheadBytes),
       passthrough: new Passthrough(() => this.#context, parts.backings ?? NO_BACKING_FILES),
       jobs: new Jobs(effects, counters),
+      moves: new Moves(),
       pending,
       asking: new Asking(pending, replies),
       kernelListings: new KernelListings({ clock, effects, options }),
     };
     this.#metadata = new Metadata(this.#context);
-    this.#reader = new Reader(this.#context, this.#metadata);
     this.#directories = new Directories(this.#context, this.#metadata);
     this.#writer = new Writer(this.#context, this.#metadata);
+    this.#reader = new Reader(this.#context, this.#metadata, this.#writer);
     this.#names = new NameChanges(this.#context, this.#metadata, this.#writer, (request, inode) =>
       this.#found(request, inode),
     );

@@ -301,7 +301,10 @@ export class Inode {
     this.#madeMore.touchedMs = touchedMs;
   }
 
-  /** When a read found that this version was gone: who saw it before then saw old news. */
+  /**
+   * When a read found that this version was gone, or the directory moved: who saw it, or listed it, before
+   * then saw old news.
+   */
   get outdatedMs(): number {
     return this.#more?.outdatedMs ?? -Infinity;
   }

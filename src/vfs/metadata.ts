@@ -9,32 +9,24 @@ import { Contents } from './contents.ts';
 import { isSameVersion } from './inode-table.ts';
 import type { Content, Inode } from './inode.ts';
 import { Listing } from './listing.ts';
-import { reportFailure } from './context.ts';
+import { Listings } from './listings.ts';
 import { OwnChanges } from './own-changes.ts';
 import type { StagedFile } from './staged-file.ts';
 import type { CoreContext } from './context.ts';
 import {
   doubtBelow,
   isCoarserTime,
-  isOlder,
   isOurs,
   lacksTime,
   nameKey,
   statusOf,
   versionOf,
 } from './versions.ts';
-import type { ListBatch } from './list-batch.ts';
 import { failureOf } from './pending.ts';
 import type { FsErrorCode, RequestId, StatusMessage, VersionMessage } from './types.ts';
 
 /** Names known not to exist: a path search (python, linkers) asks for thousands, not millions. */
 const NEGATIVES_MAX = 65_536;
-/** Some 200 bytes an entry while it is held: a gigabyte at most for one directory. */
-const LISTING_ENTRIES_MAX = 5_000_000;
-/** So many single questions in one directory are answered cheaper by listing it. */
-const STATS_BEFORE_LISTING = 3;
-/** A worker lists some 10,000 entries in the time of some 1,000 single answers. */
-const ENTRIES_PER_STAT = 10;
 
 /** What a question about a name or an inode comes to. */
 export interface ResolveWaiter {
@@ -48,8 +40,7 @@ export class Metadata {
   readonly #context: CoreContext;
   /** Expiry by `nameKey`. */
   readonly #negatives = new LRUCache<string, number>({ max: NEGATIVES_MAX });
-  /** Complete listings that stay attached to their directory, within a bound on entries. */
-  readonly #listings: LRUCache<Inode, Listing>;
+  readonly #listings: Listings;
   readonly #contents: Contents;
   /** Waiters by what is asked, as `nameKey`. */
   readonly #asking = new Map<string, ResolveWaiter[]>();
@@ -58,18 +49,10 @@ export class Metadata {
   constructor(context: CoreContext) {
     this.#context = context;
     this.#contents = new Contents(context);
-    this.#listings = new LRUCache({
-      maxSize: context.options.listingEntriesMax,
-      maxEntrySize: context.options.listingEntriesMax,
-      sizeCalculation: (listing) => listing.count + 1,
-      dispose: (listing, inode) => {
-        if (inode.listing === listing) inode.listing = undefined;
-      },
+    this.#listings = new Listings(context, this.#own, {
+      settle: (directory, listing) => this.#settleNames(directory, listing),
+      release: (directory) => this.release(directory),
     });
-  }
-
-  get listingEntries(): number {
-    return this.#listings.calculatedSize;
   }
 
   attrTtlMs(inode: Inode): number {
@@ -186,22 +169,29 @@ export class Metadata {
         this.#asking.delete(key);
         const known = this.#context.inodes.child(parent, name);
         const own = this.#own.find(this.#context.inodes.path(parent), name);
+        const isAbsent = result.kind === 'failed' && result.code === 'not-found';
         if (known !== undefined && isOurs(known)) this.#tell(ours, known);
         else if (
           (own !== undefined && own.number > ownChanges) ||
-          joinPath(this.#context.inodes.path(parent), name) !== path
+          joinPath(this.#context.inodes.path(parent), name) !== path ||
+          (isAbsent && this.#context.moves.isMoving(known ?? parent))
         ) {
-          // This mount has changed the name, or moved the directory, since it was asked.
-          for (const each of ours) this.resolve(parent, name, each);
+          // This mount has changed the name, or moved the directory, since it was asked, or is at it.
+          parent.openHandles++;
+          this.#context.moves.whenStill(known ?? parent, () => {
+            for (const each of ours) this.resolve(parent, name, each);
+            parent.openHandles--;
+            this.release(parent);
+          });
         } else if (result.kind === 'status') {
           // Somebody else has made it again.
           if (own !== undefined && own.status === undefined) {
             this.#own.forget(this.#context.inodes.path(parent), name);
           }
           // Before anybody is told: who asks next finds the listing on its way.
-          this.#listWhenWorthwhile(parent);
+          this.#listings.listWhenWorthwhile(parent);
           this.#tell(ours, this.adopt(parent, name, result.status, askedMs));
-        } else if (result.kind === 'failed' && result.code === 'not-found') {
+        } else if (isAbsent) {
           // Something asked later has found it: this answer is the older news.
           if (known !== undefined && known.checkedMs > askedMs) this.#tell(ours, known);
           else {
@@ -257,7 +247,8 @@ export class Metadata {
       return known;
     }
     if (known !== undefined && isOurs(known)) return known;
-    const checkedMs = lacksTime(known, status) ? -Infinity : listing.startedMs;
+    const isOpen = lacksTime(known, status) || listing.startedMs <= parent.outdatedMs;
+    const checkedMs = isOpen ? -Infinity : listing.startedMs;
     return this.#adopt(parent, name, known, status, checkedMs);
   }
 
@@ -306,7 +297,7 @@ export class Metadata {
       if (!this.#contents.isFixed(inode)) this.#contents.drop(inode);
       else {
         // It may be what told of the version that is gone.
-        this.#listings.delete(inode.parent as Inode);
+        this.#listings.forget(inode.parent as Inode);
         this.#forgetName(inode);
       }
     }
@@ -323,94 +314,17 @@ export class Metadata {
     this.#context.inodes.release(inode, (gone) => {
       this.#contents.park(gone);
       this.#context.implicit.forget(gone);
-      this.#listings.delete(gone);
+      this.#listings.forget(gone);
     });
   }
 
   isFresh(listing: Listing): boolean {
-    if (listing.error !== undefined) return false;
-    return this.#remaining(listing.startedMs, this.#context.options.entryTimeoutMs) > 0;
-  }
-
-  /**
-   * Only names that exist make a listing worthwhile: it says nothing of missing ones. Each listing in
-   * the background must be earned by as many questions as would have taken its time, so that a large
-   * directory is not listed again and again for a few names.
-   */
-  #listWhenWorthwhile(parent: Inode): void {
-    const entries = parent.listedEntries / ENTRIES_PER_STAT;
-    if (++parent.statsSinceListing < Math.max(STATS_BEFORE_LISTING, entries)) return;
-    if (parent.listing?.isArriving === true) return;
-    if (parent.listing !== undefined && this.isFresh(parent.listing)) return;
-    this.list(parent);
+    return this.#listings.isFresh(listing);
   }
 
   /** The directory's listing: the one at hand if it is fresh or arriving, else a new one. */
   list(directory: Inode): Listing {
-    const present = directory.listing;
-    if (present !== undefined && (present.isArriving || this.isFresh(present))) return present;
-    const listing = new Listing(this.#context.clock.nowMs(), this.#own.count);
-    directory.listing = listing;
-    directory.statsSinceListing = 0;
-    directory.openHandles++;
-    const path = this.#context.inodes.path(directory);
-    this.#context.jobs.submit(
-      (id) => ({ kind: 'list', id, path }),
-      (result) => {
-        if (result.kind === 'listed' && !result.isLast) {
-          if (listing.isArriving) this.#append(directory, listing, result.batch, false);
-          if (listing.isArriving && listing.count > LISTING_ENTRIES_MAX) {
-            const reason = `The directory has more than ${LISTING_ENTRIES_MAX} entries`;
-            this.#endListing(directory, listing, 'limit', reason);
-            this.#context.effects.submit({ kind: 'cancel', id: result.id });
-          }
-          return false;
-        }
-        if (!listing.isArriving) {
-          // Ended before by its bound: this is only the job's last word.
-        } else if (result.kind === 'listed') {
-          this.#append(directory, listing, result.batch, true);
-          directory.listedEntries = listing.count;
-          this.#settleNames(directory, listing);
-          if (directory.listing === listing) this.#keepListing(directory, listing);
-        } else {
-          const { code, reason } = failureOf(result);
-          this.#endListing(directory, listing, code, reason);
-        }
-        this.#context.counters.set('listingEntries', this.#listings.calculatedSize);
-        directory.openHandles--;
-        this.release(directory);
-        return true;
-      },
-    );
-    return listing;
-  }
-
-  /** What this mount has changed goes before what the cluster lists. */
-  #append(directory: Inode, listing: Listing, batch: ListBatch, isLast: boolean): void {
-    const own = this.#own.isEmpty ? undefined : this.#own.of(this.#context.inodes.path(directory));
-    listing.append(batch, isLast, () => {
-      for (const [name, change] of own ?? []) {
-        const status = listing.find(name);
-        if (change.status === undefined) {
-          if (status !== undefined && isOlder(status, change, listing)) listing.hide(name);
-        } else if (status === undefined ? isLast : isOlder(status, change, listing)) {
-          listing.put(name, change.status);
-        }
-      }
-    });
-  }
-
-  /** One that is larger than all that may be kept is only its readers'. */
-  #keepListing(directory: Inode, listing: Listing): void {
-    this.#listings.set(directory, listing);
-    if (!this.#listings.has(directory)) directory.listing = undefined;
-  }
-
-  #endListing(directory: Inode, listing: Listing, code: FsErrorCode, reason: string): void {
-    if (directory.listing === listing) directory.listing = undefined;
-    if (code !== 'not-found') reportFailure(this.#context, directory, code, reason);
-    listing.fail(code);
+    return this.#listings.list(directory);
   }
 
   /** Known children learn what the listing said of them; those it lacks are gone. */
@@ -477,7 +391,7 @@ export class Metadata {
     if (inode.kind === 'directory') {
       // Programs fill what they make, name by name, each of which they look for first.
       inode.listing = Listing.ofNew(madeMs, this.#own.count);
-      this.#keepListing(inode, inode.listing);
+      this.#listings.keep(inode, inode.listing);
     }
     return inode;
   }
@@ -503,7 +417,7 @@ export class Metadata {
     inode.checkedMs = clock.nowMs();
     if (inode.kind === 'directory') {
       this.#own.move(oldPath, inodes.path(inode));
-      doubtBelow(inode, (directory) => this.#listings.delete(directory));
+      doubtBelow(inode, inode.checkedMs, (directory) => this.#listings.forget(directory));
     }
   }
 

@@ -101,24 +101,24 @@ export class NameChanges {
   /**
    * Submits a job for a request. `done` gets every final result that is not a failure, whether or not
    * anybody still waits; `answer` runs its argument if somebody does. The inodes held stay in the table
-   * until then, and what is written below `renamed` waits with its upload. Nobody opens `departing`
-   * before the job has ended: its bytes go with its name.
+   * until then; `moving` are those whose name changes. Nobody opens `departing` before the job has
+   * ended: its bytes go with its name.
    */
   #run(
     request: RequestId,
     held: readonly [Inode, ...Inode[]],
     build: (id: JobId) => Job,
     done: (result: JobResult, answer: (reply: () => void) => void) => void,
-    renamed: readonly Inode[] = [],
+    moving: readonly Inode[] = [],
     departing?: Inode,
   ): void {
-    const { jobs, asking } = this.#context;
+    const { jobs, asking, moves } = this.#context;
     let answer = (): void => {};
     asking.until(
       request,
       (settle) => {
         const letGo = this.#hold(held);
-        const goOn = renamed.map((inode) => this.#writer.holdBack(inode));
+        const ends = moving.map((inode) => moves.begin(inode));
         if (departing !== undefined) departing.departing ??= [];
         jobs.submit(build, (result) => {
           if (result.kind === 'failed') {
@@ -133,7 +133,7 @@ export class NameChanges {
           const waiting = departing?.departing ?? [];
           if (departing !== undefined) departing.departing = undefined;
           for (const run of waiting) run();
-          for (const run of goOn) run();
+          for (const end of ends) end();
           letGo();
           return true;
         });
@@ -329,10 +329,33 @@ export class NameChanges {
         child.touchedMs = this.#context.wallNowMs();
         this.#metadata.noteMoved(child, to.parent, to.name);
         open.forEach((inode, index) => this.#metadata.reversioned(inode, statuses[index]));
+        const told = new Set(open);
+        for (const inode of openFilesBelow(child, WATCHED_MAX)) {
+          if (!told.has(inode)) this.#reversion(inode);
+        }
         answer(() => replies.ok(request));
       },
       [child, ...replaced],
       keepsTarget || to.child?.kind !== 'file' ? undefined : to.child,
+    );
+  }
+
+  /** It was opened while a directory above it moved: which version it is there, nobody has told. */
+  #reversion(inode: Inode): void {
+    const { inodes, jobs, moves } = this.#context;
+    const path = inodes.path(inode);
+    const letGo = this.#hold([inode]);
+    const end = moves.begin(inode);
+    jobs.submit(
+      (id) => ({ kind: 'stat', id, path }),
+      (result) => {
+        const hasMoved = inodes.path(inode) !== path;
+        const status = result.kind === 'status' && !hasMoved ? result.status : undefined;
+        this.#metadata.reversioned(inode, status);
+        end();
+        letGo();
+        return true;
+      },
     );
   }
 }

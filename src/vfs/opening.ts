@@ -142,6 +142,11 @@ export class Opening {
   }
 
   #opened(request: RequestId, inode: Inode, mode: OpenMode, backingId?: number): boolean {
+    // A directory above it has moved since it was looked at: the kernel looks again.
+    if (inode.staged === undefined && inode.checkedMs === -Infinity) {
+      this.#context.replies.error(request, 'stale');
+      return false;
+    }
     const keepCache = inode.openedContent === this.#parts.metadata.contentOf(inode);
     const handle = this.#addHandle(inode, mode, backingId !== undefined);
     if (typeof handle === 'string') this.#context.replies.error(request, handle);

@@ -21,6 +21,7 @@ import type { Place } from './read-ahead.ts';
 import type { StagedFile } from './staged-file.ts';
 import type { FsErrorCode, RequestId } from './types.ts';
 import { doubt } from './versions.ts';
+import type { Writer } from './writer.ts';
 
 /**
  * Longest run of neighbouring pages fetched by one job. Measured on an open-source worker: a
@@ -59,6 +60,7 @@ export type SeekWhence = 'data' | 'hole';
 export class Reader {
   readonly #context: CoreContext;
   readonly #metadata: Metadata;
+  readonly #writer: Writer;
   readonly #waiting = new Map<Page, PendingRead[]>();
   /** Who waits for the only page of a small file without reading it. */
   readonly #warming = new Map<Page, Ended[]>();
@@ -68,9 +70,10 @@ export class Reader {
   /** One report a file and reason within a while is enough for the log. */
   readonly #reported = new LRUCache<string, true>({ max: 1024 });
 
-  constructor(context: CoreContext, metadata: Metadata) {
+  constructor(context: CoreContext, metadata: Metadata, writer: Writer) {
     this.#context = context;
     this.#metadata = metadata;
+    this.#writer = writer;
   }
 
   read(request: RequestId, handle: FileHandle, offset: number, sizeBytes: number): void {
@@ -328,8 +331,12 @@ export class Reader {
         } else {
           const { code, reason } = failureOf(result);
           const rest = run.slice(done);
-          if (this.#pathOf(inode, content) !== path) this.#runMoved(rest);
-          else this.#runFailed(inode, content, rest, code, reason);
+          // The path vanished or changed under an open handle: that handle is stale, not absent.
+          const isOutdated = code === 'stale' || code === 'not-found';
+          if (this.#pathOf(inode, content) !== path) this.#runOvertaken(rest, (again) => again());
+          else if (isOutdated && this.#isChanging(inode, content)) {
+            this.#runOvertaken(rest, (again) => this.#whenChanged(inode, again));
+          } else this.#runFailed(inode, content, rest, isOutdated ? 'stale' : code, reason);
         }
         inode.openHandles--;
         this.#metadata.release(inode);
@@ -347,18 +354,35 @@ export class Reader {
     return content.keptPath ?? this.#context.inodes.path(inode);
   }
 
-  /** The file got another name while it was being read: whoever waits asks again there. */
-  #runMoved(pages: readonly Page[]): void {
+  /** This mount changes it, so that the cluster may have what we are not told of yet. */
+  #isChanging(inode: Inode, content: Content): boolean {
+    const { staged } = inode;
+    const isUploading = staged?.isUploading === true && staged.base === content;
+    return isUploading || this.#context.moves.isMoving(inode);
+  }
+
+  #whenChanged(inode: Inode, run: () => void): void {
+    this.#context.moves.whenStill(inode, () => this.#writer.whenSettled(inode, run));
+  }
+
+  /** This mount has moved or written the file while it was being read: whoever waits asks again. */
+  #runOvertaken(pages: readonly Page[], when: (again: () => void) => void): void {
+    const { asking, tier } = this.#context;
     for (const page of pages) {
-      this.#context.tier.abandon(page);
+      tier.abandon(page);
       this.#warmed(page, undefined);
       const reads = this.#waiting.get(page) ?? [];
       this.#waiting.delete(page);
       for (const read of reads) {
         if (read.missing === 0) continue;
         this.#finish(read, () => {
-          for (const each of read.pages) this.#context.tier.unpin(each);
-          this.#again(read);
+          for (const each of read.pages) tier.unpin(each);
+          const { request } = read;
+          asking.until(
+            request,
+            (settle) => when(() => settle(undefined)),
+            () => this.#again(read),
+          );
         });
       }
     }
@@ -371,8 +395,7 @@ export class Reader {
     code: FsErrorCode,
     reason: string,
   ): void {
-    // The path vanished or changed under an open handle: that handle is stale, not absent.
-    const isOutdated = code === 'stale' || code === 'not-found';
+    const isOutdated = code === 'stale';
     const isWanted =
       inode.openedContent === content ||
       pages.some((page) => !this.#ahead.has(page) || this.#isAwaited(page));
@@ -387,7 +410,7 @@ export class Reader {
     }
     for (const page of pages) {
       this.#context.tier.abandon(page);
-      this.#pageEnded(page, isOutdated ? 'stale' : code);
+      this.#pageEnded(page, code);
     }
   }
 

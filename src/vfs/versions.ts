@@ -72,11 +72,16 @@ export function doubt(inode: Inode, content: Content): void {
 }
 
 /** Versions and listings below a directory that has moved may be others now. */
-export function doubtBelow(directory: Inode, drop: (directory: Inode) => void): void {
+export function doubtBelow(
+  directory: Inode,
+  movedMs: number,
+  drop: (directory: Inode) => void,
+): void {
   drop(directory);
   directory.listing = undefined;
+  directory.outdatedMs = movedMs;
   for (const child of directory.children?.values() ?? []) {
     child.checkedMs = -Infinity;
-    if (child.kind === 'directory') doubtBelow(child, drop);
+    if (child.kind === 'directory') doubtBelow(child, movedMs, drop);
   }
 }

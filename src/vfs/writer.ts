@@ -46,9 +46,7 @@ export class Writer {
   readonly #saving = new Map<Inode, Saving>();
   /** Nobody has these open, and their last upload failed. */
   readonly #unsaved = new Map<Inode, Unsaved>();
-  /** Files and directories whose name is changing. */
-  readonly #moving = new Map<Inode, number>();
-  /** Uploads that wait for that. */
+  /** Uploads that wait for a change of the name. */
   readonly #heldBack = new Set<Inode>();
 
   constructor(context: CoreContext, metadata: Metadata) {
@@ -297,41 +295,25 @@ export class Writer {
     this.#metadata.versionChanged(inode, base);
   }
 
-  /**
-   * Until the returned function is called, no upload begins of the file, or below the directory: it
-   * would put under the old name what is about to have another one, or none.
-   */
-  holdBack(inode: Inode): () => void {
-    this.#moving.set(inode, (this.#moving.get(inode) ?? 0) + 1);
-    return () => {
-      const count = (this.#moving.get(inode) ?? 0) - 1;
-      if (count > 0) this.#moving.set(inode, count);
-      else this.#moving.delete(inode);
-      for (const held of this.#heldBack) {
-        if (this.#isMoving(held)) continue;
-        this.#heldBack.delete(held);
-        const { staged } = held;
-        if (staged?.isUploading === true) continue;
-        if (staged === undefined || held.isUnlinked) this.#settle(held, Infinity, undefined);
-        else this.#upload(held, staged);
-      }
-    };
-  }
-
-  #isMoving(inode: Inode): boolean {
-    if (this.#moving.size === 0) return false;
-    for (let each: Inode | undefined = inode; each !== undefined; each = each.parent) {
-      if (this.#moving.has(each)) return true;
-    }
-    return false;
+  /** What is written to a file waits while its name changes: it would get under the old one. */
+  #holdBack(inode: Inode): void {
+    if (this.#heldBack.has(inode)) return;
+    this.#heldBack.add(inode);
+    this.#context.moves.whenStill(inode, () => {
+      this.#heldBack.delete(inode);
+      const { staged } = inode;
+      if (staged?.isUploading === true) return;
+      if (staged === undefined || inode.isUnlinked) this.#settle(inode, Infinity, undefined);
+      else this.#upload(inode, staged);
+    });
   }
 
   #upload(inode: Inode, staged: StagedFile): void {
-    if (this.#isMoving(inode)) {
-      this.#heldBack.add(inode);
+    const { jobs, inodes, options, moves } = this.#context;
+    if (moves.isMoving(inode)) {
+      this.#holdBack(inode);
       return;
     }
-    const { jobs, inodes, options } = this.#context;
     const path = inodes.path(inode);
     // Where this disk has no room for all of it, the cluster takes it before the answer.
     const isHandedOver = options.isWriteBack && staged.reserveBase();

@@ -122,11 +122,12 @@ function setUp(isReadOnly = true) {
     },
   });
   /** The newest job of the kind that is still unanswered. */
-  const take = (kind: Job['kind']): JobId => {
+  const takeJob = <Kind extends Job['kind']>(kind: Kind): Extract<Job, { kind: Kind }> => {
     const index = jobs.findLastIndex((job) => job.kind === kind);
     assert.ok(index >= 0, `no ${kind} was asked for`);
-    return (jobs.splice(index, 1)[0] as { id: JobId }).id;
+    return jobs.splice(index, 1)[0] as Extract<Job, { kind: Kind }>;
   };
+  const take = (kind: Job['kind']): JobId => takeJob(kind).id;
   const lookup = (request: number): void => {
     core.lookup(request as RequestId, ROOT_INODE, NAME);
   };
@@ -134,7 +135,7 @@ function setUp(isReadOnly = true) {
     const batch = batchOf([NAME], [status]);
     core.deliver({ kind: 'listed', id, batch, isLast: true });
   };
-  return { clock, core, answers, take, lookup, listed };
+  return { clock, core, answers, take, takeJob, lookup, listed };
 }
 
 test('a late "not found" does not undo what was seen after it was asked', () => {
@@ -204,3 +205,95 @@ for (const [how, answer] of [
     assert.equal(answers.of(5), answer);
   });
 }
+
+/** A directory with a file in it, both known, on its way from `/f` to `/e`; `arrive` ends that. */
+function setUpMove() {
+  const parts = setUp(false);
+  const { clock, core, answers, take, lookup } = parts;
+  const directory: StatusMessage = { ...OLD, kind: 'directory' };
+  let lastRequest = 100;
+  const found = (request: number): Attributes['ino'] => {
+    const ino = answers.attributesOf.get(request as RequestId)?.ino;
+    assert.ok(ino !== undefined);
+    return ino;
+  };
+  lookup(1);
+  core.deliver({ kind: 'status', id: take('stat'), status: directory });
+  const parent = found(1);
+  core.lookup(2 as RequestId, parent, NAME);
+  core.deliver({ kind: 'status', id: take('stat'), status: OLD });
+  const move = (): (() => void) => {
+    clock.advance(10);
+    const request = ++lastRequest as RequestId;
+    const to = { parent: ROOT_INODE, name: 'e' as ByteString };
+    core.rename(request, { parent: ROOT_INODE, name: NAME }, to, false);
+    core.deliver({ kind: 'failed', id: take('stat'), code: 'not-found', reason: 'None' });
+    const id = take('rename');
+    return () => {
+      clock.advance(10);
+      core.deliver({ kind: 'renamed', id, statuses: [], kept: undefined });
+      assert.equal(answers.of(request), 'ok');
+    };
+  };
+  return { ...parts, parent, file: found(2), move };
+}
+
+const READING = { wantsWrite: false, truncates: false };
+
+test('a listing asked for before its directory moved tells no version of what is in it now', () => {
+  const { core, answers, take, takeJob, listed, parent, file, move } = setUpMove();
+  core.opendir(3 as RequestId, parent);
+  const listing = take('list');
+  move()();
+  listed(listing, OLD);
+  core.open(4 as RequestId, file, READING);
+  assert.equal(answers.of(4), undefined);
+  core.deliver({ kind: 'status', id: take('stat'), status: NEW });
+  assert.equal(answers.of(4), 'opened');
+  assert.equal(takeJob('fetch').version.mtimeMs, NEW.mtimeMs);
+});
+
+test('what is not found while its directory moves is looked for where that has gone', () => {
+  const { core, answers, take, takeJob, listed, parent, move } = setUpMove();
+  core.opendir(3 as RequestId, parent);
+  const listing = take('list');
+  core.lookup(4 as RequestId, parent, 'g' as ByteString);
+  const status = take('stat');
+  const arrive = move();
+  for (const id of [listing, status]) {
+    core.deliver({ kind: 'failed', id, code: 'not-found', reason: 'No such file' });
+  }
+  core.readdir(5 as RequestId, answers.handleOf.get(3 as RequestId) as HandleId, {
+    offset: 0,
+    sizeBytes: 1000,
+    isPlus: false,
+  });
+  assert.deepEqual([4, 5].map(answers.of.bind(answers)), [undefined, undefined]);
+  arrive();
+  const again = takeJob('list');
+  assert.equal(again.path, '/e');
+  listed(again.id, NEW);
+  assert.equal(answers.of(5), 'entries');
+  const asked = takeJob('stat');
+  assert.equal(asked.path, '/e/g');
+  core.deliver({ kind: 'status', id: asked.id, status: NEW });
+  assert.match(answers.of(4) ?? '', /^version 2 /);
+});
+
+test('a file opened while its directory moves is read on as the version that it is there', () => {
+  const { core, answers, take, takeJob, file, move } = setUpMove();
+  const arrive = move();
+  core.open(3 as RequestId, file, READING);
+  const handle = answers.handleOf.get(3 as RequestId) as HandleId;
+  core.read(4 as RequestId, handle, 0, 10);
+  core.deliver({ kind: 'failed', id: take('fetch'), code: 'not-found', reason: 'No such file' });
+  arrive();
+  const asked = takeJob('stat');
+  assert.equal(asked.path, '/e/f');
+  assert.equal(answers.of(4), undefined);
+  core.deliver({ kind: 'status', id: asked.id, status: NEW });
+  const fetch = takeJob('fetch');
+  assert.deepEqual([fetch.path, fetch.version.mtimeMs], ['/e/f', NEW.mtimeMs]);
+  core.deliver({ kind: 'page', id: fetch.id, pageIndex: 0 });
+  assert.equal(answers.of(4), 'data');
+});

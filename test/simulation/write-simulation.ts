@@ -1,7 +1,8 @@
 /**
  * Changes through the core, one request at a time, against a plain model of a POSIX tree. Between two
  * requests any number of jobs is done; some fail, and then nothing may have changed but what the
- * program was told.
+ * program was told. Meanwhile others open and read the same files: what changes is this mount's own doing,
+ * so every one of them gets bytes that the file had.
  */
 import assert from 'node:assert/strict';
 import { joinPath } from '../../src/base/byte-string.ts';
@@ -10,15 +11,9 @@ import { ManualClock } from '../../src/base/clock.ts';
 import type { Random } from '../../src/base/random.ts';
 import { MemoryTier, Slab } from '../../src/cache/index.ts';
 import { Core, Counters, ROOT_INODE } from '../../src/vfs/index.ts';
-import type {
-  Attributes,
-  CoreReplies,
-  FsErrorCode,
-  HandleId,
-  InodeId,
-  RequestId,
-} from '../../src/vfs/index.ts';
+import type { CoreReplies, FsErrorCode, InodeId, RequestId } from '../../src/vfs/index.ts';
 import { copyOf } from './attributes-copy.ts';
+import type { Answer, ModelFile, ModelNode, Open, Other } from './write-model.ts';
 import { MemoryStaging, WriteStore } from './write-store.ts';
 
 const PAGE = 256;
@@ -30,40 +25,10 @@ const ROOT = '/' as ByteString;
 /** Errors that an injected failure may cause. */
 const INJECTED: readonly FsErrorCode[] = ['unavailable', 'io'];
 
-interface ModelFile {
-  kind: 'file';
-  bytes: Buffer;
-  mode: number;
-  isUnlinked: boolean;
-}
-interface ModelDirectory {
-  kind: 'directory';
-  mode: number;
-  /** As set by a program, until an entry comes or goes. */
-  setMtimeMs?: number | undefined;
-}
-interface ModelLink {
-  kind: 'symlink';
-  target: ByteString;
-}
-type ModelNode = ModelFile | ModelDirectory | ModelLink;
-
-interface Open {
-  readonly handle: HandleId;
-  readonly file: ModelFile;
-  readonly canWrite: boolean;
-}
-
-type Answer =
-  | { readonly kind: 'error'; readonly code: FsErrorCode }
-  | { readonly kind: 'entry'; readonly attributes: Attributes }
-  | { readonly kind: 'absent' }
-  | { readonly kind: 'attributes'; readonly attributes: Attributes }
-  | { readonly kind: 'opened'; readonly handle: HandleId }
-  | { readonly kind: 'created'; readonly attributes: Attributes; readonly handle: HandleId }
-  | { readonly kind: 'data'; readonly bytes: Buffer }
-  | { readonly kind: 'names'; readonly names: ByteString[] }
-  | { readonly kind: 'ok' };
+/** As many requests beside the one that changes something. */
+const OTHERS_MAX = 4;
+/** Files that the kernel knows, beside those that are open. */
+const KNOWN_MAX = 6;
 
 export class WriteSimulation {
   readonly #clock = new ManualClock();
@@ -75,6 +40,15 @@ export class WriteSimulation {
   readonly #model = new Map<ByteString, ModelNode>([[ROOT, { kind: 'directory', mode: 0o755 }]]);
   #open: Open[] = [];
   #lastRequest = 0;
+  #others: Other[] = [];
+  #othersMax = OTHERS_MAX;
+  readonly #known: {
+    readonly ino: InodeId;
+    readonly file: ModelFile;
+    readonly lookups: readonly InodeId[];
+  }[] = [];
+  /** An injected failure was heard of in this step. */
+  #hasFailed = false;
   readonly trace: string[] = [];
   succeeded = 0;
 
@@ -159,11 +133,12 @@ export class WriteSimulation {
 
   /** Asks the core and lets jobs run until it has answered. */
   #ask(random: Random, start: (request: RequestId) => void): Answer {
-    const request = ++this.#lastRequest as RequestId;
+    const request = this.#newRequest();
     start(request);
     for (let steps = 0; !this.#answers.has(request); steps++) {
       assert.ok(steps < 1000, 'a request is not answered');
       assert.ok(this.#store.jobCount > 0, 'a request waits for nothing');
+      if (random.chance(0.2)) this.#other(random);
       this.#work(random);
     }
     const answer = this.#answers.get(request) as Answer;
@@ -171,18 +146,137 @@ export class WriteSimulation {
     return answer;
   }
 
+  #newRequest(): RequestId {
+    return ++this.#lastRequest as RequestId;
+  }
+
   #work(random: Random): void {
-    for (const result of this.#store.step(random)) this.#core.deliver(result);
+    for (const result of this.#store.step(random)) {
+      this.#hasFailed ||= result.kind === 'failed' && INJECTED.includes(result.code);
+      this.#core.deliver(result);
+    }
   }
 
   step(random: Random): void {
     this.#store.failureChance = random.chance(0.2) ? 0.3 : 0;
+    this.#hasFailed = false;
     this.#clock.advance(random.below(400));
     while (this.#store.jobCount > 0 && random.chance(0.3)) this.#work(random);
     if (random.chance(0.1)) this.#core.tick();
+    if (random.chance(0.3)) this.#remember(random);
+    if (random.chance(0.1)) this.#forgetOne();
     const action = random.pick(this.#actions());
     action(random);
+    this.#settleOthers();
     this.#core.checkInvariants();
+  }
+
+  /** The kernel knows some files, and lets go of others. */
+  #remember(random: Random): void {
+    const files = this.#files();
+    if (files.length === 0) return;
+    const [path, file] = random.pick(files);
+    this.#walk(random, path, (ino, held) =>
+      this.#known.push({ ino, file, lookups: held.splice(0) }),
+    );
+    if (this.#known.length > KNOWN_MAX) this.#forgetOne();
+  }
+
+  #forgetOne(): void {
+    const idle = this.#known.findIndex(({ ino }) => !this.#others.some((each) => each.ino === ino));
+    for (const { lookups } of idle < 0 ? [] : this.#known.splice(idle, 1)) {
+      for (const each of lookups) this.#core.forget(each, 1);
+    }
+  }
+
+  /** Somebody opens, reads or looks at a file, and waits while others change it. */
+  #other(random: Random): void {
+    if (this.#others.length >= this.#othersMax) return;
+    if (this.#open.length > 0 && random.chance(0.5)) this.#readBeside(random);
+    else if (this.#known.length > 0 && random.chance(0.5)) this.#openBeside(random);
+    else if (this.#known.length > 0) this.#lookBeside(random);
+  }
+
+  #openBeside(random: Random): void {
+    const { ino, file } = random.pick(this.#known);
+    // What has no name the kernel has forgotten.
+    if (this.#open.length > 6 || file.isUnlinked) return;
+    const path = this.#pathOf(file);
+    const request = this.#await({ what: `open ${ino}`, ino, file }, (answer) => {
+      if (answer.kind === 'opened') {
+        this.#open.push({ handle: answer.handle, file, canWrite: false });
+      } else this.#judgeBeside(answer, file, path);
+    });
+    this.#core.open(request, ino, { wantsWrite: false, truncates: false });
+  }
+
+  #lookBeside(random: Random): void {
+    const { ino, file } = random.pick(this.#known);
+    const path = this.#pathOf(file);
+    const request = this.#await({ what: `getattr ${ino}`, ino, file }, (answer, versions) => {
+      if (answer.kind === 'attributes') {
+        const { lengthBytes } = answer.attributes;
+        assert.ok(
+          file.isUnlinked || versions.some(({ length }) => length === lengthBytes),
+          `a file of ${lengthBytes} bytes, which it never had`,
+        );
+      } else this.#judgeBeside(answer, file, path);
+    });
+    this.#core.getattr(request, ino);
+  }
+
+  /** Where it is told ESTALE the kernel looks again, and finds what the name is by now. */
+  #judgeBeside(answer: Answer, file: ModelFile, path: ByteString | undefined): void {
+    assert.ok(answer.kind === 'error');
+    const hasLeft = this.#pathOf(file) !== path;
+    const expected = [...INJECTED, 'stale', ...(hasLeft ? ['not-found'] : [])];
+    assert.ok(expected.includes(answer.code), `a look beside fails with ${answer.code}`);
+  }
+
+  #pathOf(file: ModelFile): ByteString | undefined {
+    return this.#files().find(([, other]) => other === file)?.[0];
+  }
+
+  #readBeside(random: Random): void {
+    const { handle, file } = random.pick(this.#open);
+    const offset = random.below(LENGTH_MAX);
+    const size = random.below(900);
+    const what = `read ${handle} ${offset}+${size}`;
+    const request = this.#await({ what, handle, file }, (answer, versions) => {
+      if (answer.kind === 'error') {
+        assert.ok(INJECTED.includes(answer.code), `${what} fails with ${answer.code}`);
+        return;
+      }
+      assert.ok(answer.kind === 'data');
+      const { bytes } = answer;
+      // A file that grows meanwhile may be read to the end that it had.
+      const parts = versions.map((each) => each.subarray(offset, offset + size));
+      const isOne = parts.some((part) => part.subarray(0, bytes.length).equals(bytes));
+      const isWhole = parts.some(({ length }) => bytes.length >= length);
+      assert.ok(isOne && isWhole, `${what}: bytes that the file never had`);
+    });
+    this.#core.read(request, handle, offset, size);
+  }
+
+  #await(asked: Pick<Other, 'what' | 'ino' | 'handle' | 'file'>, done: Other['done']): RequestId {
+    const request = this.#newRequest();
+    this.trace.push(`beside ${request}: ${asked.what}`);
+    this.#others.push({ ...asked, request, done, versions: [asked.file.bytes] });
+    return request;
+  }
+
+  #settleOthers(): void {
+    for (const { file, versions } of this.#others) {
+      if (versions.at(-1) !== file.bytes) versions.push(file.bytes);
+    }
+    const answered = this.#others.filter(({ request }) => this.#answers.has(request));
+    this.#others = this.#others.filter((other) => !answered.includes(other));
+    for (const { request, versions, done } of answered) {
+      const answer = this.#answers.get(request) as Answer;
+      this.#answers.delete(request);
+      this.trace.push(`  beside ${request} is answered`);
+      done(answer, versions);
+    }
   }
 
   #actions(): ((random: Random) => void)[] {
@@ -224,7 +318,7 @@ export class WriteSimulation {
   }
 
   /** The inode of a path; undefined where an injected failure kept it from being found. */
-  #walk(random: Random, path: ByteString, use: (ino: InodeId) => void): void {
+  #walk(random: Random, path: ByteString, use: (ino: InodeId, held: InodeId[]) => void): void {
     const held: InodeId[] = [];
     let ino: InodeId | undefined = ROOT_INODE;
     for (const name of path.split('/').filter((part) => part !== '')) {
@@ -239,7 +333,7 @@ export class WriteSimulation {
       else assert.fail(`${path} is not found: ${JSON.stringify(answer)}`);
       break;
     }
-    if (ino !== undefined) use(ino);
+    if (ino !== undefined) use(ino, held);
     for (const each of held) this.#core.forget(each, 1);
   }
 
@@ -248,7 +342,7 @@ export class WriteSimulation {
     this.trace.push(`  ${what}: ${answer.kind === 'error' ? answer.code : answer.kind}`);
     if (answer.kind === 'error') {
       if (answer.code === expected) return false;
-      if (INJECTED.includes(answer.code) && this.#store.failureChance > 0) return false;
+      if (INJECTED.includes(answer.code) && this.#hasFailed) return false;
       assert.fail(`${what} fails with ${answer.code} instead of ${expected ?? 'success'}`);
     }
     assert.equal(expected, undefined, `${what} succeeds, it should fail with ${expected}`);
@@ -348,7 +442,7 @@ export class WriteSimulation {
     const open = this.#open.filter(({ canWrite }) => canWrite);
     if (open.length === 0) return;
     const { handle, file } = random.pick(open);
-    const path = this.#files().find(([, other]) => other === file)?.[0];
+    const path = this.#pathOf(file);
     if (path === undefined) return;
     const lengthBytes = random.below(LENGTH_MAX);
     this.trace.push(`truncate ${path} ${lengthBytes}`);
@@ -368,7 +462,7 @@ export class WriteSimulation {
       isSync ? this.#core.sync(id, open.handle) : this.#core.flush(id, open.handle),
     );
     if (!this.#judge(answer, undefined, 'save')) return false;
-    const path = this.#files().find(([, other]) => other === open.file)?.[0];
+    const path = this.#pathOf(open.file);
     if (path !== undefined && open.canWrite) {
       const bytes = this.#store.bytes(path);
       assert.ok(bytes?.equals(open.file.bytes), `${path} is saved with other bytes`);
@@ -384,8 +478,12 @@ export class WriteSimulation {
   }
 
   #close(random: Random): void {
-    if (this.#open.length === 0) return;
-    const open = random.pick(this.#open);
+    // The kernel keeps a handle as long as somebody reads it.
+    const idle = this.#open.filter(
+      ({ handle }) => !this.#others.some((other) => other.handle === handle),
+    );
+    if (idle.length === 0) return;
+    const open = random.pick(idle);
     this.trace.push(`close ${open.handle}`);
     this.#saved(random, open);
     this.#open = this.#open.filter((other) => other !== open);
@@ -611,6 +709,13 @@ export class WriteSimulation {
   /** Everything is closed and saved: the cluster has the model's tree, and nothing is left over. */
   finish(random: Random): void {
     this.#store.failureChance = 0;
+    this.#othersMax = 0;
+    while (this.#others.length > 0) {
+      assert.ok(this.#store.jobCount > 0, 'a request waits for nothing');
+      this.#work(random);
+      this.#settleOthers();
+    }
+    while (this.#known.length > 0) this.#forgetOne();
     while (this.#open.length > 0) this.#close(random);
     for (let round = 0; round < 200; round++) {
       this.#clock.advance(70_000);

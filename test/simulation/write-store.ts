@@ -93,6 +93,8 @@ export class WriteStore {
   readonly #pageSizeBytes: number;
   readonly #nodes = new Map<ByteString, Node>();
   readonly #jobs: Exclude<Job, { kind: 'cancel' }>[] = [];
+  /** Done, and not heard of yet. */
+  readonly #results: JobResult[][] = [];
   #mtimeMs = 1000;
   #kept = 0;
   failureChance = 0;
@@ -104,7 +106,7 @@ export class WriteStore {
   }
 
   get jobCount(): number {
-    return this.#jobs.length;
+    return this.#jobs.length + this.#results.length;
   }
 
   /** The bytes of a file, as another client would read them. */
@@ -121,11 +123,22 @@ export class WriteStore {
     if (job.kind !== 'cancel') this.#jobs.push(job);
   }
 
-  /** Does one job. A fetch that fails leaves garbage in its slots. */
+  /** Does one job, or tells of one that is done. A fetch that fails leaves garbage in its slots. */
   step(random: Random): JobResult[] {
-    const index = random.below(this.#jobs.length);
+    const index = random.below(this.jobCount);
+    if (index >= this.#jobs.length) {
+      return this.#results.splice(index - this.#jobs.length, 1)[0] as JobResult[];
+    }
     const [job] = this.#jobs.splice(index, 1);
     assert.ok(job !== undefined);
+    const results = this.#resultsOf(job, random);
+    // Most are heard of at once.
+    if (random.chance(0.7)) return results;
+    this.#results.push(results);
+    return [];
+  }
+
+  #resultsOf(job: Exclude<Job, { kind: 'cancel' }>, random: Random): JobResult[] {
     // What cannot be removed stays until the next start, which is not part of this.
     const canFail = job.kind !== 'remove-kept';
     if (canFail && random.chance(this.failureChance)) return [failed(job, 'unavailable')];
