@@ -36,10 +36,13 @@ export interface AttributeUpdate {
   readonly path: ByteString;
   /** Undefined: the defaults hold from here on. */
   readonly record: AttributeRecord | undefined;
+  /** What is seen before the journal has it: of a name whose object goes only then. */
+  readonly until?: AttributeRecord;
 }
 
 interface Pending {
   readonly record: AttributeRecord | undefined;
+  until?: AttributeRecord | undefined;
   readonly sinceMs: number;
   readonly bytes: number;
 }
@@ -68,6 +71,8 @@ const GONE_MAX = 1000;
 function bytesOf(name: ByteString, record: AttributeRecord): number {
   return Buffer.byteLength(JSON.stringify({ name, ...recordToJson(record) })) + 1;
 }
+
+const seenOf = ({ record, until }: Pending): AttributeRecord | undefined => until ?? record;
 
 const idOf = (directory: ByteString, name: ByteString): string => `${directory}\n/${name}`;
 
@@ -107,12 +112,15 @@ export class AttributeStore {
     return {
       get: (name) => {
         const change = pending()?.get(name);
-        return change === undefined ? records().get(name) : change.record;
+        return change === undefined ? records().get(name) : seenOf(change);
       },
       *entries() {
         const changes = new Map(pending());
         for (const entry of records()) if (!changes.has(entry[0])) yield entry;
-        for (const [name, { record }] of changes) if (record !== undefined) yield [name, record];
+        for (const [name, change] of changes) {
+          const record = seenOf(change);
+          if (record !== undefined) yield [name, record];
+        }
       },
     };
   }
@@ -137,19 +145,27 @@ export class AttributeStore {
     throw storeError('no-space', `${reason}: ${bytesMax} bytes`, directory);
   }
 
-  /** Together with `others`, all or nothing; resolves when the journal has it. */
+  /**
+   * Together with `others`, all or nothing; resolves when the journal has it, and calls `commit` in the same
+   * turn.
+   */
   async change(
     updates: readonly AttributeUpdate[],
     others: readonly JournalChange[] = [],
-    isDurable = false,
+    { isDurable = false, commit }: { isDurable?: boolean; commit?: () => void } = {},
   ): Promise<void> {
     const undo: (() => void)[] = [];
+    const late: Pending[] = [];
     const changes = [...others];
-    for (const { path, record } of updates) {
+    for (const { path, record, until } of updates) {
       const { directory, name } = recordPlaceOf(path);
       const before = this.#pending.get(directory)?.get(name);
       // Seen at once, so that two changes of one name build on each other.
       const noted = this.#note(directory, name, record, before?.sinceMs);
+      if (until !== undefined) {
+        noted.until = until;
+        late.push(noted);
+      }
       undo.push(() => {
         if (this.#pending.get(directory)?.get(name) !== noted) return;
         if (before === undefined) this.#drop(directory, name);
@@ -165,6 +181,8 @@ export class AttributeStore {
       for (const step of undo.toReversed()) step();
       throw error;
     }
+    commit?.();
+    for (const noted of late) noted.until = undefined;
     for (const { path } of updates) this.#schedule(recordPlaceOf(path).directory);
   }
 

@@ -4,6 +4,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
+import { setImmediate } from 'node:timers/promises';
 import type { ByteString } from '../base/byte-string.ts';
 import { byteStringOfText as text } from '../base/byte-string.ts';
 import { systemClock } from '../base/clock.ts';
@@ -140,6 +141,26 @@ for (const writeMode of ['through', 'back'] as const) {
           [...cluster.files.keys()].filter((path) => path.includes('/kept/')),
           [],
         );
+      });
+
+      it('shows the attributes of a directory under the one name and then under the other', async () => {
+        await store.makeDirectory(text('/from'), { mode: 0o700 }, context());
+        await store.sync(text('/'), context());
+        const renaming = store.rename(text('/from'), text('/to'), DIRECTORY_RENAME, context());
+        const seen = { '/from': 0, '/to': 0, isDone: false };
+        void renaming.finally(() => (seen.isDone = true));
+        while (!seen.isDone) {
+          for (const path of ['/from', '/to'] as const) {
+            const status = await store.stat(text(path), context()).catch(() => undefined);
+            if (status === undefined) continue;
+            seen[path] += 1;
+            assert.equal(status.posix.mode, 0o700, path);
+          }
+          await setImmediate();
+        }
+        await renaming;
+        assert.ok(seen['/from'] > 0);
+        assert.equal((await store.stat(text('/to'), context())).posix.mode, 0o700);
       });
 
       it('leaves no links behind for a directory that is made anew', async () => {

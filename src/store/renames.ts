@@ -304,7 +304,8 @@ export class Renames {
     const now = is === undefined ? was : { ...is, kind: was.kind };
     const record = movedRecord(before, was, now, source.shownMtimeMs, defaults);
     const updates: AttributeUpdate[] = [];
-    if (before !== undefined) updates.push({ path: from, record: undefined });
+    // Until the switch programs see the old name, as it was.
+    if (before !== undefined) updates.push({ path: from, record: undefined, until: before });
     const isNews = record !== undefined || targetView.get(target.name) !== undefined;
     if (isNews && !job.dropsRecord) updates.push({ path: to, record });
     const other = job.atSwitch();
@@ -314,10 +315,12 @@ export class Renames {
     const changes = [entryOf(switched), ...other.changes];
     for (const plan of forgotten) changes.push(...plan.changes);
     // What is deleted next must not be all that the next life believes in, also after a power failure.
-    await attributes.change(updates, changes, !job.entry.isAtomic);
-    job.entry = switched.entry;
-    other.commit();
-    for (const plan of forgotten) plan.commit();
+    const commit = (): void => {
+      job.entry = switched.entry;
+      other.commit();
+      for (const plan of forgotten) plan.commit();
+    };
+    await attributes.change(updates, changes, { isDurable: !job.entry.isAtomic, commit });
   }
 
   async #clean(job: Job, context: CallContext): Promise<void> {

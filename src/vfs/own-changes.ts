@@ -3,6 +3,7 @@
  * of them yet, and answers to questions that were asked before may still arrive; both are older news.
  */
 import { LRUCache } from 'lru-cache';
+import { isWithin } from '../base/byte-string.ts';
 import type { ByteString } from '../base/byte-string.ts';
 import type { StatusMessage } from './types.ts';
 
@@ -61,10 +62,13 @@ export class OwnChanges {
     if (changes?.delete(name) === true && changes.size === 0) this.#directories.delete(directory);
   }
 
-  /** A directory has another path now. */
+  /** A directory has another path now; what was there before is not this one's past. */
   move(from: ByteString, to: ByteString): void {
+    for (const path of Array.from(this.#directories.keys())) {
+      if (isWithin(path, to)) this.#directories.delete(path);
+    }
     for (const [path, changes] of Array.from(this.#directories.entries())) {
-      if (path !== from && !path.startsWith(`${from}/`)) continue;
+      if (!isWithin(path, from)) continue;
       this.#directories.delete(path);
       this.#directories.set(`${to}${path.slice(from.length)}` as ByteString, changes);
     }

@@ -17,6 +17,8 @@ export function isOlder(status: StatusMessage, change: OwnChange, listing: Listi
   if (change.status === undefined) {
     return status.kind === 'directory' || status.mtimeMs <= change.goneMtimeMs;
   }
+  // Nor does a listing that tells none.
+  if (status.kind === 'directory' && status.mtimeMs === 0) return false;
   return status.kind === change.status.kind && status.mtimeMs < change.status.mtimeMs;
 }
 

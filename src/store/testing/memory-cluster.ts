@@ -421,6 +421,8 @@ export class MemoryJournalDisk implements JournalDisk {
 
   async append(bytes: Buffer): Promise<void> {
     if (this.#life.isDead) return never;
+    // A disk takes its time, and others go on.
+    await new Promise((resolve) => setImmediate(resolve));
     this.#life.steps++;
     const written = this.#life.isDead
       ? bytes.subarray(0, this.#life.random.below(bytes.length + 1))
