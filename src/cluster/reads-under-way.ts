@@ -29,8 +29,8 @@ export class ReadsUnderWay {
   }
 
   /**
-   * Keeps reads from beginning, for as long as a change may take, and resolves once those that run are
-   * over, or the signal is. They go on when the returned function is called.
+   * Keeps reads from beginning, and resolves once those that run are over, or the signal is. They go on
+   * when the returned function is called, or a change has taken too long.
    */
   async hold(path: ByteString, signal: AbortSignal): Promise<() => void> {
     let letGo: () => void = () => undefined;
@@ -38,7 +38,7 @@ export class ReadsUnderWay {
     const before = this.#held.get(path);
     const held = Promise.all([before, mine]);
     this.#held.set(path, held);
-    const timer = setTimeout(() => letGo(), HELD_MS_MAX);
+    let timer: NodeJS.Timeout | undefined;
     void held.finally(() => {
       clearTimeout(timer);
       if (this.#held.get(path) === held) this.#held.delete(path);
@@ -46,6 +46,7 @@ export class ReadsUnderWay {
     // Reads that waited for another change begin now, and are waited for in turn.
     await before;
     await this.ended(path, signal);
+    timer = setTimeout(letGo, HELD_MS_MAX);
     return letGo;
   }
 

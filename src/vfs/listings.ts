@@ -102,7 +102,8 @@ export class Listings {
           }
         } else {
           const { code, reason } = failureOf(result);
-          const isOvertaken = code === 'not-found' && this.#isOvertaken(directory, path);
+          const isOvertaken =
+            code === 'not-found' && !directory.isUnlinked && this.#isOvertaken(directory, path);
           if (isOvertaken && listing.count === 0) this.#submitWhenStill(directory, listing);
           else this.#end(directory, listing, code, reason);
         }

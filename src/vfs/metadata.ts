@@ -23,7 +23,7 @@ import {
   versionOf,
 } from './versions.ts';
 import { failureOf } from './pending.ts';
-import type { FsErrorCode, RequestId, StatusMessage, VersionMessage } from './types.ts';
+import type { FsErrorCode, JobResult, RequestId, StatusMessage, VersionMessage } from './types.ts';
 
 /** Names known not to exist: a path search (python, linkers) asks for thousands, not millions. */
 const NEGATIVES_MAX = 65_536;
@@ -34,6 +34,16 @@ export interface ResolveWaiter {
   /** Believed for so long from now. */
   absent(ttlMs: number): void;
   failed(code: FsErrorCode): void;
+}
+
+interface Question {
+  readonly parent: Inode;
+  readonly name: ByteString;
+  readonly path: ByteString;
+  readonly askedMs: number;
+  /** How many this mount had made by then. */
+  readonly ownChanges: number;
+  readonly waiters: ResolveWaiter[];
 }
 
 export class Metadata {
@@ -137,7 +147,18 @@ export class Metadata {
       waiter.failed('stale');
       return;
     }
-    this.#ask(parent, inode.name, waiter);
+    const { name } = inode;
+    // What this mount has given another name meanwhile, or none, is asked for as that.
+    const again = (otherwise: () => void): void => {
+      const isNamed = inode.parent === parent && inode.name === name && !inode.isUnlinked;
+      if (isNamed) otherwise();
+      else this.refresh(inode, waiter);
+    };
+    this.#ask(parent, name, {
+      found: (fresh) => (fresh === inode ? waiter.found(fresh) : again(() => waiter.found(fresh))),
+      absent: (ttlMs) => again(() => waiter.absent(ttlMs)),
+      failed: (code) => waiter.failed(code),
+    });
   }
 
   /** Asks for the file itself, however well its attributes are known. */
@@ -156,59 +177,105 @@ export class Metadata {
       waiters.push(waiter);
       return;
     }
-    const ours = [waiter];
-    this.#asking.set(key, ours);
-    const path = joinPath(this.#context.inodes.path(parent), name);
+    const question: Question = {
+      parent,
+      name,
+      path: joinPath(this.#context.inodes.path(parent), name),
+      askedMs: this.#context.clock.nowMs(),
+      ownChanges: this.#own.count,
+      waiters: [waiter],
+    };
+    this.#asking.set(key, question.waiters);
+    this.#look(question, question.path, (result) => {
+      this.#asking.delete(key);
+      this.#answered(question, result);
+    });
+  }
+
+  #look({ parent }: Question, path: ByteString, done: (result: JobResult) => void): void {
     // The parent must not leave the table while the question is under way.
     parent.openHandles++;
-    const askedMs = this.#context.clock.nowMs();
-    const ownChanges = this.#own.count;
     this.#context.jobs.submit(
       (id) => ({ kind: 'stat', id, path }),
       (result) => {
-        this.#asking.delete(key);
-        const known = this.#context.inodes.child(parent, name);
-        const own = this.#own.find(this.#context.inodes.path(parent), name);
-        const isAbsent = result.kind === 'failed' && result.code === 'not-found';
-        if (known !== undefined && isOurs(known)) this.#tell(ours, known);
-        else if (
-          (own !== undefined && own.number > ownChanges) ||
-          joinPath(this.#context.inodes.path(parent), name) !== path ||
-          (isAbsent && this.#context.moves.isMoving(known ?? parent))
-        ) {
-          // This mount has changed the name, or moved the directory, since it was asked, or is at it.
-          parent.openHandles++;
-          this.#context.moves.whenStill(known ?? parent, () => {
-            for (const each of ours) this.resolve(parent, name, each);
-            parent.openHandles--;
-            this.release(parent);
-          });
-        } else if (result.kind === 'status') {
-          // Somebody else has made it again.
-          if (own !== undefined && own.status === undefined) {
-            this.#own.forget(this.#context.inodes.path(parent), name);
-          }
-          // Before anybody is told: who asks next finds the listing on its way.
-          this.#listings.listWhenWorthwhile(parent);
-          this.#tell(ours, this.adopt(parent, name, result.status, askedMs));
-        } else if (isAbsent) {
-          // Something asked later has found it: this answer is the older news.
-          if (known !== undefined && known.checkedMs > askedMs) this.#tell(ours, known);
-          else {
-            this.#markAbsent(parent, name, askedMs);
-            const ttlMs = this.#absentTtlMs(parent, name);
-            for (const each of ours) each.absent(ttlMs);
-          }
-        } else {
-          const { code, reason } = failureOf(result);
-          this.#context.effects.report({ code, path, reason });
-          for (const each of ours) each.failed(code);
-        }
+        done(result);
         parent.openHandles--;
         this.release(parent);
         return true;
       },
     );
+  }
+
+  #answered(question: Question, result: JobResult): void {
+    const { parent, name, path, askedMs, waiters } = question;
+    const { inodes, moves } = this.#context;
+    const known = inodes.child(parent, name);
+    if (known !== undefined && isOurs(known)) this.#tell(waiters, known);
+    else if (this.#isOvertaken(question)) this.#askAgain(question);
+    else if (result.kind === 'status') {
+      const isFile = known?.kind === 'file' && result.status.kind === 'file';
+      if (isFile && moves.has(known) && !isSameVersion(known, result.status)) {
+        // It may be what takes its place.
+        this.#askWhenStill(question);
+        return;
+      }
+      // Somebody else has made it again.
+      const parentPath = inodes.path(parent);
+      const own = this.#own.find(parentPath, name);
+      if (own !== undefined && own.status === undefined) this.#own.forget(parentPath, name);
+      // Before anybody is told: who asks next finds the listing on its way.
+      this.#listings.listWhenWorthwhile(parent);
+      this.#tell(waiters, this.adopt(parent, name, result.status, askedMs));
+    } else if (result.kind === 'failed' && result.code === 'not-found') {
+      const top = moves.topOf(known ?? parent);
+      if (top === undefined) this.#absent(question);
+      else if (top === known) this.#askWhenStill(question);
+      else {
+        // It may have gone ahead: then so has the directory, which goes as a whole.
+        this.#look(question, inodes.path(top), (found) => {
+          const hasGone = found.kind === 'failed' && found.code === 'not-found';
+          if (this.#isOvertaken(question)) this.#askAgain(question);
+          else if (hasGone) this.#askWhenStill(question);
+          else this.#absent(question);
+        });
+      }
+    } else {
+      const { code, reason } = failureOf(result);
+      this.#context.effects.report({ code, path, reason });
+      for (const each of waiters) each.failed(code);
+    }
+  }
+
+  /** This mount has changed the name, or moved the directory, since it was asked. */
+  #isOvertaken({ parent, name, path, ownChanges }: Question): boolean {
+    const parentPath = this.#context.inodes.path(parent);
+    const own = this.#own.find(parentPath, name);
+    return (own !== undefined && own.number > ownChanges) || joinPath(parentPath, name) !== path;
+  }
+
+  #askAgain({ parent, name, waiters }: Question): void {
+    for (const each of waiters) this.resolve(parent, name, each);
+  }
+
+  #askWhenStill(question: Question): void {
+    const { parent, name } = question;
+    parent.openHandles++;
+    this.#context.moves.whenStill(this.#context.inodes.child(parent, name) ?? parent, () => {
+      this.#askAgain(question);
+      parent.openHandles--;
+      this.release(parent);
+    });
+  }
+
+  #absent({ parent, name, askedMs, waiters }: Question): void {
+    const known = this.#context.inodes.child(parent, name);
+    // Something asked later has found it: this answer is the older news.
+    if (known !== undefined && known.checkedMs > askedMs) this.#tell(waiters, known);
+    else {
+      this.#markAbsent(parent, name, askedMs);
+      const ttlMs = this.#absentTtlMs(parent, name);
+      for (const each of waiters) each.absent(ttlMs);
+    }
   }
 
   #tell(waiters: readonly ResolveWaiter[], inode: Inode): void {
@@ -271,6 +338,8 @@ export class Metadata {
       known !== undefined && (isSameVersion(known, status) || isCoarserTime(known, status));
     // For another version of what must not change, the name gets another inode.
     const isOther = known?.kind !== status.kind || (!isSame && this.#contents.isFixed(known));
+    // What takes the place of a file is not told of as that file.
+    if (!isSame && known?.kind === 'file' && this.#context.moves.has(known)) return known;
     if (known === undefined || isOther) {
       if (known !== undefined) this.#forgetName(known);
       return this.#context.inodes.create(parent, name, status, checkedMs);
@@ -333,6 +402,7 @@ export class Metadata {
       const { name } = child;
       // Most have it from this listing, and there may be a million of them.
       if (isOurs(child) || child.checkedMs >= listing.startedMs) continue;
+      if (this.#context.moves.has(child)) continue;
       const status = listing.find(name);
       // Another kind is another inode, to be made for whoever asks for it.
       if (status?.kind === child.kind) {

@@ -24,6 +24,19 @@ export class Moves {
     };
   }
 
+  has(inode: Inode): boolean {
+    return this.#moving.has(inode);
+  }
+
+  /** The highest directory that is, on the way to it; or it itself. */
+  topOf(inode: Inode): Inode | undefined {
+    let top: Inode | undefined;
+    for (let each: Inode | undefined = inode; each !== undefined; each = each.parent) {
+      if (this.#moving.has(each)) top = each;
+    }
+    return top;
+  }
+
   /** It, or a directory above it. */
   isMoving(inode: Inode): boolean {
     if (this.#moving.size === 0) return false;

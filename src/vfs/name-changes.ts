@@ -349,9 +349,11 @@ export class NameChanges {
     jobs.submit(
       (id) => ({ kind: 'stat', id, path }),
       (result) => {
-        const hasMoved = inodes.path(inode) !== path;
-        const status = result.kind === 'status' && !hasMoved ? result.status : undefined;
-        this.#metadata.reversioned(inode, status);
+        // Another change that came through meanwhile has told it.
+        if (inodes.path(inode) === path && !inode.isUnlinked) {
+          const status = result.kind === 'status' ? result.status : undefined;
+          this.#metadata.reversioned(inode, status);
+        }
         end();
         letGo();
         return true;

@@ -49,14 +49,14 @@ export class Opening {
   /** Where an open says ESTALE the kernel looks the name up again, unseen by the program. */
   #whenStaying(request: RequestId, inode: Inode, run: () => void): void {
     const { asking, replies } = this.#context;
-    if (inode.departing === undefined) run();
+    if (inode.isUnlinked && inode.openFiles === 0) replies.error(request, 'stale');
+    else if (inode.departing === undefined) run();
     else {
       asking.until(
         request,
         (settle) => inode.departing?.push(() => settle(undefined)),
         () => {
-          if (inode.isUnlinked) replies.error(request, 'stale');
-          else this.#whenStaying(request, inode, run);
+          this.#whenStaying(request, inode, run);
         },
       );
     }
@@ -128,8 +128,9 @@ export class Opening {
       },
       (fresh) => {
         // Of another version the kernel must have the length before anybody reads.
-        if (fresh === inode && metadata.contentOf(inode) === content) done();
-        else replies.error(request, 'stale');
+        if (fresh === inode && metadata.contentOf(inode) === content) {
+          this.#whenStaying(request, inode, done);
+        } else replies.error(request, 'stale');
       },
       () => replies.error(request, 'not-found'),
     );

@@ -367,7 +367,7 @@ export class Reader {
 
   /** This mount has moved or written the file while it was being read: whoever waits asks again. */
   #runOvertaken(pages: readonly Page[], when: (again: () => void) => void): void {
-    const { asking, tier } = this.#context;
+    const { pending, replies, tier } = this.#context;
     for (const page of pages) {
       tier.abandon(page);
       this.#warmed(page, undefined);
@@ -378,11 +378,12 @@ export class Reader {
         this.#finish(read, () => {
           for (const each of read.pages) tier.unpin(each);
           const { request } = read;
-          asking.until(
-            request,
-            (settle) => when(() => settle(undefined)),
-            () => this.#again(read),
-          );
+          pending.add(request, (code) => {
+            if (pending.take(request)) replies.error(request, code);
+          });
+          when(() => {
+            if (pending.take(request)) this.#again(read);
+          });
         });
       }
     }

@@ -235,7 +235,7 @@ function setUpMove() {
       assert.equal(answers.of(request), 'ok');
     };
   };
-  return { ...parts, parent, file: found(2), move };
+  return { ...parts, directory, parent, file: found(2), move };
 }
 
 const READING = { wantsWrite: false, truncates: false };
@@ -268,6 +268,10 @@ test('what is not found while its directory moves is looked for where that has g
     sizeBytes: 1000,
     isPlus: false,
   });
+  // As gone as its directory: both are where they go.
+  const above = takeJob('stat');
+  assert.equal(above.path, '/f');
+  core.deliver({ kind: 'failed', id: above.id, code: 'not-found', reason: 'No such file' });
   assert.deepEqual([4, 5].map(answers.of.bind(answers)), [undefined, undefined]);
   arrive();
   const again = takeJob('list');
@@ -278,6 +282,17 @@ test('what is not found while its directory moves is looked for where that has g
   assert.equal(asked.path, '/e/g');
   core.deliver({ kind: 'status', id: asked.id, status: NEW });
   assert.match(answers.of(4) ?? '', /^version 2 /);
+});
+
+test('what is missing in a directory that moves for long is told at once', () => {
+  const { core, answers, take, takeJob, parent, directory, move } = setUpMove();
+  move();
+  core.lookup(3 as RequestId, parent, 'g' as ByteString);
+  core.deliver({ kind: 'failed', id: take('stat'), code: 'not-found', reason: 'No such file' });
+  const above = takeJob('stat');
+  assert.equal(above.path, '/f');
+  core.deliver({ kind: 'status', id: above.id, status: directory });
+  assert.equal(answers.of(3), 'absent');
 });
 
 test('a file opened while its directory moves is read on as the version that it is there', () => {

@@ -21,6 +21,8 @@ const NAMES = ['a', 'b', 'c', 'd'] as ByteString[];
 const LENGTH_MAX = 1500;
 const CREATION = { mode: 0o644, uid: 0, gid: 0 };
 const ROOT = '/' as ByteString;
+/** For requests that are not about one. */
+const NO_FILE: ModelFile = { kind: 'file', bytes: Buffer.alloc(0), mode: 0, isUnlinked: false };
 
 /** Errors that an injected failure may cause. */
 const INJECTED: readonly FsErrorCode[] = ['unavailable', 'io'];
@@ -139,6 +141,7 @@ export class WriteSimulation {
       assert.ok(steps < 1000, 'a request is not answered');
       assert.ok(this.#store.jobCount > 0, 'a request waits for nothing');
       if (random.chance(0.2)) this.#other(random);
+      if (random.chance(0.2)) this.#clock.advance(random.below(400));
       this.#work(random);
     }
     const answer = this.#answers.get(request) as Answer;
@@ -192,9 +195,34 @@ export class WriteSimulation {
   /** Somebody opens, reads or looks at a file, and waits while others change it. */
   #other(random: Random): void {
     if (this.#others.length >= this.#othersMax) return;
-    if (this.#open.length > 0 && random.chance(0.5)) this.#readBeside(random);
-    else if (this.#known.length > 0 && random.chance(0.5)) this.#openBeside(random);
-    else if (this.#known.length > 0) this.#lookBeside(random);
+    const kind = random.pick(['read', 'read', 'open', 'look', 'list'] as const);
+    if (kind === 'read' && this.#open.length > 0) this.#readBeside(random);
+    else if (kind === 'open' && this.#known.length > 0) this.#openBeside(random);
+    else if (kind === 'look' && this.#known.length > 0) this.#lookBeside(random);
+    else if (kind === 'list') this.#listBeside(random);
+  }
+
+  /** Its entries are told to the core beside what changes them; what it shows is either. */
+  #listBeside(random: Random): void {
+    const opening = this.#newRequest();
+    this.#core.opendir(opening, ROOT_INODE);
+    const opened = this.#answers.get(opening);
+    this.#answers.delete(opening);
+    assert.ok(opened?.kind === 'opened');
+    const { handle } = opened;
+    const request = this.#await({ what: 'list /', file: NO_FILE }, (answer) => {
+      if (answer.kind === 'error') assert.ok(INJECTED.includes(answer.code), answer.code);
+      else assert.equal(answer.kind, 'names');
+      for (const each of this.#listed.splice(0)) this.#core.forget(each, 1);
+      const closing = this.#newRequest();
+      this.#core.release(closing, handle);
+      this.#answers.delete(closing);
+    });
+    this.#core.readdir(request, handle, {
+      offset: 0,
+      sizeBytes: 100_000,
+      isPlus: random.chance(0.5),
+    });
   }
 
   #openBeside(random: Random): void {
@@ -205,32 +233,30 @@ export class WriteSimulation {
     const request = this.#await({ what: `open ${ino}`, ino, file }, (answer) => {
       if (answer.kind === 'opened') {
         this.#open.push({ handle: answer.handle, file, canWrite: false });
-      } else this.#judgeBeside(answer, file, path);
+        return;
+      }
+      assert.ok(answer.kind === 'error');
+      // Where it is told ESTALE the kernel looks again, and finds what the name is by now.
+      const hasLeft = this.#pathOf(file) !== path;
+      const expected = [...INJECTED, 'stale', ...(hasLeft ? ['not-found'] : [])];
+      assert.ok(expected.includes(answer.code), `an open beside fails with ${answer.code}`);
     });
     this.#core.open(request, ino, { wantsWrite: false, truncates: false });
   }
 
   #lookBeside(random: Random): void {
     const { ino, file } = random.pick(this.#known);
-    const path = this.#pathOf(file);
     const request = this.#await({ what: `getattr ${ino}`, ino, file }, (answer, versions) => {
-      if (answer.kind === 'attributes') {
-        const { lengthBytes } = answer.attributes;
-        assert.ok(
-          file.isUnlinked || versions.some(({ length }) => length === lengthBytes),
-          `a file of ${lengthBytes} bytes, which it never had`,
-        );
-      } else this.#judgeBeside(answer, file, path);
+      if (answer.kind === 'error') {
+        assert.ok(INJECTED.includes(answer.code), `a look beside fails with ${answer.code}`);
+        return;
+      }
+      assert.ok(answer.kind === 'attributes');
+      const { lengthBytes } = answer.attributes;
+      const isOne = file.isUnlinked || versions.some(({ length }) => length === lengthBytes);
+      assert.ok(isOne, `a file of ${lengthBytes} bytes, which it never had`);
     });
     this.#core.getattr(request, ino);
-  }
-
-  /** Where it is told ESTALE the kernel looks again, and finds what the name is by now. */
-  #judgeBeside(answer: Answer, file: ModelFile, path: ByteString | undefined): void {
-    assert.ok(answer.kind === 'error');
-    const hasLeft = this.#pathOf(file) !== path;
-    const expected = [...INJECTED, 'stale', ...(hasLeft ? ['not-found'] : [])];
-    assert.ok(expected.includes(answer.code), `a look beside fails with ${answer.code}`);
   }
 
   #pathOf(file: ModelFile): ByteString | undefined {

@@ -21,6 +21,9 @@ const TELL_MS = 60_000;
 /** No upload takes longer; it only keeps timers within their range. */
 const UPLOAD_MS_MAX = 24 * 60 * 60 * 1000;
 
+/** Before a file is replaced or taken away: this process reads nothing of it until the call has ended. */
+export type HoldReads = (at: WritePath) => Promise<void>;
+
 export type WritableStore = UnderStore & { readonly writes: UnderStoreWrites };
 
 export class StoreWriter {
@@ -35,52 +38,33 @@ export class StoreWriter {
     at: WritePath,
     temporary: ByteString,
     source: UploadSource,
+    holdReads: HoldReads,
     signal: AbortSignal,
   ): Promise<WrittenFile> {
-    let letReadsGo = (): void => {};
     const upload = {
       path: at.path,
       temporary,
       lengthBytes: source.lengthBytes,
       chunks: source.open(),
       stallMs: this.#attempts.stallMs,
-      beforeReplacing: async () => {
-        letReadsGo = await this.#attempts.holdReads(at, signal);
-      },
+      beforeReplacing: () => holdReads(at),
     };
     const deadlineMs = performance.now() + UPLOAD_MS_MAX;
-    try {
-      const { status, isNew, synced } = await store.writes.putFile(upload, { signal, deadlineMs });
-      const shown = this.#shown(store, at, status, isNew);
-      await Promise.allSettled([shown, synced]);
-      await synced;
-      return await shown;
-    } finally {
-      letReadsGo();
-    }
+    const { status, isNew, synced } = await store.writes.putFile(upload, { signal, deadlineMs });
+    const shown = this.#shown(store, at, status, isNew);
+    await Promise.allSettled([shown, synced]);
+    await synced;
+    return shown;
   }
 
   async rename(
     store: WritableStore,
     from: WritePath,
     to: WritePath,
+    holdReads: HoldReads,
     signal: AbortSignal,
   ): Promise<WrittenFile> {
-    const holds = [from, to].map((at) => this.#attempts.holdReads(at, signal));
-    const letGo = await Promise.all(holds);
-    try {
-      return await this.#renamed(store, from, to, signal);
-    } finally {
-      for (const letReadsGo of letGo) letReadsGo();
-    }
-  }
-
-  async #renamed(
-    store: WritableStore,
-    from: WritePath,
-    to: WritePath,
-    signal: AbortSignal,
-  ): Promise<WrittenFile> {
+    await Promise.all((from.path === to.path ? [to] : [from, to]).map(holdReads));
     await store.writes.renameFile(from.path, to.path, step(signal));
     const status = await store.stat(to.path, step(signal));
     const shown = await this.#shown(store, to, status, false);
