@@ -30,6 +30,7 @@ export class Moves {
 
   /** The highest directory that is, on the way to it; or it itself. */
   topOf(inode: Inode): Inode | undefined {
+    if (this.#moving.size === 0) return undefined;
     let top: Inode | undefined;
     for (let each: Inode | undefined = inode; each !== undefined; each = each.parent) {
       if (this.#moving.has(each)) top = each;
@@ -39,11 +40,7 @@ export class Moves {
 
   /** It, or a directory above it. */
   isMoving(inode: Inode): boolean {
-    if (this.#moving.size === 0) return false;
-    for (let each: Inode | undefined = inode; each !== undefined; each = each.parent) {
-      if (this.#moving.has(each)) return true;
-    }
-    return false;
+    return this.topOf(inode) !== undefined;
   }
 
   /** Calls back, maybe at once, when none of its names is changing. */

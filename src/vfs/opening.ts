@@ -55,9 +55,7 @@ export class Opening {
       asking.until(
         request,
         (settle) => inode.departing?.push(() => settle(undefined)),
-        () => {
-          this.#whenStaying(request, inode, run);
-        },
+        () => this.#whenStaying(request, inode, run),
       );
     }
   }

@@ -211,7 +211,6 @@ function setUpMove() {
   const parts = setUp(false);
   const { clock, core, answers, take, lookup } = parts;
   const directory: StatusMessage = { ...OLD, kind: 'directory' };
-  let lastRequest = 100;
   const found = (request: number): Attributes['ino'] => {
     const ino = answers.attributesOf.get(request as RequestId)?.ino;
     assert.ok(ino !== undefined);
@@ -224,7 +223,7 @@ function setUpMove() {
   core.deliver({ kind: 'status', id: take('stat'), status: OLD });
   const move = (): (() => void) => {
     clock.advance(10);
-    const request = ++lastRequest as RequestId;
+    const request = 101 as RequestId;
     const to = { parent: ROOT_INODE, name: 'e' as ByteString };
     core.rename(request, { parent: ROOT_INODE, name: NAME }, to, false);
     core.deliver({ kind: 'failed', id: take('stat'), code: 'not-found', reason: 'None' });

@@ -117,7 +117,7 @@ export class RoutedWriter implements ClusterWriter {
   ): Promise<WrittenFile> {
     const at = this.#fileAt(path);
     const { signal, token = randomBytes(12).toString('hex'), onUploaded } = context;
-    return this.#changing([at], signal, async (holdReads) => {
+    return this.#changing([at], async (holdReads) => {
       const temporary = this.#at(temporaryPathFor(at.path, token));
       const store = await this.#storeFor(at, signal);
       if (store !== undefined) {
@@ -139,7 +139,7 @@ export class RoutedWriter implements ClusterWriter {
     const at = this.#fileAt(path);
     const { token, signal } = context;
     const temporary = this.#at(temporaryPathFor(at.path, token));
-    return this.#changing([at], signal, () => this.#finish(at, temporary, content, token, signal));
+    return this.#changing([at], () => this.#finish(at, temporary, content, token, signal));
   }
 
   async removeTemporary(temporary: ByteString, { signal }: WriteContext): Promise<void> {
@@ -152,19 +152,19 @@ export class RoutedWriter implements ClusterWriter {
 
   async deleteFile(path: ByteString, { signal }: WriteContext): Promise<void> {
     const at = this.#fileAt(path);
-    await this.#changing([at], signal, async (holdReads) => {
+    await this.#changing([at], async (holdReads) => {
       const store = await this.#storeForLost(at);
       if (store !== undefined) return store.writes.deleteFile(at.path, step(signal));
       const status = await this.#attempts.stat(at, signal);
       if (status.type === 'directory') throw isADirectory(at);
-      await holdReads(at);
+      await holdReads(at, signal);
       await this.#remove(at, signal);
     });
   }
 
   async makeDirectory(path: ByteString, { signal }: WriteContext): Promise<FileStatus> {
     const at = this.#at(normaliseAlluxioPath(path));
-    return this.#changingDirectory(at, signal, async () => {
+    return this.#changingDirectory(at, async () => {
       const store = await this.#storeForLost(at);
       if (store !== undefined) {
         await store.writes.makeDirectory(at.path, step(signal));
@@ -183,7 +183,7 @@ export class RoutedWriter implements ClusterWriter {
 
   async removeDirectory(path: ByteString, { signal }: WriteContext): Promise<void> {
     const at = this.#at(normaliseAlluxioPath(path));
-    await this.#changingDirectory(at, signal, async () => {
+    await this.#changingDirectory(at, async () => {
       const store = await this.#storeForLost(at);
       if (store !== undefined) return store.writes.removeDirectory(at.path, step(signal));
       const status = await this.#attempts.stat(at, signal);
@@ -210,7 +210,7 @@ export class RoutedWriter implements ClusterWriter {
   ): Promise<WrittenFile> {
     const source = this.#fileAt(from);
     const target = this.#fileAt(to);
-    return this.#changing([source, target], signal, async (holdReads) => {
+    return this.#changing([source, target], async (holdReads) => {
       const store =
         (await this.#storeFor(source, signal)) ?? (await this.#storeFor(target, signal));
       if (store !== undefined) {
@@ -228,7 +228,7 @@ export class RoutedWriter implements ClusterWriter {
         if (moved !== undefined) return moved;
       }
       const copied = await this.#copy(source, target, before, signal);
-      await holdReads(source);
+      await holdReads(source, signal);
       await this.#remove(source, signal);
       return copied;
     });
@@ -237,7 +237,7 @@ export class RoutedWriter implements ClusterWriter {
   async copyFile(from: ByteString, to: ByteString, { signal }: WriteContext): Promise<WrittenFile> {
     const source = this.#fileAt(from);
     const target = this.#fileAt(to);
-    return this.#changing([target], signal, async () => {
+    return this.#changing([target], async () => {
       const before = await this.#fileStatus(source, signal);
       if (source.path === target.path) return written(before, undefined, 'temporary-and-copy');
       return this.#copy(source, target, before, signal);
@@ -263,7 +263,7 @@ export class RoutedWriter implements ClusterWriter {
     if (store !== undefined) {
       // Through Enterprise workers all changes go that they can be told of.
       if ((await this.#personality(at, signal)) !== 'oss') return;
-      await this.#changing([at], signal, () => this.#store.tell(store, at, moved, signal));
+      await this.#changing([at], () => this.#store.tell(store, at, moved, signal));
     } else if (this.#hasReachedStore) {
       const message =
         'What the workers are to be told the under store knows, which does not answer';
@@ -481,12 +481,11 @@ export class RoutedWriter implements ClusterWriter {
   /** Whether it succeeds or not: after a failure even less is known. */
   async #changing<T>(
     places: readonly WritePath[],
-    signal: AbortSignal,
     work: (holdReads: HoldReads) => Promise<T>,
   ): Promise<T> {
     const held: (() => void)[] = [];
     try {
-      return await work(async (at) => {
+      return await work(async (at, signal) => {
         held.push(await this.#attempts.holdReads(at, signal));
       });
     } finally {
@@ -499,13 +498,9 @@ export class RoutedWriter implements ClusterWriter {
   }
 
   /** Its own listing outlives a directory, to be shown for the next one of that name. */
-  async #changingDirectory<T>(
-    at: WritePath,
-    signal: AbortSignal,
-    work: () => Promise<T>,
-  ): Promise<T> {
+  async #changingDirectory<T>(at: WritePath, work: () => Promise<T>): Promise<T> {
     try {
-      return await this.#changing([at], signal, work);
+      return await this.#changing([at], work);
     } finally {
       this.#listings.changed(at.path);
     }

@@ -22,7 +22,7 @@ const TELL_MS = 60_000;
 const UPLOAD_MS_MAX = 24 * 60 * 60 * 1000;
 
 /** Before a file is replaced or taken away: this process reads nothing of it until the call has ended. */
-export type HoldReads = (at: WritePath) => Promise<void>;
+export type HoldReads = (at: WritePath, signal: AbortSignal) => Promise<void>;
 
 export type WritableStore = UnderStore & { readonly writes: UnderStoreWrites };
 
@@ -47,7 +47,7 @@ export class StoreWriter {
       lengthBytes: source.lengthBytes,
       chunks: source.open(),
       stallMs: this.#attempts.stallMs,
-      beforeReplacing: () => holdReads(at),
+      beforeReplacing: () => holdReads(at, signal),
     };
     const deadlineMs = performance.now() + UPLOAD_MS_MAX;
     const { status, isNew, synced } = await store.writes.putFile(upload, { signal, deadlineMs });
@@ -64,7 +64,8 @@ export class StoreWriter {
     holdReads: HoldReads,
     signal: AbortSignal,
   ): Promise<WrittenFile> {
-    await Promise.all((from.path === to.path ? [to] : [from, to]).map(holdReads));
+    const places = from.path === to.path ? [to] : [from, to];
+    await Promise.all(places.map((at) => holdReads(at, signal)));
     await store.writes.renameFile(from.path, to.path, step(signal));
     const status = await store.stat(to.path, step(signal));
     const shown = await this.#shown(store, to, status, false);

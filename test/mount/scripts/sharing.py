@@ -52,7 +52,6 @@ def act(chance, top):
         os.unlink(path)
     else:
         os.rmdir(path)
-    return kind
 
 
 def look(path):
