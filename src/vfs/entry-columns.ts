@@ -15,9 +15,18 @@ const FIRST_CAPACITY = 64;
 const BYTES_PER_NAME = 16;
 const SLOTS_PER_ENTRY = 2;
 /** A mode has 12 bits. */
-export const NO_MODE = 0xffff;
+const NO_MODE = 0xffff;
 /** Among the kinds; anything else is a file. */
-export const DIRECTORY = 1;
+const DIRECTORY = 1;
+
+/** A plain entry's mode in a column of 16 bits, its kind in one of 8. */
+export const codes = {
+  ofMode: (mode: number | undefined): number => mode ?? NO_MODE,
+  ofKind: (kind: StatusMessage['kind']): number => (kind === 'directory' ? DIRECTORY : 0),
+  mode: (code: number | undefined): number | undefined => (code === NO_MODE ? undefined : code),
+  kind: (code: number | undefined): 'directory' | 'file' =>
+    code === DIRECTORY ? 'directory' : 'file',
+};
 
 export class EntryColumns {
   #count = 0;
@@ -42,12 +51,11 @@ export class EntryColumns {
   }
 
   status(index: number): StatusMessage {
-    const mode = this.#modes[index];
     return {
-      kind: this.#kinds[index] === DIRECTORY ? 'directory' : 'file',
+      kind: codes.kind(this.#kinds[index]),
       lengthBytes: this.#lengths[index] as number,
       mtimeMs: this.#mtimes[index] as number,
-      mode: mode === NO_MODE ? undefined : mode,
+      mode: codes.mode(this.#modes[index]),
       contentHash: this.#hashes.get(index),
     };
   }
@@ -84,8 +92,8 @@ export class EntryColumns {
     this.#nameEnds[index] = end;
     this.#lengths[index] = status.lengthBytes;
     this.#mtimes[index] = status.mtimeMs;
-    this.#modes[index] = status.mode ?? NO_MODE;
-    this.#kinds[index] = status.kind === 'directory' ? DIRECTORY : 0;
+    this.#modes[index] = codes.ofMode(status.mode);
+    this.#kinds[index] = codes.ofKind(status.kind);
     if (status.contentHash !== undefined) this.#hashes.set(index, status.contentHash);
     this.#slots[slot] = index + 1;
     this.#count++;

@@ -46,7 +46,7 @@ export class KernelListings {
     const { shown } = inode;
     if (
       shown?.reader !== undefined ||
-      !this.#isFresh(listing) ||
+      !listing.isFresh(this.#context) ||
       this.#context.clock.nowMs() < this.#firstMs
     ) {
       return 'apart';
@@ -76,15 +76,10 @@ export class KernelListings {
   tick(): void {
     for (const handle of this.#lasting) {
       const { inode, listing } = handle;
-      if (listing.isArriving || this.#isFresh(listing)) continue;
+      if (listing.isArriving || listing.isFresh(this.#context)) continue;
       this.#lasting.delete(handle);
       this.#context.effects.invalidateInode(inode.ino);
     }
-  }
-
-  #isFresh(listing: Listing): boolean {
-    const { clock, options } = this.#context;
-    return listing.startedMs + options.entryTimeoutMs > clock.nowMs();
   }
 }
 

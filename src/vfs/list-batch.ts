@@ -3,7 +3,7 @@
  * objects they take the receiving thread longer to read than to use.
  */
 import type { ByteString } from '../base/byte-string.ts';
-import { DIRECTORY, NO_MODE } from './entry-columns.ts';
+import { codes } from './entry-columns.ts';
 import type { StatusMessage } from './types.ts';
 
 /** No name holds it. */
@@ -37,8 +37,8 @@ export function batchOf(
     if (!isPlain || contentHash !== undefined || posix !== undefined) others.set(index, status);
     lengths[index] = lengthBytes;
     mtimes[index] = mtimeMs;
-    modes[index] = mode ?? NO_MODE;
-    kinds[index] = kind === 'directory' ? DIRECTORY : 0;
+    modes[index] = codes.ofMode(mode);
+    kinds[index] = codes.ofKind(kind);
   }
   return { count, names: names.join(SEPARATOR), lengths, mtimes, modes, kinds, others };
 }
@@ -47,12 +47,11 @@ export function* entriesOf(batch: ListBatch): Generator<[ByteString, StatusMessa
   const { count, lengths, mtimes, modes, kinds, others } = batch;
   const names = batch.names.split(SEPARATOR) as ByteString[];
   for (let index = 0; index < count; index++) {
-    const mode = modes[index];
     const status = others.get(index) ?? {
-      kind: kinds[index] === DIRECTORY ? 'directory' : 'file',
+      kind: codes.kind(kinds[index]),
       lengthBytes: lengths[index] as number,
       mtimeMs: mtimes[index] as number,
-      mode: mode === NO_MODE ? undefined : mode,
+      mode: codes.mode(modes[index]),
       contentHash: undefined,
     };
     yield [names[index] as ByteString, status];

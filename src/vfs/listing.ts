@@ -1,5 +1,6 @@
 /** The entries of one directory as one listing told them, whole or still arriving. */
 import type { ByteString } from '../base/byte-string.ts';
+import type { CoreContext } from './context.ts';
 import { EntryColumns } from './entry-columns.ts';
 import { entriesOf, type ListBatch } from './list-batch.ts';
 import type { FsErrorCode, StatusMessage } from './types.ts';
@@ -57,6 +58,11 @@ export class Listing {
 
   get isArriving(): boolean {
     return this.#state === 'arriving';
+  }
+
+  /** It may still be shown: it did not fail, and is younger than the time names are kept for. */
+  isFresh({ clock, options }: Pick<CoreContext, 'clock' | 'options'>): boolean {
+    return this.#error === undefined && this.startedMs + options.entryTimeoutMs > clock.nowMs();
   }
 
   name(index: number): ByteString {

@@ -46,12 +46,6 @@ export class Listings {
     });
   }
 
-  isFresh(listing: Listing): boolean {
-    if (listing.error !== undefined) return false;
-    const { clock, options } = this.#context;
-    return listing.startedMs + options.entryTimeoutMs > clock.nowMs();
-  }
-
   /**
    * Only names that exist make a listing worthwhile: it says nothing of missing ones. Each listing in
    * the background must be earned by as many questions as would have taken its time, so that a large
@@ -61,14 +55,15 @@ export class Listings {
     const entries = parent.listedEntries / ENTRIES_PER_STAT;
     if (++parent.statsSinceListing < Math.max(STATS_BEFORE_LISTING, entries)) return;
     if (parent.listing?.isArriving === true) return;
-    if (parent.listing !== undefined && this.isFresh(parent.listing)) return;
+    if (parent.listing?.isFresh(this.#context) === true) return;
     this.list(parent);
   }
 
   /** The directory's listing: the one at hand if it is fresh or arriving, else a new one. */
   list(directory: Inode): Listing {
     const present = directory.listing;
-    if (present !== undefined && (present.isArriving || this.isFresh(present))) return present;
+    if (present !== undefined && (present.isArriving || present.isFresh(this.#context)))
+      return present;
     const listing = new Listing(this.#context.clock.nowMs(), this.#own.count);
     directory.listing = listing;
     directory.statsSinceListing = 0;

@@ -92,7 +92,7 @@ export class Metadata {
       return;
     }
     const listing = parent.listing;
-    if (listing !== undefined && this.isFresh(listing)) {
+    if (listing?.isFresh(this.#context) === true) {
       const status = listing.find(name);
       if (status !== undefined && !lacksTime(known, status)) {
         this.#context.counters.add('lookupsFromCache');
@@ -385,10 +385,6 @@ export class Metadata {
       this.#context.implicit.forget(gone);
       this.#listings.forget(gone);
     });
-  }
-
-  isFresh(listing: Listing): boolean {
-    return this.#listings.isFresh(listing);
   }
 
   /** The directory's listing: the one at hand if it is fresh or arriving, else a new one. */

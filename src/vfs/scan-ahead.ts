@@ -151,7 +151,7 @@ export class ScanAhead {
   opened({ parent, name }: Inode): void {
     const listing = parent?.listing;
     if (parent === undefined || listing === undefined) return;
-    if (this.#context.options.readAheadBytes === 0 || !this.#metadata.isFresh(listing)) return;
+    if (this.#context.options.readAheadBytes === 0 || !listing.isFresh(this.#context)) return;
     const index = listing.indexOf(name);
     if (index === undefined) return;
     const scan = this.#scans.get(listing) ?? new Scan(listing);

@@ -270,7 +270,7 @@ export class WalkAhead {
   }
 
   #isAtHand(listing: Listing): boolean {
-    return listing.isArriving || this.#metadata.isFresh(listing);
+    return listing.isArriving || listing.isFresh(this.#context);
   }
 
   #stageAbove({ parent }: Inode): Stage | undefined {
