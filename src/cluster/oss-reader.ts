@@ -8,11 +8,11 @@ import { hedgedPage, Hedging, type AskForPage } from './hedging.ts';
 import { isUnderRoot, lostName } from './inexpressible.ts';
 import type { PageTrust } from './page-trust.ts';
 import type { PathChoice } from './path-choice.ts';
-import { isSameVersion } from './path-choice.ts';
 import type { ByteString } from '../base/byte-string.ts';
 import type { Clock } from '../base/clock.ts';
 import type { CallContext, DataSource, FileVersion, Worker } from './types.ts';
 import { ClusterError } from './types.ts';
+import type { VersionCheck } from './version-check.ts';
 import type { WorkerCalls } from './worker-calls.ts';
 import type { S3Outcome, WorkerClient } from './worker-client.ts';
 
@@ -41,12 +41,6 @@ interface Span {
 
 /** Enough to fill a connection pool's latency, few enough to leave room for other readers. */
 const PAGES_AT_ONCE = 4;
-/**
- * Pages carry no version: an overwritten file of equal length would be read as a mix of two. So the
- * version must have been told within this time, by a status or an S3 answer; an open has just asked,
- * and a long sequential read asks once a second beside its pages.
- */
-export const VERSION_MS = 1_000;
 
 function discard(): void {
   // The bytes of a probe are not wanted.
@@ -57,6 +51,7 @@ export class OssReader {
   readonly #calls: WorkerCalls;
   readonly #trust: PageTrust;
   readonly #choice: PathChoice;
+  readonly #versions: VersionCheck;
   readonly #pageSizeBytes: number;
   readonly #clock: Clock;
   /** Pages of a longer range share their connections' bandwidth: they take longer than others. */
@@ -67,6 +62,7 @@ export class OssReader {
     readonly calls: WorkerCalls;
     readonly trust: PageTrust;
     readonly choice: PathChoice;
+    readonly versions: VersionCheck;
     readonly pageSizeBytes: number;
     readonly clock: Clock;
     readonly events: Pick<ClusterEvents, 'hedge'>;
@@ -75,6 +71,7 @@ export class OssReader {
     this.#calls = parts.calls;
     this.#trust = parts.trust;
     this.#choice = parts.choice;
+    this.#versions = parts.versions;
     this.#pageSizeBytes = parts.pageSizeBytes;
     this.#clock = parts.clock;
     this.#hedging = new Hedging(parts.events);
@@ -94,18 +91,21 @@ export class OssReader {
     const isLost = lostName(job.path) !== undefined;
     const usesPages = isOwner && !isLost && this.#choice.choose(job) === 'page';
     if (!mustUsePages && !usesPages) return this.readThrough(worker, job, sink, context);
-    const confirming = this.#confirmVersion(worker, job, context);
-    // Looked at below; until then its failure must not count as unhandled.
-    confirming.catch(() => undefined);
-    const missing = await this.#readPages(worker, job, sink, context);
-    // Where no page was used, the S3 port tells the version itself.
-    if (missing.length !== 1 || missing[0]?.lengthBytes !== job.lengthBytes) await confirming;
+    const isWhole = ([span]: readonly Span[]): boolean => span?.lengthBytes === job.lengthBytes;
+    const missing = await this.#versions.around(
+      worker,
+      job,
+      context,
+      () => this.#readPages(worker, job, sink, context),
+      // Where no page was used, the S3 port tells the version itself.
+      isWhole,
+    );
     if (missing.length === 0) {
       this.#choice.notePageHit(job);
       return { kind: 'data', source: 'page', isVersionTold: false };
     }
     if (mustUsePages) throw rootFile(job, worker);
-    let isVersionTold = missing[0]?.lengthBytes === job.lengthBytes;
+    let isVersionTold = isWhole(missing);
     for (const span of missing) {
       const outcome = await this.#readS3(worker, job, span, sink, context);
       // That somebody else's pages are not here says nothing about them.
@@ -124,23 +124,6 @@ export class OssReader {
     context: CallContext,
   ): Promise<RangeOutcome> {
     return this.#readS3(worker, job, { offset: 0, lengthBytes: job.lengthBytes }, sink, context);
-  }
-
-  async #confirmVersion(worker: Worker, job: RangeJob, context: CallContext): Promise<void> {
-    // One page is of one version; which one, the attributes' TTL answers for as it does for them.
-    if (job.version.lengthBytes <= this.#pageSizeBytes) return;
-    const sinceMs = this.#clock.nowMs() - VERSION_MS;
-    if (this.#choice.isConfirmed(job.ufsPath, job.version, sinceMs)) return;
-    const status = await this.#calls.call('stat', worker, context, () =>
-      this.#client.stat(worker, job.path, context),
-    );
-    if (status.type !== 'file' || !isSameVersion(status, job.version)) {
-      throw new ClusterError('version-changed', 'The file is not the one that was opened', {
-        path: job.path,
-        worker: worker.id,
-      });
-    }
-    this.#choice.noteVersion(job.ufsPath, job.version, this.#clock.nowMs());
   }
 
   /** Returns what no page gave, as spans relative to the job, in order. */

@@ -12,12 +12,12 @@ import { Hedging } from './hedging.ts';
 import type { StartRead } from './hedging.ts';
 import { lostName } from './inexpressible.ts';
 import type { RangeJob } from './oss-reader.ts';
-import { VERSION_MS } from './oss-reader.ts';
 import type { PageTrust } from './page-trust.ts';
 import type { PathChoice } from './path-choice.ts';
 import type { Placement } from './placement.ts';
 import type { ByteSink, CallContext, Worker } from './types.ts';
 import { ClusterError } from './types.ts';
+import type { VersionCheck } from './version-check.ts';
 import type { WorkerCalls } from './worker-calls.ts';
 import type { PageNowOutcome, WorkerClient } from './worker-client.ts';
 
@@ -28,6 +28,7 @@ export interface QuickPagesParts {
   readonly breakers: Breakers;
   readonly choice: PathChoice;
   readonly trust: PageTrust;
+  readonly versions: VersionCheck;
   readonly pageSizeBytes: number;
   readonly clock: Clock;
   readonly events: ClusterEvents;
@@ -75,14 +76,12 @@ export class QuickPages {
 
   /** One page of a version that needs no confirmation, from its beginning. */
   #isPlain(job: RangeJob): boolean {
-    const { choice, trust, clock, pageSizeBytes } = this.#parts;
-    const { path, ufsPath, offset, lengthBytes, version } = job;
+    const { choice, trust, versions, pageSizeBytes } = this.#parts;
+    const { path, offset, lengthBytes } = job;
     if (trust.mismatch !== undefined || offset % pageSizeBytes !== 0) return false;
     if (lengthBytes > pageSizeBytes || lostName(path) !== undefined) return false;
     if (!choice.isLikelyHeld(job)) return false;
-    // As `OssReader` has it: one page is of one version.
-    if (version.lengthBytes <= pageSizeBytes) return true;
-    return choice.isConfirmed(ufsPath, version, clock.nowMs() - VERSION_MS);
+    return versions.isConfirmed(job);
   }
 
   #worker(job: RangeJob): Worker | undefined {

@@ -17,6 +17,7 @@ import type { QuickPages } from './quick-pages.ts';
 import type { ByteSink, CallContext, Worker } from './types.ts';
 import { ClusterError } from './types.ts';
 import type { UnderStoreFallback } from './under-store-fallback.ts';
+import type { VersionCheck } from './version-check.ts';
 import { isAnswer, toClusterError } from './worker-calls.ts';
 import type { WorkerCalls } from './worker-calls.ts';
 import type { Personality, WorkerClient } from './worker-client.ts';
@@ -28,6 +29,7 @@ export interface RangeRouterParts {
   readonly breakers: Breakers;
   readonly choice: PathChoice;
   readonly oss: OssReader;
+  readonly versions: VersionCheck;
   readonly quick: QuickPages;
   readonly fallback: UnderStoreFallback;
   readonly personalityOf: (worker: Worker, context: CallContext) => Promise<Personality>;
@@ -201,22 +203,14 @@ export class RangeRouter {
     sink: AttemptSink,
     context: CallContext,
   ): Promise<RangeOutcome> {
-    const { client, calls, oss, isRootWrong } = this.#parts;
+    const { client, calls, oss, versions, isRootWrong } = this.#parts;
     const { path, ufsPath, offset, lengthBytes, version } = job;
     if (!this.#withoutRange.has(worker.id) && !isRootWrong()) {
       try {
-        const received = await calls.call(
-          'range',
-          worker,
-          context,
-          () =>
-            client.readRange(
-              worker,
-              { path, ufsPath, offset, lengthBytes, version },
-              sink.part(0, lengthBytes),
-              context,
-            ),
-          (bytes) => ({ outcome: 'ok', bytes }),
+        const request = { path, ufsPath, offset, lengthBytes, version };
+        const ask = () => client.readRange(worker, request, sink.part(0, lengthBytes), context);
+        const received = await versions.around(worker, job, context, () =>
+          calls.call('range', worker, context, ask, (bytes) => ({ outcome: 'ok', bytes })),
         );
         if (received === lengthBytes)
           return { kind: 'data', source: 'range', isVersionTold: false };

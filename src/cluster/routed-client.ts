@@ -39,6 +39,7 @@ import type { UnderStore } from './under-store.ts';
 import { UnderStoreFallback } from './under-store-fallback.ts';
 import type { FallbackLimits } from './under-store-gate.ts';
 import { DEFAULT_FALLBACK_LIMITS, UnderStoreGate } from './under-store-gate.ts';
+import { VersionCheck } from './version-check.ts';
 import { VirtualNodes } from './virtual-nodes.ts';
 import { WorkerCalls } from './worker-calls.ts';
 import type { Personality, WorkerClient } from './worker-client.ts';
@@ -145,15 +146,18 @@ export class RoutedClient implements ClusterClient {
       logger,
     });
     const fallback = this.#fallback;
-    const oss = new OssReader({ client, calls, trust, choice, pageSizeBytes, clock, events });
+    const versions = new VersionCheck({ client, calls, choice, pageSizeBytes, clock });
+    const believing = { trust, choice, versions, pageSizeBytes };
+    const oss = new OssReader({ client, calls, ...believing, clock, events });
     const shared = { client, calls, placement, fallback, personalityOf, clock, events };
-    const quick = new QuickPages({ ...shared, breakers, choice, trust, pageSizeBytes });
+    const quick = new QuickPages({ ...shared, breakers, ...believing });
     this.#ranges = new RangeRouter({
       ...shared,
       quick,
       breakers,
       choice,
       oss,
+      versions,
       isRootWrong,
       noteInexpressible: (error, { path: file }) =>
         this.#noteInexpressible(file, reasonForFile(file), error.message),

@@ -339,6 +339,39 @@ test('pages of an overwritten file of equal length are not taken for the version
   );
 });
 
+for (const kind of ['oss', 'enterprise'] as const) {
+  test(`${kind}: several pages of an overwritten file are not even begun to be told`, async () => {
+    const world = build();
+    world.workers.kind = kind;
+    const file = world.workers.add('/d/f', 4 * PAGE, 1_000);
+    world.workers.warm('/d/f');
+    const version = { lengthBytes: 4 * PAGE, mtimeMs: 1_000 };
+    file.mtimeMs = 2_000;
+    // Who is given pages as they arrive has handed the first ones on before the last is there.
+    let told = 0;
+    const range = { path: '/d/f' as ByteString, offset: 0, lengthBytes: 3 * PAGE, version };
+    const reading = world.client.read(range, (chunk) => void (told += chunk.length), within(5_000));
+    await assert.rejects(reading, failsWith('version-changed'));
+    assert.equal(told, 0);
+  });
+}
+
+test('a range of an overwritten file of equal length is not taken for the version opened', async () => {
+  const world = build();
+  world.workers.kind = 'enterprise';
+  const file = world.workers.add('/d/f', 2 * PAGE, 1_000);
+  const version = { lengthBytes: 2 * PAGE, mtimeMs: 1_000 };
+  file.mtimeMs = 2_000;
+  await assert.rejects(
+    read(world, '/d/f', { version, length: PAGE }),
+    failsWith('version-changed'),
+  );
+  // Once a second is enough.
+  file.mtimeMs = 1_000;
+  for (let i = 0; i < 2; i += 1) await read(world, '/d/f', { version });
+  assert.equal(world.workers.countOf('stat'), 3);
+});
+
 test('a status asked for just before spares the pages another one', async () => {
   const world = build();
   world.workers.add('/d/f', 4 * PAGE);
