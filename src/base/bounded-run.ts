@@ -6,6 +6,8 @@ export interface Bounds {
   readonly timeoutMs: number;
   readonly cancelled: () => Error;
   readonly timedOut: () => Error;
+  /** Hears of something else that ends the work; returns what takes that back. */
+  readonly watch?: ((end: (error: Error) => void) => () => void) | undefined;
 }
 
 /** `work` is told by its signal that it is over, and not waited for. */
@@ -27,6 +29,7 @@ export async function runBounded<T>(
   ended.catch(() => undefined);
   signal.addEventListener('abort', onAbort, { once: true });
   if (signal.aborted) onAbort();
+  const stopWatching = bounds.watch?.(end);
   try {
     const running = work(controller.signal);
     // Its late failure, after the race is lost, is nobody's business any more.
@@ -34,6 +37,7 @@ export async function runBounded<T>(
     return await Promise.race([running, ended]);
   } finally {
     clearTimeout(timer);
+    stopWatching?.();
     signal.removeEventListener('abort', onAbort);
   }
 }

@@ -14,15 +14,24 @@ export function remainingMs(context: CallContext, clock: Clock): number {
   return left;
 }
 
+/** Tells when the worker turns out to be hung: `Breakers.watch`. Returns what takes it back. */
+export type Watch = (giveUp: (error: ClusterError) => void) => () => void;
+
 /**
  * Runs one attempt under its own timeout. Ends when the attempt does, when its time is up (error
- * `timeout`) or when the caller gives up (`cancelled`), even if the attempt ignores its signal.
+ * `timeout`), when `watch` gives it up or when the caller does (`cancelled`), even if the attempt
+ * ignores its signal.
  */
 export async function runAttempt<T>(
-  options: { readonly context: CallContext; readonly clock: Clock; readonly timeoutMs: number },
+  options: {
+    readonly context: CallContext;
+    readonly clock: Clock;
+    readonly timeoutMs: number;
+    readonly watch?: Watch | undefined;
+  },
   attempt: (context: CallContext) => Promise<T>,
 ): Promise<T> {
-  const { context, clock } = options;
+  const { context, clock, watch } = options;
   const timeoutMs = Math.min(options.timeoutMs, remainingMs(context, clock));
   const bounds = {
     signal: context.signal,
@@ -32,6 +41,7 @@ export async function runAttempt<T>(
       const message = `No complete answer within ${Math.round(timeoutMs)} ms`;
       return new ClusterError('timeout', message, { retryable: true });
     },
+    watch,
   };
   return await runBounded(bounds, (signal) =>
     attempt({ signal, deadlineMs: clock.nowMs() + timeoutMs }),

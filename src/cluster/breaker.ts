@@ -1,11 +1,13 @@
 /**
  * A circuit breaker per worker: a worker that keeps failing is left alone for a while, and readers
  * go elsewhere at once instead of waiting for it. Readers never pay for finding out whether it is
- * back: a health probe does that beside them.
+ * back: a health probe does that beside them. One that hangs is found out while they wait: where it
+ * answers nobody, not even probes, those who can go elsewhere do.
  */
 import type { Clock } from '../base/clock.ts';
 import type { BreakerState, ClusterEvents } from './cluster-events.ts';
 import type { ClusterErrorCode, Worker } from './types.ts';
+import { ClusterError } from './types.ts';
 
 export interface BreakersOptions {
   readonly clock: Clock;
@@ -15,7 +17,10 @@ export interface BreakersOptions {
   readonly probe: (worker: Worker) => Promise<boolean>;
 }
 
+type GiveUp = (error: ClusterError) => void;
+
 interface Breaker {
+  readonly worker: Worker;
   state: BreakerState;
   consecutiveFailures: number;
   /** Times opened without a success between: the exponent of the backoff. */
@@ -23,10 +28,18 @@ interface Breaker {
   probeAtMs: number;
   isProbing: boolean;
   lastError: string | undefined;
+  /** When it answered last. */
+  answeredMs: number;
+  /** Who could go elsewhere, by the time since when; the oldest first. */
+  readonly waiting: Map<GiveUp, number>;
 }
 
 /** One failure may be the file's fault, two a coincidence. */
 const FAILURES_MAX = 3;
+/** A worker that answers nobody for so long while somebody waits is asked for its health. */
+const SUSPICION_MS = 1_000;
+/** A worker that collects garbage misses one probe. */
+const MISSED_PROBES_MAX = 2;
 /** A restarted worker is back within seconds … */
 const BACKOFF_MS_MIN = 1_000;
 /** … and one that stays away costs a probe every half minute. */
@@ -36,6 +49,7 @@ export class Breakers {
   readonly #options: BreakersOptions;
   /** By worker id; bounded by `retain` to the workers of the view. */
   readonly #breakers = new Map<string, Breaker>();
+  #patrol: NodeJS.Timeout | undefined;
 
   constructor(options: BreakersOptions) {
     this.#options = options;
@@ -63,6 +77,7 @@ export class Breakers {
   noteSuccess(worker: Worker): void {
     const breaker = this.#breakers.get(worker.id);
     if (breaker === undefined) return;
+    breaker.answeredMs = this.#options.clock.nowMs();
     breaker.consecutiveFailures = 0;
     if (breaker.state !== 'closed') this.#close(worker, breaker);
   }
@@ -71,10 +86,37 @@ export class Breakers {
     const breaker = this.#breakerOf(worker);
     breaker.lastError = message;
     breaker.consecutiveFailures += 1;
-    if (breaker.state !== 'closed' || breaker.consecutiveFailures < FAILURES_MAX) return;
+    if (breaker.state !== 'closed') return;
+    const hasFailedOften = breaker.consecutiveFailures >= FAILURES_MAX;
     // A worker that hangs on data may well answer a health probe; its readers hang all the same.
-    if (code === 'timeout') this.#open(worker, breaker);
-    else void this.#probe(worker, breaker);
+    if (hasFailedOften && code === 'timeout') this.#open(worker, breaker);
+    // Each timeout has cost somebody long: that of a worker that hangs should stay the only one.
+    else if (hasFailedOften) void this.#probe(worker, breaker);
+    else if (code === 'timeout') void this.#probe(worker, breaker, false);
+  }
+
+  /** For a call that could be answered elsewhere: `giveUp` is called once the worker is found to hang. */
+  watch(worker: Worker, giveUp: GiveUp): () => void {
+    const { waiting } = this.#breakerOf(worker);
+    waiting.set(giveUp, this.#options.clock.nowMs());
+    this.#patrol ??= setTimeout(() => this.#lookAtWaiting(), SUSPICION_MS).unref();
+    return () => waiting.delete(giveUp);
+  }
+
+  #lookAtWaiting(): void {
+    this.#patrol = undefined;
+    let isAnyWaiting = false;
+    const sinceMs = this.#options.clock.nowMs() - SUSPICION_MS;
+    for (const breaker of this.#breakers.values()) {
+      const [oldestMs] = breaker.waiting.values();
+      if (oldestMs === undefined) continue;
+      isAnyWaiting = true;
+      const isSuspect = oldestMs <= sinceMs && breaker.answeredMs <= sinceMs;
+      if (isSuspect) void this.#probe(breaker.worker, breaker, false);
+    }
+    if (isAnyWaiting) {
+      this.#patrol = setTimeout(() => this.#lookAtWaiting(), SUSPICION_MS).unref();
+    }
   }
 
   /** Forgets workers that left; one that came back at another address starts afresh. */
@@ -85,18 +127,32 @@ export class Breakers {
     }
   }
 
-  /** Failures that a healthy worker explains (a file or directory it trips over) do not open. */
-  async #probe(worker: Worker, breaker: Breaker): Promise<void> {
+  /**
+   * `excuses`: failures that a healthy worker explains (a file or directory it trips over) do not
+   * open. Timeouts are not among them.
+   */
+  async #probe(worker: Worker, breaker: Breaker, excuses = true): Promise<void> {
     if (breaker.isProbing) return;
     breaker.isProbing = true;
     const isWell = await this.#options.probe(worker);
     breaker.isProbing = false;
     if (this.#breakers.get(worker.id) !== breaker) return;
-    if (!isWell) this.#open(worker, breaker);
-    else {
-      breaker.consecutiveFailures = 0;
+    if (!isWell) {
+      this.#open(worker, breaker);
+      if (breaker.openings >= MISSED_PROBES_MAX) this.#giveUp(worker, breaker);
+    } else {
+      breaker.answeredMs = this.#options.clock.nowMs();
+      if (excuses) breaker.consecutiveFailures = 0;
       if (breaker.state !== 'closed') this.#close(worker, breaker);
     }
+  }
+
+  #giveUp(worker: Worker, { waiting }: Breaker): void {
+    const message = 'The worker answers nobody, and not when asked for its health either';
+    const details = { worker: worker.id, retryable: true };
+    const all = [...waiting.keys()];
+    waiting.clear();
+    for (const giveUp of all) giveUp(new ClusterError('timeout', message, details));
   }
 
   #open(worker: Worker, breaker: Breaker): void {
@@ -127,12 +183,15 @@ export class Breakers {
     let breaker = this.#breakers.get(worker.id);
     if (breaker === undefined) {
       breaker = {
+        worker,
         state: 'closed',
         consecutiveFailures: 0,
         openings: 0,
         probeAtMs: 0,
         isProbing: false,
         lastError: undefined,
+        answeredMs: -Infinity,
+        waiting: new Map(),
       };
       this.#breakers.set(worker.id, breaker);
     }

@@ -4,6 +4,8 @@
  */
 import type { Clock } from '../base/clock.ts';
 import { remainingMs, runAttempt } from './attempt.ts';
+import type { Watch } from './attempt.ts';
+import type { Breakers } from './breaker.ts';
 import type { ClusterEvents, FallbackReason, WorkerMethod } from './cluster-events.ts';
 import type { CallContext, Worker } from './types.ts';
 import { ClusterError } from './types.ts';
@@ -18,6 +20,10 @@ export const ATTEMPT_MS_MAX = 20_000;
  */
 export function shareMs(leftMs: number, hasOthers: boolean): number {
   return Math.min(ATTEMPT_MS_MAX, hasOthers ? leftMs / 2 : leftMs);
+}
+
+export function watchOf(breakers: Pick<Breakers, 'watch'>, worker: Worker): Watch {
+  return (giveUp) => breakers.watch(worker, giveUp);
 }
 
 /** Why no worker gave an answer. */
@@ -36,6 +42,8 @@ export async function firstAnswer<T>(
     readonly events: ClusterEvents;
     /** Something after the workers needs time too. */
     readonly hasFallback: boolean;
+    /** Left out where the whole call is short. */
+    readonly breakers?: Pick<Breakers, 'watch'>;
   },
   attempt: (worker: Worker, context: CallContext) => Promise<T>,
 ): Promise<{ readonly answer: T } | NoAnswer> {
@@ -44,8 +52,10 @@ export async function firstAnswer<T>(
   for (const [i, worker] of workers.entries()) {
     const hasOthers = options.hasFallback || i + 1 < workers.length;
     const timeoutMs = shareMs(remainingMs(context, clock), hasOthers);
+    const { breakers } = options;
+    const watch = hasOthers && breakers !== undefined ? watchOf(breakers, worker) : undefined;
     try {
-      const answer = await runAttempt({ context, clock, timeoutMs }, (limited) =>
+      const answer = await runAttempt({ context, clock, timeoutMs, watch }, (limited) =>
         attempt(worker, limited),
       );
       return { answer };

@@ -7,9 +7,11 @@ import type { ByteString } from '../base/byte-string.ts';
 import { displayByteString } from '../base/byte-string.ts';
 import type { Clock } from '../base/clock.ts';
 import { remainingMs } from './attempt.ts';
+import type { Watch } from './attempt.ts';
+import type { Breakers } from './breaker.ts';
 import type { ClusterEvents, FallbackReason } from './cluster-events.ts';
 import type { NoAnswer } from './failover.ts';
-import { noAnswer } from './failover.ts';
+import { noAnswer, watchOf } from './failover.ts';
 import type { Placement } from './placement.ts';
 import type { CallContext, FileStatus, Worker } from './types.ts';
 import { ClusterError } from './types.ts';
@@ -22,6 +24,7 @@ export interface ListingRouterParts {
   readonly client: WorkerClient;
   readonly calls: WorkerCalls;
   readonly placement: Placement;
+  readonly breakers: Breakers;
   readonly fallback: UnderStoreFallback;
   readonly clock: Clock;
   readonly events: ClusterEvents;
@@ -55,10 +58,12 @@ export class ListingRouter {
     const listed = new Set<ByteString>();
     let last: ClusterError | undefined;
     const isLastResort = !fallback.isConfigured(path);
-    for (const worker of await placement.candidates(ufsPath, isLastResort, context)) {
+    const workers = await placement.candidates(ufsPath, isLastResort, context);
+    for (const [i, worker] of workers.entries()) {
       remainingMs(context, clock);
       try {
-        yield* fresh(this.#listAt(worker, path, context), listed);
+        const hasOthers = !isLastResort || i + 1 < workers.length;
+        yield* fresh(this.#listAt(worker, path, hasOthers, context), listed);
         yield* this.#supplement(path, listed, context);
         return;
       } catch (error) {
@@ -76,9 +81,11 @@ export class ListingRouter {
   async *#listAt(
     worker: Worker,
     path: ByteString,
+    hasOthers: boolean,
     context: CallContext,
   ): AsyncGenerator<FileStatus[], void, undefined> {
-    const { client, calls, clock } = this.#parts;
+    const { client, calls, clock, breakers } = this.#parts;
+    const watch = hasOthers ? watchOf(breakers, worker) : undefined;
     const leave = new AbortController();
     const limited: CallContext = {
       signal: AbortSignal.any([context.signal, leave.signal]),
@@ -92,7 +99,7 @@ export class ListingRouter {
         const leftMs = remainingMs(context, clock);
         const waitMs = Math.min(BATCH_MS_MAX, isFirst ? leftMs / 2 : leftMs);
         const next = (): Promise<IteratorResult<FileStatus[]>> =>
-          withTimeout(batches.next(), waitMs, context.signal);
+          withTimeout(batches.next(), waitMs, context.signal, isFirst ? watch : undefined);
         const batch = isFirst ? await calls.call('list', worker, limited, next) : await next();
         if (batch.done === true) return;
         yield batch.value;
@@ -175,11 +182,16 @@ function isAway(error: unknown): boolean {
   return false;
 }
 
-function withTimeout<T>(step: Promise<T>, timeoutMs: number, signal: AbortSignal): Promise<T> {
+function withTimeout<T>(
+  step: Promise<T>,
+  timeoutMs: number,
+  signal: AbortSignal,
+  watch: Watch | undefined,
+): Promise<T> {
   const cancelled = (): ClusterError => new ClusterError('cancelled', 'The call was cancelled');
   const timedOut = (): ClusterError => {
     const message = `No entries came within ${Math.round(timeoutMs)} ms`;
     return new ClusterError('timeout', message, { retryable: true });
   };
-  return runBounded({ signal, timeoutMs, cancelled, timedOut }, () => step);
+  return runBounded({ signal, timeoutMs, cancelled, timedOut, watch }, () => step);
 }

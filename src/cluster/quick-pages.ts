@@ -17,6 +17,7 @@ import type { PathChoice } from './path-choice.ts';
 import type { Placement } from './placement.ts';
 import type { ByteSink, CallContext, Worker } from './types.ts';
 import { ClusterError } from './types.ts';
+import type { UnderStoreFallback } from './under-store-fallback.ts';
 import type { VersionCheck } from './version-check.ts';
 import type { WorkerCalls } from './worker-calls.ts';
 import type { PageNowOutcome, WorkerClient } from './worker-client.ts';
@@ -26,6 +27,7 @@ export interface QuickPagesParts {
   readonly calls: WorkerCalls;
   readonly placement: Placement;
   readonly breakers: Breakers;
+  readonly fallback: Pick<UnderStoreFallback, 'isConfigured'>;
   readonly choice: PathChoice;
   readonly trust: PageTrust;
   readonly versions: VersionCheck;
@@ -51,7 +53,7 @@ export class QuickPages {
 
   /** Undefined where the long way has to be taken from the beginning. */
   read(job: RangeJob, sink: ByteSink, context: CallContext): Promise<QuickResult> | undefined {
-    const { client, clock, pageSizeBytes } = this.#parts;
+    const { client, clock, breakers, fallback, pageSizeBytes } = this.#parts;
     if (client.readPageNow === undefined || !this.#isPlain(job)) return undefined;
     const worker = this.#worker(job);
     if (worker === undefined) return undefined;
@@ -66,10 +68,18 @@ export class QuickPages {
     const cancel = this.#hedging.run(start, sink, job.lengthBytes, (outcome) => end(outcome));
     if (cancel === undefined) return undefined;
     return new Promise((resolve) => {
+      let hung: ClusterError | undefined;
       const stopWatching = onAbort(context, cancel);
+      const stopWaiting = fallback.isConfigured(job.path)
+        ? breakers.watch(worker, (error) => {
+            hung = error;
+            cancel();
+          })
+        : undefined;
       end = (outcome) => {
         stopWatching();
-        resolve({ worker, failure: this.#note(job, worker, outcome, startMs) });
+        stopWaiting?.();
+        resolve({ worker, failure: this.#note(job, worker, hung ?? outcome, startMs) });
       };
     });
   }

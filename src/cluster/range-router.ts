@@ -8,7 +8,7 @@ import { AttemptSink, remainingMs, runAttempt } from './attempt.ts';
 import type { Breakers } from './breaker.ts';
 import type { ReadResult } from './cluster-client.ts';
 import type { ClusterEvents, FallbackReason } from './cluster-events.ts';
-import { noAnswer, shareMs } from './failover.ts';
+import { noAnswer, shareMs, watchOf } from './failover.ts';
 import type { OssReader, RangeJob, RangeOutcome } from './oss-reader.ts';
 import type { PathChoice } from './path-choice.ts';
 import { isSameVersion } from './path-choice.ts';
@@ -144,15 +144,18 @@ export class RangeRouter {
     sink: ByteSink,
     context: CallContext,
   ): Promise<RangeOutcome | undefined> {
-    const { clock, fallback } = this.#parts;
+    const { clock, fallback, breakers } = this.#parts;
     // Pages lie with the owner: by our ring, or by what a redirect said.
     const isOwner = search.tried.size === 0 || search.named.has(worker.id);
     search.tried.add(worker.id);
-    const hasOthers = search.queue.length > 0 || fallback.isConfigured(search.job.path);
+    const hasFallback = fallback.isConfigured(search.job.path);
+    const hasOthers = search.queue.length > 0 || hasFallback;
+    // Other workers would only send us back.
+    const watch = hasFallback ? watchOf(breakers, worker) : undefined;
     const timeoutMs = shareMs(remainingMs(context, clock), hasOthers);
     const guarded = new AttemptSink(sink, search.job.lengthBytes);
     try {
-      return await runAttempt({ context, clock, timeoutMs }, (limited) =>
+      return await runAttempt({ context, clock, timeoutMs, watch }, (limited) =>
         this.#ask(worker, search, isOwner, guarded, limited),
       );
     } catch (error) {

@@ -164,6 +164,7 @@ export class RoutedClient implements ClusterClient {
     });
     this.#listings = new ListingRouter({
       ...shared,
+      breakers,
       noteInexpressible: (error, directory) =>
         this.#noteInexpressible(directory, reasonForListing(directory), error.message),
     });
@@ -188,7 +189,7 @@ export class RoutedClient implements ClusterClient {
     const workers = await this.#placement.candidates(ufsPath, !hasFallback, context);
     const result = await firstAnswer(
       workers,
-      { method: 'stat', context, clock, events, hasFallback },
+      { method: 'stat', context, clock, events, hasFallback, breakers: this.#breakers },
       (worker, limited) =>
         this.#calls.call('stat', worker, limited, () => client.stat(worker, normal, limited)),
     );
@@ -325,7 +326,9 @@ export class RoutedClient implements ClusterClient {
   async #personalityNear(ufsPath: ByteString, context: CallContext): Promise<Personality> {
     const { clock, events } = this.#options;
     const workers = await this.#placement.candidates(ufsPath, true, context);
-    const asked = { method: 'personality', context, clock, events, hasFallback: false } as const;
+    const hasFallback = false;
+    const breakers = this.#breakers;
+    const asked = { method: 'personality', context, clock, events, hasFallback, breakers } as const;
     const result = await firstAnswer(workers, asked, (worker, limited) =>
       this.#personalityOf(worker, limited),
     );

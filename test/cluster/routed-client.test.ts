@@ -602,6 +602,37 @@ test('a dead worker is left alone after a while, and found again by a probe', as
   assert.equal(callsTo(), before + 1);
 });
 
+test('a worker that has stopped is found out while readers wait, and they go on elsewhere', async () => {
+  const world = build({ hasStore: true });
+  world.workers.add('/d/f', 100);
+  world.workers.directories.set('/d', ['f']);
+  await read(world, '/d/f');
+  world.workers.faults.set(world.workers.ownerOf('/d/f').host, 'stopped');
+  const startMs = performance.now();
+  const path = '/d/f' as ByteString;
+  const [{ source }] = await Promise.all([
+    read(world, '/d/f', { ms: 60_000 }),
+    world.client.stat(path, within(60_000)),
+  ]);
+  assert.equal(source, 'under-store');
+  // Half of the deadline without it.
+  assert.ok(performance.now() - startMs < 12_000);
+  // Who comes later does not wait at all.
+  const laterMs = performance.now();
+  await read(world, '/d/f', { ms: 60_000 });
+  await world.client.stat(path, within(60_000));
+  assert.ok(performance.now() - laterMs < 900);
+});
+
+test('where nobody else has the bytes a worker that has stopped is waited for', async () => {
+  const world = build();
+  world.workers.add('/d/f', 100);
+  const { host } = world.workers.ownerOf('/d/f');
+  world.workers.faults.set(host, 'stopped');
+  setTimeout(() => world.workers.resume(host), 7_000);
+  assert.equal((await read(world, '/d/f', { ms: 60_000 })).source, 's3');
+});
+
 test('a worker that only hangs on data opens its breaker though its health answers', async () => {
   const world = build({ hasStore: true });
   const { host } = world.workers.ownerOf('/d/f0');

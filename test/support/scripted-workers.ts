@@ -24,7 +24,8 @@ export interface ScriptedFile {
   mtimeMs: number;
 }
 
-export type Fault = 'dead' | 'hangs' | 'short' | 'overlong' | 's3-missing';
+/** `stopped`: as `hangs`, and its health is not answered either. */
+export type Fault = 'dead' | 'hangs' | 'stopped' | 'short' | 'overlong' | 's3-missing';
 
 export const ROOT = 'file:///data';
 
@@ -36,6 +37,7 @@ export class ScriptedWorkers implements WorkerClient {
   /** `host method path` of every call, in order. */
   readonly calls: string[] = [];
   readonly #pages = new Map<string, Set<string>>();
+  readonly #stopped = new Map<string, (() => void)[]>();
   readonly #ring: Ring;
   pageSizeBytes: number;
   kind: Personality = 'oss';
@@ -67,6 +69,13 @@ export class ScriptedWorkers implements WorkerClient {
     const file = this.files.get(path);
     const pages = Math.min(Math.ceil((file?.bytes.length ?? 0) / this.pageSizeBytes), pagesMax);
     for (let i = 0; i < pages; i += 1) this.#held(this.ownerOf(path)).add(`${ROOT}${path}#${i}`);
+  }
+
+  /** It goes on with what it was asked meanwhile. */
+  resume(host: string): void {
+    this.faults.delete(host);
+    for (const goOn of this.#stopped.get(host) ?? []) goOn();
+    this.#stopped.delete(host);
   }
 
   countOf(method: string): number {
@@ -186,10 +195,11 @@ export class ScriptedWorkers implements WorkerClient {
       const details = { worker: worker.id, retryable: true };
       throw new ClusterError('unavailable', 'Connection refused', details);
     }
-    if (fault === 'hangs' && method !== 'health') {
-      await new Promise((_resolve, reject) => {
+    if (fault === 'stopped' || (fault === 'hangs' && method !== 'health')) {
+      await new Promise<void>((resolve, reject) => {
         const end = (): void => reject(new ClusterError('cancelled', 'Aborted'));
         context.signal.addEventListener('abort', end, { once: true });
+        this.#stopped.set(worker.host, [...(this.#stopped.get(worker.host) ?? []), resolve]);
       });
     }
   }
