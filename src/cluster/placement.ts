@@ -69,10 +69,15 @@ export class Placement {
     });
   }
 
-  /** The owner and the next ones on the ring, whatever the breakers say. */
-  async owners(ufsPath: ByteString, count: number, context: CallContext): Promise<Worker[]> {
+  /** The owner and the next ones on the ring, whatever the breakers say. `told`: who said to be the owner. */
+  async owners(
+    ufsPath: ByteString,
+    count: number,
+    context: CallContext,
+    told?: Worker,
+  ): Promise<Worker[]> {
     const ordered = this.virtualNodes.ring().workersFor(ufsPath, count);
-    return ownerFirst(await this.#toldOwner(ufsPath, context), ordered).slice(0, count);
+    return ownerFirst(told ?? (await this.#toldOwner(ufsPath, context)), ordered).slice(0, count);
   }
 
   /**

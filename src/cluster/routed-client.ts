@@ -18,7 +18,7 @@ import type {
   WorkerStatus,
 } from './cluster-client.ts';
 import type { ClusterEvents, InexpressibleReason } from './cluster-events.ts';
-import { firstAnswer } from './failover.ts';
+import { firstAnswer, shareMs } from './failover.ts';
 import { reasonForFile, reasonForListing } from './inexpressible.ts';
 import { ListingRouter } from './listing-router.ts';
 import type { MountTable } from './mapping/mount-table.ts';
@@ -235,7 +235,48 @@ export class RoutedClient implements ClusterClient {
     const normal = normaliseAlluxioPath(path);
     if (this.#isOfTableAlone(normal)) return NOWHERE;
     const ufsPath = this.#ufsPath(normal);
-    return { ufsPath, workers: await this.#placement.owners(ufsPath, count, context) };
+    const told = await this.#ownerTold(normal, ufsPath, context);
+    return { ufsPath, workers: await this.#placement.owners(ufsPath, count, context, told) };
+  }
+
+  /**
+   * As long as nothing has told which ring the workers go by, a wrong one would be believed here:
+   * whoever reads is redirected, who only asks for the owner is not. So a worker that should have to
+   * redirect is asked for a byte. Undefined where that is not needed, or nobody tells.
+   */
+  async #ownerTold(
+    path: ByteString,
+    ufsPath: ByteString,
+    context: CallContext,
+  ): Promise<Worker | undefined> {
+    const { client, clock, routing } = this.#options;
+    const hosts = new Set(this.#virtualNodes.possibleOwners(ufsPath).map(({ host }) => host));
+    if (hosts.size < 2 || routing === 'node') return undefined;
+    const { view } = this.#placement;
+    const worker =
+      view.workers.find(({ host }) => !hosts.has(host)) ?? this.#placement.knownOwner(ufsPath);
+    if (worker === undefined) return undefined;
+    const request = { path, ufsPath, offset: 0, lengthBytes: 1 };
+    try {
+      const limits = { context, clock, timeoutMs: shareMs(remainingMs(context, clock), true) };
+      const outcome = await runAttempt(limits, async (limited) => {
+        if ((await this.#personalityOf(worker, limited)) !== 'oss') return undefined;
+        return this.#calls.call('s3', worker, limited, () =>
+          client.readS3(worker, request, () => undefined, limited),
+        );
+      });
+      if (outcome?.kind === 'redirect') {
+        this.#virtualNodes.noteRedirect(ufsPath, outcome.host);
+        return this.#placement.workerAt(outcome.host, outcome.port);
+      }
+      if (outcome?.kind !== 'data') return undefined;
+      this.#virtualNodes.noteServed(ufsPath, worker.host);
+      return worker;
+    } catch {
+      // An empty file, a directory, a worker that is away: the ring has to do.
+      remainingMs(context, clock);
+      return undefined;
+    }
   }
 
   status(): ClusterStatus {

@@ -67,12 +67,12 @@ test('the same file over and over is one piece of evidence', () => {
   assert.deepEqual(switches, []);
 });
 
-test('redirects that the current setting explains change nothing', () => {
+test('redirects that the current setting explains make it certain', () => {
   const { nodes, switches, contradictions } = setUp('auto');
   redirect(nodes, 20, new Ring(workers, { virtualNodes: 2000 }));
   assert.deepEqual(switches, []);
   assert.equal(contradictions(), 0);
-  assert.equal(nodes.from, 'default');
+  assert.equal(nodes.from, 'learned');
 });
 
 test('redirects that nothing explains are warned about once', () => {

@@ -9,7 +9,7 @@ import type { Clock } from '../base/clock.ts';
 import type { Logger } from '../base/logger.ts';
 import type { ClusterEvents } from './cluster-events.ts';
 import { Ring } from './ring.ts';
-import type { MembershipView } from './types.ts';
+import type { MembershipView, Worker } from './types.ts';
 
 /** What clusters really run with: Enterprise and open source to 309, then open source since 310. */
 export const KNOWN_VIRTUAL_NODES: readonly number[] = [2000, 5];
@@ -96,6 +96,11 @@ export class VirtualNodes {
     return this.#candidates.map((candidate) => this.#ringOf(candidate));
   }
 
+  /** By each of these rings. */
+  possibleOwners(key: ByteString): readonly Worker[] {
+    return this.possibleRings().flatMap((ring) => ring.ownerOf(key) ?? []);
+  }
+
   /** A worker named `host` as the owner. */
   noteRedirect(key: ByteString, host: string): void {
     this.#note(key, { host, kind: 'redirect' });
@@ -126,7 +131,13 @@ export class VirtualNodes {
   }
 
   #judge(): void {
-    if (this.#explainsAll(this.#current)) return;
+    if (this.#explainsAll(this.#current)) {
+      const isProof = this.#candidates.every(
+        (candidate) => candidate === this.#current || !this.#explainsAll(candidate),
+      );
+      if (this.#from === 'default' && isProof) this.#from = 'learned';
+      return;
+    }
     const better = this.#candidates.find(
       (candidate) => candidate !== this.#current && this.#explainsAll(candidate),
     );

@@ -230,6 +230,26 @@ test('auto finds out that the cluster has 5 virtual nodes', async () => {
   assert.deepEqual([virtualNodes, virtualNodesFrom], [5, 'learned']);
 });
 
+for (const truth of [5, 2000]) {
+  test(`who only asks for owners is told the right ones of a cluster with ${truth} virtual nodes`, async () => {
+    const world = build({ virtualNodes: 'auto', truth, workers: 3 });
+    for (let i = 0; i < 40; i += 1) {
+      world.workers.add(`/d/f${i}`, 10);
+      const { workers } = await world.client.locate(`/d/f${i}` as ByteString, 3, within(500));
+      assert.equal(workers[0]?.id, world.workers.ownerOf(`/d/f${i}`).id);
+      assert.equal(new Set(workers).size, 3);
+    }
+    const { virtualNodes, virtualNodesFrom } = world.client.status();
+    assert.deepEqual([virtualNodes, virtualNodesFrom], [truth, 'learned']);
+    assert.ok(world.workers.countOf('s3') < 20, 'Not for each of them');
+    // What is not there has an owner, too.
+    assert.equal(
+      (await world.client.locate('/d/none' as ByteString, 1, within(500))).workers.length,
+      1,
+    );
+  });
+}
+
 for (const fault of ['dead', 'hangs'] as const) {
   test(`an owner that ${fault === 'dead' ? 'is dead' : 'hangs'} without an under store is a clear error`, async () => {
     const world = build();
