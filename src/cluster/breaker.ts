@@ -49,7 +49,7 @@ export class Breakers {
   readonly #options: BreakersOptions;
   /** By worker id; bounded by `retain` to the workers of the view. */
   readonly #breakers = new Map<string, Breaker>();
-  #patrol: NodeJS.Timeout | undefined;
+  #isLooking = false;
 
   constructor(options: BreakersOptions) {
     this.#options = options;
@@ -99,12 +99,12 @@ export class Breakers {
   watch(worker: Worker, giveUp: GiveUp): () => void {
     const { waiting } = this.#breakerOf(worker);
     waiting.set(giveUp, this.#options.clock.nowMs());
-    this.#patrol ??= setTimeout(() => this.#lookAtWaiting(), SUSPICION_MS).unref();
+    if (!this.#isLooking) this.#lookAgain();
     return () => waiting.delete(giveUp);
   }
 
   #lookAtWaiting(): void {
-    this.#patrol = undefined;
+    this.#isLooking = false;
     let isAnyWaiting = false;
     const sinceMs = this.#options.clock.nowMs() - SUSPICION_MS;
     for (const breaker of this.#breakers.values()) {
@@ -114,9 +114,12 @@ export class Breakers {
       const isSuspect = oldestMs <= sinceMs && breaker.answeredMs <= sinceMs;
       if (isSuspect) void this.#probe(breaker.worker, breaker, false);
     }
-    if (isAnyWaiting) {
-      this.#patrol = setTimeout(() => this.#lookAtWaiting(), SUSPICION_MS).unref();
-    }
+    if (isAnyWaiting) this.#lookAgain();
+  }
+
+  #lookAgain(): void {
+    this.#isLooking = true;
+    setTimeout(() => this.#lookAtWaiting(), SUSPICION_MS).unref();
   }
 
   /** Forgets workers that left; one that came back at another address starts afresh. */
