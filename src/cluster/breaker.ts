@@ -30,6 +30,8 @@ interface Breaker {
   lastError: string | undefined;
   /** When it answered last. */
   answeredMs: number;
+  /** Since then. */
+  missedProbes: number;
   /** Who could go elsewhere, by the time since when; the oldest first. */
   readonly waiting: Map<GiveUp, number>;
 }
@@ -61,7 +63,7 @@ export class Breakers {
     if (breaker === undefined || breaker.state === 'closed') return true;
     if (breaker.state === 'open' && this.#options.clock.nowMs() >= breaker.probeAtMs) {
       this.#set(worker, breaker, 'half-open');
-      void this.#probe(worker, breaker);
+      void this.#probe(worker, breaker, 'open');
     }
     return false;
   }
@@ -78,6 +80,7 @@ export class Breakers {
     const breaker = this.#breakers.get(worker.id);
     if (breaker === undefined) return;
     breaker.answeredMs = this.#options.clock.nowMs();
+    breaker.missedProbes = 0;
     breaker.consecutiveFailures = 0;
     if (breaker.state !== 'closed') this.#close(worker, breaker);
   }
@@ -91,8 +94,8 @@ export class Breakers {
     // A worker that hangs on data may well answer a health probe; its readers hang all the same.
     if (hasFailedOften && code === 'timeout') this.#open(worker, breaker);
     // Each timeout has cost somebody long: that of a worker that hangs should stay the only one.
-    else if (hasFailedOften) void this.#probe(worker, breaker);
-    else if (code === 'timeout') void this.#probe(worker, breaker, false);
+    else if (hasFailedOften) void this.#probe(worker, breaker, 'failures');
+    else if (code === 'timeout') void this.#probe(worker, breaker, 'timeout');
   }
 
   /** For a call that could be answered elsewhere: `giveUp` is called once the worker is found to hang. */
@@ -112,7 +115,7 @@ export class Breakers {
       if (oldestMs === undefined) continue;
       isAnyWaiting = true;
       const isSuspect = oldestMs <= sinceMs && breaker.answeredMs <= sinceMs;
-      if (isSuspect) void this.#probe(breaker.worker, breaker, false);
+      if (isSuspect) void this.#probe(breaker.worker, breaker, 'waiting');
     }
     if (isAnyWaiting) this.#lookAgain();
   }
@@ -130,22 +133,26 @@ export class Breakers {
     }
   }
 
-  /**
-   * `excuses`: failures that a healthy worker explains (a file or directory it trips over) do not
-   * open. Timeouts are not among them.
-   */
-  async #probe(worker: Worker, breaker: Breaker, excuses = true): Promise<void> {
+  /** Failures that a healthy worker explains (a file or directory it trips over) do not open. */
+  async #probe(
+    worker: Worker,
+    breaker: Breaker,
+    why: 'failures' | 'timeout' | 'waiting' | 'open',
+  ): Promise<void> {
     if (breaker.isProbing) return;
     breaker.isProbing = true;
     const isWell = await this.#options.probe(worker);
     breaker.isProbing = false;
     if (this.#breakers.get(worker.id) !== breaker) return;
     if (!isWell) {
-      this.#open(worker, breaker);
-      if (breaker.openings >= MISSED_PROBES_MAX) this.#giveUp(worker, breaker);
+      breaker.missedProbes += 1;
+      const hangs = breaker.missedProbes >= MISSED_PROBES_MAX;
+      if (why !== 'waiting' || hangs) this.#open(worker, breaker);
+      if (hangs) this.#giveUp(worker, breaker);
     } else {
       breaker.answeredMs = this.#options.clock.nowMs();
-      if (excuses) breaker.consecutiveFailures = 0;
+      breaker.missedProbes = 0;
+      if (why === 'failures') breaker.consecutiveFailures = 0;
       if (breaker.state !== 'closed') this.#close(worker, breaker);
     }
   }
@@ -194,6 +201,7 @@ export class Breakers {
         isProbing: false,
         lastError: undefined,
         answeredMs: -Infinity,
+        missedProbes: 0,
         waiting: new Map(),
       };
       this.#breakers.set(worker.id, breaker);
