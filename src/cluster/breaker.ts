@@ -147,7 +147,7 @@ export class Breakers {
     if (!isWell) {
       breaker.missedProbes += 1;
       const hangs = breaker.missedProbes >= MISSED_PROBES_MAX;
-      if (why !== 'waiting' || hangs) this.#open(worker, breaker);
+      if (why !== 'waiting' || hangs || breaker.state !== 'closed') this.#open(worker, breaker);
       if (hangs) this.#giveUp(worker, breaker);
     } else {
       breaker.answeredMs = this.#options.clock.nowMs();
