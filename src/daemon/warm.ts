@@ -7,6 +7,7 @@ import type { ByteString } from '../base/byte-string.ts';
 import type { CachedContent, DiskTier } from '../cache/disk/index.ts';
 import type { CallContext } from '../cluster/index.ts';
 import type { NodeStatus, WritableStore } from '../store/index.ts';
+import { LISTING_ENTRIES_MAX } from '../vfs/index.ts';
 import { statusMessage } from './write-jobs.ts';
 import { versionOf } from './versions.ts';
 
@@ -116,15 +117,29 @@ async function* walkDirectory(
   for (;;) {
     const path = directories.pop();
     if (path === undefined || parts.signal.aborted) return;
-    const listing = parts.files.list(path, contextOf(parts))[Symbol.asyncIterator]();
-    for (;;) {
-      const next = await tried(path, parts, progress, () => listing.next());
-      if (next === undefined || next.done === true) break;
-      for (const status of next.value) {
-        const child = joinPath(path, status.name);
-        if (status.kind === 'directory') directories.push(child);
-        else if (status.kind === 'file') yield { path: child, status };
-      }
+    const listed: NodeStatus[] = [];
+    await tried(path, parts, progress, () => readListing(path, parts, listed));
+    for (const status of listed) {
+      const child = joinPath(path, status.name);
+      if (status.kind === 'directory') directories.push(child);
+      else if (status.kind === 'file') yield { path: child, status };
+    }
+  }
+}
+
+/**
+ * To its end, before anything of it is fetched: a listing has a deadline, and a worker that is not read from
+ * gives up on it; fetching takes as long as it takes. What came before a failure is in `listed`.
+ */
+async function readListing(
+  path: ByteString,
+  parts: WarmParts,
+  listed: NodeStatus[],
+): Promise<void> {
+  for await (const batch of parts.files.list(path, contextOf(parts))) {
+    for (const status of batch) listed.push(status);
+    if (listed.length > LISTING_ENTRIES_MAX) {
+      throw new Error(`The directory has more than ${LISTING_ENTRIES_MAX} entries`);
     }
   }
 }

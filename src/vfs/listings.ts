@@ -12,7 +12,7 @@ import type { FsErrorCode } from './types.ts';
 import { isOlder } from './versions.ts';
 
 /** Some 200 bytes an entry while it is held: a gigabyte at most for one directory. */
-const LISTING_ENTRIES_MAX = 5_000_000;
+export const LISTING_ENTRIES_MAX = 5_000_000;
 /** So many single questions in one directory are answered cheaper by listing it. */
 const STATS_BEFORE_LISTING = 3;
 /** A worker lists some 10,000 entries in the time of some 1,000 single answers. */
