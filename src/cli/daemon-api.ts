@@ -152,7 +152,8 @@ export interface StatusReport {
 }
 
 export interface CacheCommand {
-  readonly verb: 'ls' | 'stat' | 'verify' | 'drop' | 'warm';
+  /** `missing`: of what was warmed, where it said that something was lost. */
+  readonly verb: 'ls' | 'stat' | 'verify' | 'drop' | 'warm' | 'missing';
   /** A mount point, or a cache directory. */
   readonly target: string;
   /** Below the mount point, or of the name space; of none: all. */
@@ -178,6 +179,10 @@ export interface CacheLine {
   readonly inUse?: number;
   readonly checked?: number;
   readonly corrupt?: number;
+  /** Of `warmed`: more than 0 where what was fetched may not have stayed. */
+  readonly losses?: number;
+  readonly missingFiles?: number;
+  readonly directories?: StatusDiskCache['directories'];
   readonly meant?: {
     readonly files: number;
     readonly completeFiles: number;

@@ -416,6 +416,59 @@ test('cache verify and warm fail where something was wrong', async () => {
   assert.equal(partly.err, 'alluxio-fuse: /x: gone');
 });
 
+test('warmup fails where files are not in the cache afterwards, and says what to do', async () => {
+  const limitBytes = 16 * 1024 * 1024;
+  const directory = {
+    directory: '/c',
+    state: 'serving',
+    usedBytes: 1,
+    limitBytes,
+    files: 1,
+    pages: 1,
+  };
+  const warmed = { kind: 'warmed', files: 1000, failed: 0, cachedBytes: 3e7, fetchedBytes: 3e7 };
+  const asked: string[] = [];
+  const warming = (missingFiles: number, reason?: string): Changes => ({
+    untilStopped: never,
+    files: { '/cwd/list': Array.from({ length: 1500 }, (_, at) => `/mnt/a/${at}`).join('\n') },
+    daemon: {
+      async cacheCommand({ verb, paths }, { onLine }) {
+        asked.push(`${verb} ${paths.length}`);
+        const directories = [reason === undefined ? directory : { ...directory, reason }];
+        if (verb === 'warm') onLine({ ...warmed, losses: paths.length < 1000 ? 7 : 0 });
+        else
+          onLine({
+            kind: 'missing',
+            files: 1000,
+            bytes: 3e7,
+            missingFiles,
+            failed: 0,
+            directories,
+          });
+        await Promise.resolve();
+      },
+    },
+  });
+  const args = ['warmup', '--list', 'list'];
+  const { code, out, err } = await run(args, warming(200));
+  // What the second part pushed out may be of the first.
+  assert.deepEqual(asked, ['warm 1000', 'warm 500', 'missing 1000', 'missing 500']);
+  assert.equal(code, 1);
+  assert.equal(out, '2,000 files, 57.2 MiB, 57.2 MiB of it fetched');
+  assert.equal(
+    err,
+    'alluxio-fuse: 400 of 2,000 files (57.2 MiB in all) are not in the cache: --cache-limit allows 16 MiB. Give the cache more room, or fetch fewer files',
+  );
+  const full = await run(args, warming(1, 'the disk is full'));
+  assert.match(full.err, /2 of 2,000 files .*: \/c: the disk is full; --cache-limit .*$/);
+  const none = await run(args, warming(0));
+  assert.equal(none.code, 0);
+  assert.match(none.out, /\nAll in the cache$/);
+  const json = await run([...args, '--json'], warming(200));
+  assert.equal(json.code, 1);
+  assert.deepEqual((JSON.parse(json.out.split('\n').at(-1) ?? '') as CacheLine).missingFiles, 200);
+});
+
 test('cache and warmup ask the right mount for the right paths', async () => {
   const changes = { untilStopped: never, files: { '/cwd/list': '/mnt/a/2\n\n/mnt/b/3\n' } };
   const { code, calls, err } = await run(

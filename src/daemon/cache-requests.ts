@@ -2,11 +2,12 @@
 import { displayByteString, isWithin } from '../base/byte-string.ts';
 import type { ByteString } from '../base/byte-string.ts';
 import type { DiskTier } from '../cache/disk/index.ts';
-import { warm, withProgress } from './warm.ts';
+import { findMissing, warm, withProgress } from './warm.ts';
 import type { WarmParts } from './warm.ts';
 
 export interface CacheRequest {
-  readonly verb: 'ls' | 'stat' | 'verify' | 'drop' | 'warm';
+  /** `missing`: what of them the cache does not hold, where `warm` said that something was lost. */
+  readonly verb: 'ls' | 'stat' | 'verify' | 'drop' | 'warm' | 'missing';
   /** Of the name space: files, or directories with all that is in them. Of none: all. */
   readonly paths: readonly ByteString[];
   /** `warm`: files at a time. */
@@ -48,11 +49,13 @@ export async function runCacheRequest(
       await emit({ kind: 'verified', ...progress });
       return;
     }
-    case 'warm': {
+    case 'warm':
+    case 'missing': {
       if (parts.warm === undefined) throw new Error('Only a mount can fetch what is to be cached');
       const { parallel } = request;
       const options = { ...parts.warm, tier, emit, signal };
-      await warm(request.paths, parallel === undefined ? options : { ...options, parallel });
+      if (request.verb === 'missing') await findMissing(paths, options);
+      else await warm(paths, parallel === undefined ? options : { ...options, parallel });
       return;
     }
     default: {

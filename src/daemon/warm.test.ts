@@ -4,12 +4,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
 import type { ByteString } from '../base/byte-string.ts';
-import { makeDirectory, openTier, PAGE } from '../cache/disk/testing/tier.ts';
+import { fileOf, keep, makeDirectory, openTier, PAGE } from '../cache/disk/testing/tier.ts';
 import type { DiskTier, DiskTierOptions } from '../cache/disk/index.ts';
 import { ClusterError } from '../cluster/index.ts';
 import type { CallContext } from '../cluster/index.ts';
 import type { NodeStatus } from '../store/index.ts';
-import { warm } from './warm.ts';
+import { findMissing, warm } from './warm.ts';
 import type { WarmParts } from './warm.ts';
 
 const DIRECTORY = '/d' as ByteString;
@@ -60,16 +60,19 @@ interface Line {
   readonly [field: string]: unknown;
 }
 
+/** The lines but for progress. */
+type Run = (changes?: Partial<WarmParts>, work?: typeof warm) => Promise<Line[]>;
+
 async function setUp(
   context: TestContext,
   script: Script,
   options: Partial<DiskTierOptions> = {},
-): Promise<{ tier: DiskTier; run: (changes?: Partial<WarmParts>) => Promise<Line[]> }> {
+): Promise<{ tier: DiskTier; run: Run }> {
   const tier = await openTier([await makeDirectory(context)], options);
   context.after(() => tier.close());
-  const run = async (changes: Partial<WarmParts> = {}): Promise<Line[]> => {
+  const run: Run = async (changes = {}, work = warm) => {
     const lines: Line[] = [];
-    await warm([DIRECTORY], {
+    await work([DIRECTORY], {
       tier,
       files: filesOf(script),
       pageSizeBytes: PAGE,
@@ -92,4 +95,49 @@ test('a directory that takes longer to fetch than a request may take is fetched 
   assert.deepEqual(more, []);
   assert.equal(last?.['files'], 20);
   assert.equal(last['failed'], 0);
+});
+
+test('what the cache could not keep is found missing, and evicting others is no loss of ours', async (context) => {
+  const limitBytes = 1024 * 1024;
+  const { tier, run } = await setUp(context, { files: namesOf(300, PAGE) }, { limitBytes });
+  const [warmed] = await run();
+  assert.equal(warmed?.['files'], 300);
+  assert.ok(Number(warmed['losses']) > 0, JSON.stringify(warmed));
+  const [missing] = await run({}, findMissing);
+  const { files, pages } = tier.status().directories[0] ?? {};
+  assert.equal(files, pages);
+  assert.deepEqual(
+    [missing?.['files'], missing?.['missingFiles'], missing?.['failed']],
+    [300, 300 - (files ?? 0), 0],
+  );
+  const few = await setUp(context, { files: namesOf(10, PAGE) }, { limitBytes });
+  for (let index = 0; index < 255; index++)
+    await keep(few.tier, fileOf(`other${index}`, PAGE), [0]);
+  const evicted = few.tier.status().figures.evictedFiles;
+  const [again] = await few.run();
+  assert.ok(few.tier.status().figures.evictedFiles > evicted);
+  assert.ok(Number(again?.['losses']) > 0);
+  assert.equal((await few.run({}, findMissing))[0]?.['missingFiles'], 0);
+});
+
+test('a file that is larger than what is kept of one is refused before it is fetched', async (context) => {
+  const files = { large: 600 * 1024, small: 100 };
+  let reads = 0;
+  const read = async (): Promise<void> => void reads++;
+  const { run } = await setUp(context, { files, read }, { limitBytes: 1024 * 1024 });
+  const [failed, warmed] = await run();
+  assert.equal(failed?.['path'], '/d/large');
+  assert.match(String(failed['reason']), /larger than half of --cache-limit \(1MB\)/);
+  assert.deepEqual([warmed?.['files'], warmed?.['failed'], reads], [1, 1, 1]);
+});
+
+test('a full directory that is all in the cache loses nothing, and others get their turn', async (context) => {
+  const { run } = await setUp(context, { files: namesOf(3000, 1), batch: 1000 });
+  await run();
+  let turns = 0;
+  const timer = setInterval(() => turns++, 0);
+  const [warmed] = await run();
+  clearInterval(timer);
+  assert.deepEqual([warmed?.['fetchedBytes'], warmed?.['losses']], [0, 0]);
+  assert.ok(turns > 0);
 });

@@ -2,10 +2,12 @@
  * Fetches files into the cache directories without anybody reading them: past the kernel and the page
  * memory, which stay with what programs read.
  */
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { displayByteString, joinPath } from '../base/byte-string.ts';
 import type { ByteString } from '../base/byte-string.ts';
 import type { CachedContent, DiskTier } from '../cache/disk/index.ts';
 import type { CallContext } from '../cluster/index.ts';
+import { formatSize } from '../config/index.ts';
 import type { NodeStatus, WritableStore } from '../store/index.ts';
 import { LISTING_ENTRIES_MAX } from '../vfs/index.ts';
 import { statusMessage } from './write-jobs.ts';
@@ -19,6 +21,8 @@ const FETCH_BYTES = 4 * 1024 * 1024;
 const PROGRESS_MS = 500;
 /** Failures that are told one by one. */
 const FAILURES_MAX = 100;
+/** Files that are cached already wait for nothing: so often, what else the daemon does gets its turn. */
+const TURN_ENTRIES = 1000;
 /** A queue that is full gets room within milliseconds; a disk that stands still is not waited for. */
 const QUEUE_WAIT_MS = 10;
 const QUEUE_WAITS_MAX = 6_000;
@@ -42,10 +46,20 @@ export interface WarmProgress {
   fetchedBytes: number;
 }
 
+export interface Missing {
+  files: number;
+  bytes: number;
+  /** Of them, those of which the cache does not hold every page. */
+  missingFiles: number;
+  /** Directories and files that could not be looked at. */
+  failed: number;
+}
+
 export async function warm(paths: readonly ByteString[], parts: WarmParts): Promise<void> {
   const progress: WarmProgress = { files: 0, failed: 0, cachedBytes: 0, fetchedBytes: 0 };
   const files = walk(paths, parts, progress);
   const parallel = Math.min(parts.parallel ?? WARM_PARALLEL, WARM_PARALLEL_MAX);
+  const lossesBefore = lossesOf(parts.tier);
   await withProgress(parts.emit, progress, async () => {
     await Promise.all(
       Array.from({ length: parallel }, async () => {
@@ -58,7 +72,52 @@ export async function warm(paths: readonly ByteString[], parts: WarmParts): Prom
     );
   });
   await parts.tier.settled();
-  await parts.emit({ kind: 'warmed', ...progress });
+  const losses = lossesOf(parts.tier) - lossesBefore;
+  await parts.emit({ kind: 'warmed', ...progress, losses });
+}
+
+/**
+ * Rises with whatever may keep a fetched page out of the cache, or take it from there. Eviction makes room for
+ * new files, so that it alone is nothing wrong: only `findMissing` tells whose files they were.
+ */
+function lossesOf(tier: DiskTier): number {
+  const { directories, figures } = tier.status();
+  // One that finds the queue full waits, and is kept after all.
+  const { 'queue-full': _, ...notKept } = figures.notKeptPages;
+  const counts = [...Object.values(notKept), ...Object.values(figures.failures)];
+  const retired = directories.filter(({ state }) => state === 'retired').length;
+  return (
+    counts.reduce((sum, each) => sum + each, 0) +
+    figures.evictedFiles +
+    figures.corruptFiles +
+    retired
+  );
+}
+
+/**
+ * Looks at everything again: to remember each file, of any number, would take memory without bound. It asks
+ * for the listings alone, and is only run where something was lost.
+ */
+export async function findMissing(paths: readonly ByteString[], parts: WarmParts): Promise<void> {
+  const { emit, pageSizeBytes, signal, tier } = parts;
+  const found: Missing = { files: 0, bytes: 0, missingFiles: 0, failed: 0 };
+  // Failures were told when they were to be fetched.
+  const quiet = { ...parts, emit: async () => await Promise.resolve() };
+  await withProgress(emit, found, async () => {
+    for await (const { path, status } of walk(paths, quiet, found)) {
+      if (signal.aborted) return;
+      const { lengthBytes, mtimeMs, contentHash } = statusMessage(status);
+      const content = tier.contentOf(path, { lengthBytes, mtimeMs, contentHash });
+      found.files++;
+      found.bytes += lengthBytes;
+      for (let page = 0; page * pageSizeBytes < lengthBytes; page++) {
+        if (content?.isKept(page) === true) continue;
+        found.missingFiles++;
+        break;
+      }
+    }
+  });
+  await emit({ kind: 'missing', ...found, directories: tier.status().directories });
 }
 
 /** Tells how far it is, again and again while the work goes on. */
@@ -84,6 +143,8 @@ async function* oneByOne<T>(generator: AsyncGenerator<T>): AsyncGenerator<T> {
   }
 }
 
+type Failures = Pick<WarmProgress, 'failed'>;
+
 interface WarmFile {
   readonly path: ByteString;
   readonly status: NodeStatus;
@@ -97,7 +158,7 @@ const contextOf = ({ signal, requestTimeoutMs }: WarmParts): CallContext => ({
 async function* walk(
   paths: readonly ByteString[],
   parts: WarmParts,
-  progress: WarmProgress,
+  progress: Failures,
 ): AsyncGenerator<WarmFile> {
   for (const path of paths.length === 0 ? ['/' as ByteString] : paths) {
     const status = await tried(path, parts, progress, () =>
@@ -111,7 +172,7 @@ async function* walk(
 async function* walkDirectory(
   root: ByteString,
   parts: WarmParts,
-  progress: WarmProgress,
+  progress: Failures,
 ): AsyncGenerator<WarmFile> {
   const directories = [root];
   for (;;) {
@@ -119,7 +180,8 @@ async function* walkDirectory(
     if (path === undefined || parts.signal.aborted) return;
     const listed: NodeStatus[] = [];
     await tried(path, parts, progress, () => readListing(path, parts, listed));
-    for (const status of listed) {
+    for (const [index, status] of listed.entries()) {
+      if (index % TURN_ENTRIES === 0) await nextTurn();
       const child = joinPath(path, status.name);
       if (status.kind === 'directory') directories.push(child);
       else if (status.kind === 'file') yield { path: child, status };
@@ -148,7 +210,7 @@ async function readListing(
 async function tried<T>(
   path: ByteString,
   { emit, signal }: WarmParts,
-  progress: WarmProgress,
+  progress: Failures,
   work: () => Promise<T>,
 ): Promise<T | undefined> {
   try {
@@ -175,19 +237,15 @@ async function warmFile(
   const content = tier.contentOf(path, version);
   const pages = Math.ceil(lengthBytes / pageSizeBytes);
   const pagesMax = Math.max(1, Math.floor(FETCH_BYTES / pageSizeBytes));
-  if (content === undefined) {
-    if (pages > 0) throw new Error('No cache directory can take it');
-    progress.files++;
-    return;
-  }
   for (let first = 0; first < pages && !parts.signal.aborted;) {
     let end = first;
-    while (end < pages && end - first < pagesMax && !content.has(end)) end++;
+    while (end < pages && end - first < pagesMax && content?.has(end) !== true) end++;
     if (end === first) {
       progress.cachedBytes += Math.min(pageSizeBytes, lengthBytes - first * pageSizeBytes);
       first++;
       continue;
     }
+    checkKeepable(tier, content, lengthBytes);
     const offset = first * pageSizeBytes;
     const bytes = Math.min(end * pageSizeBytes, lengthBytes) - offset;
     await fetchInto(memory.subarray(0, bytes), { path, offset, version }, parts);
@@ -197,6 +255,24 @@ async function warmFile(
     first = end;
   }
   progress.files++;
+}
+
+/** Throws where all of a file cannot be kept: then none of it is fetched. */
+function checkKeepable(
+  tier: DiskTier,
+  content: CachedContent | undefined,
+  lengthBytes: number,
+): asserts content is CachedContent {
+  const alive = tier.status().directories.filter(({ state }) => state !== 'retired');
+  if (alive.length === 0) throw new Error('No cache directory is in use any more');
+  if (content === undefined) {
+    throw new Error('It has more pages than the cache takes of one file');
+  }
+  // A directory gives no file more, since it would push out all others.
+  const limitBytes = Math.max(...alive.map((directory) => directory.limitBytes));
+  if (lengthBytes <= limitBytes / 2) return;
+  const limit = `half of --cache-limit (${formatSize(limitBytes)})`;
+  throw new Error(`It is larger than ${limit}, the most that is kept of one file`);
 }
 
 async function fetchInto(

@@ -43,6 +43,8 @@ export type ListedFile = Pick<FileRecord, 'path' | 'lengthBytes' | 'mtimeMs' | '
 /** One version of one file, for one job. */
 export interface CachedContent {
   has(pageIndex: number): boolean;
+  /** As `has`, for who does not want to read it: no miss. */
+  isKept(pageIndex: number): boolean;
   /**
    * Reads pages that follow each other, each into its pieces of memory; which of them are now there and
    * right. The memory is used until this is over. Never rejects.
@@ -105,13 +107,17 @@ export class DiskTier {
     if (pages === 0 || pages > PAGES_MAX) return undefined;
     const key = cacheKeyOf(this.#options.place, path, version);
     const figures = this.#figures;
+    const isKept = (pageIndex: number): boolean => {
+      const found = this.#find(key);
+      return found?.directory.hasPage(found.row, pageIndex) === true;
+    };
     return {
       has: (pageIndex) => {
-        const found = this.#find(key);
-        const isThere = found?.directory.hasPage(found.row, pageIndex) === true;
+        const isThere = isKept(pageIndex);
         if (!isThere) figures.missedPages++;
         return isThere;
       },
+      isKept,
       read: async (firstPage, wanted) => {
         const found = this.#find(key);
         if (found === undefined) return wanted.map(() => false);

@@ -22,7 +22,7 @@ TARGET is a mount point, or a cache directory: of a mount that is there, its dae
 there is none, the directory is looked at itself. PATHs are paths of the name space, or below the
 mount point; a directory means all that is in it.
 Exit codes: 0 ok, 1 failure (verify: something was not as it was written; warm: a file could not be
-fetched), 2 wrong usage, 130 stopped.`;
+fetched, or is not in the cache for lack of room), 2 wrong usage, 130 stopped.`;
 const PARALLEL_MAX = 64;
 /** Of one request to the daemon. */
 const PATHS_MAX = 1000;
@@ -56,7 +56,7 @@ export function addCacheCommands(program: Command, context: CliContext, finish: 
         paths,
         ...(parallel === undefined ? {} : { parallel }),
       };
-      finish(await new CacheRun(context, flags).run([command]));
+      finish(await new CacheRun(context, flags).run([[command]]));
     };
   add('ls', 'list what is cached: bytes, part or all, path').action(act('ls'));
   add('stat', 'show sizes, limits and figures').action(act('stat'));
@@ -77,7 +77,8 @@ export function addWarmupCommand(program: Command, context: CliContext, finish: 
     .summary('fetch files of mounts into their cache directories')
     .description(
       'Fetches files, and all that is in directories, into the cache directories of the mount that ' +
-        'they lie in. The daemon of the mount does it; it needs --cache-dir. What is cached already is not fetched again.',
+        'they lie in. The daemon of the mount does it; it needs --cache-dir. What is cached already is not fetched again. ' +
+        'Fails (1) where a file could not be fetched, or is not in the cache afterwards for lack of room.',
     )
     .argument('[PATH...]', 'below mount points')
     .option('--list <FILE>', 'a file with more paths, one a line')
@@ -115,16 +116,20 @@ class CacheRun {
   readonly #context: CliContext;
   readonly #flags: CacheFlags;
   readonly #stateDir: string;
+  readonly #stopping = new AbortController();
+  /** What the parts that are done said at their end. */
+  #ends: CacheLine[] = [];
   #isWrong = false;
 
   constructor(context: CliContext, flags: CacheFlags) {
     this.#context = context;
     this.#flags = flags;
     this.#stateDir = resolve(context.cwd, flags.stateDir ?? defaultStateDir(context));
+    void context.untilStopped().then(() => this.#stopping.abort());
   }
 
-  /** One for each mount, in parts that are not too long. */
-  async warmCommands(paths: readonly string[]): Promise<CacheCommand[]> {
+  /** Those of each mount, in parts that are not too long. */
+  async warmCommands(paths: readonly string[]): Promise<CacheCommand[][]> {
     const daemon = await this.#context.loadDaemon();
     const byMount = new Map<string, string[]>();
     for (const path of paths) {
@@ -133,57 +138,96 @@ class CacheRun {
       byMount.set(target, [...(byMount.get(target) ?? []), path]);
     }
     const parallel = parallelOf(this.#flags);
-    const commands: CacheCommand[] = [];
-    for (const [target, all] of byMount) {
+    return [...byMount].map(([target, all]) => {
+      const commands: CacheCommand[] = [];
       for (let first = 0; first < all.length; first += PATHS_MAX) {
         const part = all.slice(first, first + PATHS_MAX);
         const command = { verb: 'warm', target, paths: part } as const;
         commands.push(parallel === undefined ? command : { ...command, parallel });
       }
-    }
-    return commands;
+      return commands;
+    });
   }
 
-  async run(commands: readonly CacheCommand[]): Promise<ExitCode> {
-    const stopping = new AbortController();
-    void this.#context.untilStopped().then(() => stopping.abort());
-    const daemon: DaemonApi = await this.#context.loadDaemon();
-    for (const command of commands) {
-      try {
-        await daemon.cacheCommand(command, {
-          stateDir: this.#stateDir,
-          signal: stopping.signal,
-          onLine: (line) => this.#show(line),
-        });
-      } catch (error) {
-        this.#endProgress();
-        if (stopping.signal.aborted) return EXIT_CODES.stopped;
-        throw error;
+  /** One mount after the other. */
+  async run(mounts: readonly (readonly CacheCommand[])[]): Promise<ExitCode> {
+    const { signal } = this.#stopping;
+    try {
+      for (const parts of mounts) {
+        const ends = await this.#ask(parts);
+        if (signal.aborted) break;
+        // What one part fetched may have pushed out what an earlier one did.
+        if (ends.every(({ losses = 0 }) => losses === 0)) continue;
+        await this.#ask(parts.map((part) => ({ ...part, verb: 'missing' })));
       }
-      if (stopping.signal.aborted) return EXIT_CODES.stopped;
+    } catch (error) {
+      this.#endProgress();
+      if (!signal.aborted) throw error;
     }
+    if (signal.aborted) return EXIT_CODES.stopped;
     return this.#isWrong ? EXIT_CODES.failure : EXIT_CODES.ok;
   }
 
-  #show(line: CacheLine): void {
-    if (line.kind === 'failed' || (line.kind === 'verified' && (line.corrupt ?? 0) > 0)) {
-      this.#isWrong = true;
+  /** What each of the parts said at its end. */
+  async #ask(parts: readonly CacheCommand[]): Promise<readonly CacheLine[]> {
+    const daemon: DaemonApi = await this.#context.loadDaemon();
+    this.#ends = [];
+    for (const part of parts) {
+      await daemon.cacheCommand(part, {
+        stateDir: this.#stateDir,
+        signal: this.#stopping.signal,
+        onLine: (line) => this.#show(line),
+      });
+      if (this.#stopping.signal.aborted) return this.#ends;
     }
-    if (line.kind === 'warmed' && (line.failed ?? 0) > 0) this.#isWrong = true;
+    const whole = total(this.#ends);
+    if (whole !== undefined && this.#flags.json !== true) {
+      this.#endProgress();
+      if (whole.kind === 'missing') this.#tellMissing(whole);
+      else this.#context.out(warmedText(whole));
+    }
+    return this.#ends;
+  }
+
+  #show(line: CacheLine): void {
+    const { kind, corrupt = 0, failed = 0, missingFiles = 0 } = line;
+    const isEnd = kind === 'warmed' || kind === 'missing';
+    if (isEnd) this.#ends.push(line);
+    if (kind === 'failed' || (kind === 'verified' && corrupt > 0)) this.#isWrong = true;
+    if (isEnd && failed + missingFiles > 0) this.#isWrong = true;
     if (this.#flags.json === true) {
       this.#context.out(JSON.stringify(line));
       return;
     }
-    if (line.kind === 'progress') {
-      if (this.#context.isTerminal) this.#context.overwrite(progressText(line));
+    if (kind === 'progress') {
+      const whole = total([...this.#ends, line]);
+      if (this.#context.isTerminal) this.#context.overwrite(progressText(whole ?? line));
       return;
     }
+    if (isEnd) return;
     this.#endProgress();
-    if (line.kind === 'failed') {
+    if (kind === 'failed') {
       this.#context.err(
         `alluxio-fuse: ${printable(line.path ?? '')}: ${printable(line.reason ?? '')}`,
       );
     } else this.#context.out(lineText(line));
+  }
+
+  #tellMissing({
+    files = 0,
+    failed = 0,
+    missingFiles = 0,
+    bytes = 0,
+    directories,
+  }: CacheLine): void {
+    const { err } = this.#context;
+    if (failed > 0) err(`alluxio-fuse: ${plural(failed, 'path')} could not be looked at again`);
+    if (missingFiles === 0) {
+      this.#context.out(failed === 0 ? 'All in the cache' : 'All others are in the cache');
+      return;
+    }
+    const share = `${count(missingFiles)} of ${plural(files, 'file')} (${bytesText(bytes)} in all)`;
+    err(`alluxio-fuse: ${share} are not in the cache: ${reasonText(bytes, directories ?? [])}`);
   }
 
   #endProgress(): void {
@@ -191,18 +235,57 @@ class CacheRun {
   }
 }
 
+/** The sums over parts; undefined for none. */
+function total(lines: readonly CacheLine[]): CacheLine | undefined {
+  const last = lines.at(-1);
+  if (last === undefined) return undefined;
+  const sums: Record<string, number> = {};
+  for (const line of lines) {
+    for (const [key, value] of Object.entries(line)) {
+      if (typeof value === 'number') sums[key] = (sums[key] ?? 0) + value;
+    }
+  }
+  return { ...last, ...sums };
+}
+
+/** Why files are not in the cache after they were fetched, and what helps. */
+function reasonText(bytes: number, directories: StatusDiskCache['directories']): string {
+  const reasons = directories.flatMap(({ directory, reason }) =>
+    reason === undefined ? [] : [`${printable(directory)}: ${printable(reason)}`],
+  );
+  const serving = directories.filter(({ state }) => state !== 'retired');
+  const limitBytes = serving.reduce((sum, directory) => sum + directory.limitBytes, 0);
+  if (bytes > limitBytes || reasons.length === 0) {
+    const where = serving.length > 1 ? ` in ${serving.length} directories` : '';
+    const others =
+      bytes > limitBytes ? '' : ', and other files or --cache-free-space leave less than that';
+    reasons.push(`--cache-limit allows ${bytesText(limitBytes)}${where}${others}`);
+  }
+  return `${reasons.join('; ')}. Give the cache more room, or fetch fewer files`;
+}
+
 function progressText({
   files = 0,
   checked,
+  missingFiles,
   cachedBytes = 0,
   fetchedBytes = 0,
 }: CacheLine): string {
   if (checked !== undefined) return `${count(checked)} of ${plural(files, 'file')} checked`;
+  if (missingFiles !== undefined) return `${plural(files, 'file')} looked at again`;
   return `${plural(files, 'file')}, ${bytesText(cachedBytes)}, ${bytesText(fetchedBytes)} of it fetched`;
 }
 
+/** Where something was lost, it is looked at again before anything is said of the cache. */
+function warmedText(line: CacheLine): string {
+  const { failed = 0, losses = 0 } = line;
+  const how = progressText(line);
+  if (failed > 0) return `${how}; ${plural(failed, 'failure')}`;
+  return losses > 0 ? how : `${how}; all in the cache`;
+}
+
 function lineText(line: CacheLine): string {
-  const { files = 0, failed = 0, bytes = 0, inUse = 0, corrupt = 0, cachedBytes = 0 } = line;
+  const { files = 0, bytes = 0, inUse = 0, corrupt = 0, cachedBytes = 0 } = line;
   switch (line.kind) {
     case 'file': {
       const share = line.isComplete === true ? 'all ' : 'part';
@@ -214,10 +297,6 @@ function lineText(line: CacheLine): string {
     }
     case 'verified':
       return `${plural(files, 'file')} verified, ${corrupt === 0 ? 'all as written' : `${count(corrupt)} wrong and removed`}`;
-    case 'warmed': {
-      const how = progressText(line);
-      return failed === 0 ? `${how}; all in the cache` : `${how}; ${plural(failed, 'failure')}`;
-    }
     case 'stat':
       return statText(line as CacheLine & StatusDiskCache);
     default:
