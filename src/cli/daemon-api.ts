@@ -222,8 +222,10 @@ export interface DaemonApi {
       readonly signal: AbortSignal;
     },
   ): Promise<void>;
-  /** The mount point that a path lies below; undefined for none of ours. */
-  mountpointAbove(path: string, options: { readonly stateDir: string }): string | undefined;
+  /** For many paths: the mount point that each lies below, and its path there; undefined for none of ours. */
+  mountFinder(options: {
+    readonly stateDir: string;
+  }): (path: string) => { readonly mountpoint: string; readonly path: string } | undefined;
   /** Returns once the mount answers; in the foreground, after it is unmounted. */
   mountDaemon(
     config: MountConfig,

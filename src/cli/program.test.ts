@@ -98,7 +98,11 @@ async function run(args: readonly string[], changes: Changes = {}) {
         return { ok: true };
       },
       mountpointsOf: () => [],
-      mountpointAbove: (path) => (path.startsWith('/mnt/') ? path.slice(0, 6) : undefined),
+      mountFinder() {
+        calls.push(['find']);
+        return (path) =>
+          path.startsWith('/mnt/') ? { mountpoint: path.slice(0, 6), path } : undefined;
+      },
       async cacheCommand(...given) {
         calls.push(['cache', ...given]);
       },
@@ -469,6 +473,19 @@ test('warmup fails where files are not in the cache afterwards, and says what to
   assert.deepEqual((JSON.parse(json.out.split('\n').at(-1) ?? '') as CacheLine).missingFiles, 200);
 });
 
+test(
+  'a list of 100,000 paths costs a question for each thousand',
+  { timeout: 10_000 },
+  async () => {
+    const list = Array.from({ length: 100_000 }, (_, at) => `/mnt/a/directory/${at}`).join('\n');
+    const changes = { untilStopped: never, files: { '/cwd/list': list } };
+    const { code, calls } = await run(['warmup', '--list', 'list'], changes);
+    assert.equal(code, 0);
+    const [first, ...more] = calls.map(([name]) => name);
+    assert.deepEqual([first, more.length, new Set(more)], ['find', 100, new Set(['cache'])]);
+  },
+);
+
 test('cache and warmup ask the right mount for the right paths', async () => {
   const changes = { untilStopped: never, files: { '/cwd/list': '/mnt/a/2\n\n/mnt/b/3\n' } };
   const { code, calls, err } = await run(
@@ -477,7 +494,7 @@ test('cache and warmup ask the right mount for the right paths', async () => {
   );
   assert.equal(code, 0, err);
   assert.deepEqual(
-    calls.map(([, command]) => command),
+    calls.flatMap(([name, command]) => (name === 'cache' ? [command] : [])),
     [
       { verb: 'warm', target: '/mnt/a', paths: ['/mnt/a/1', '/mnt/a/2'], parallel: 4 },
       { verb: 'warm', target: '/mnt/b', paths: ['/mnt/b/3'], parallel: 4 },

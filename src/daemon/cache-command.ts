@@ -1,5 +1,6 @@
 /** Brings what a command asks of a cache to whoever has it. */
 import { statSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
 import { byteStringOfText } from '../base/byte-string.ts';
 import type { ByteString } from '../base/byte-string.ts';
 import { BackingFiles } from '../cache/disk/backing-files.ts';
@@ -44,17 +45,37 @@ export async function cacheCommand(
   await onStopped(target, request, options);
 }
 
-/** The mount point that a path lies below; undefined for none. */
-export function mountpointAbove(
-  path: string,
-  options: { readonly stateDir: string },
-): string | undefined {
-  const canonical = canonicalMountpoint(path);
-  return allStates(options.stateDir)
+/**
+ * For many paths: the mount that each lies in, and its name there; undefined for none. Of the mounts that there
+ * are when it is made.
+ */
+export function mountFinder(options: {
+  readonly stateDir: string;
+}): (path: string) => PathInMount | undefined {
+  const mountpoints = allStates(options.stateDir)
     .filter((state) => isSupervised(state))
     .map(({ mountpoint }) => mountpoint)
-    .filter((mountpoint) => canonical === mountpoint || canonical.startsWith(`${mountpoint}/`))
-    .sort((a, b) => b.length - a.length)[0];
+    .sort((a, b) => b.length - a.length);
+  const named = (path: string): PathInMount | undefined => {
+    const mountpoint = mountpoints.find((each) => path === each || path.startsWith(`${each}/`));
+    return mountpoint === undefined ? undefined : { mountpoint, path };
+  };
+  const directories = new Map<string, string>();
+  /** Without links, but for its last part. */
+  const reached = (path: string): string => {
+    const directory = dirname(path);
+    const known = directories.get(directory) ?? canonicalMountpoint(directory);
+    directories.set(directory, known);
+    return join(known, basename(path));
+  };
+  // Looking into a mount asks the cluster: a name that says enough is not looked at.
+  return (path) => named(path) ?? named(reached(path)) ?? named(canonicalMountpoint(path));
+}
+
+export interface PathInMount {
+  readonly mountpoint: string;
+  /** Below the mount point. */
+  readonly path: string;
 }
 
 function pathInMount(path: string, mountpoints: readonly string[]): ByteString {

@@ -132,7 +132,7 @@ test('a file that is larger than what is kept of one is refused before it is fet
 });
 
 test('a full directory that is all in the cache loses nothing, and others get their turn', async (context) => {
-  const { run } = await setUp(context, { files: namesOf(3000, 1), batch: 1000 });
+  const { run } = await setUp(context, { files: namesOf(1100, 1), batch: 500 });
   await run();
   let turns = 0;
   const timer = setInterval(() => turns++, 0);
@@ -140,4 +140,24 @@ test('a full directory that is all in the cache loses nothing, and others get th
   clearInterval(timer);
   assert.deepEqual([warmed?.['fetchedBytes'], warmed?.['losses']], [0, 0]);
   assert.ok(turns > 0);
+});
+
+test('paths of a list are looked at several at a time, within a bound', async (context) => {
+  const files = namesOf(100, 10);
+  const { run } = await setUp(context, { files });
+  const { stat, ...others } = filesOf({ files });
+  let [underWay, most] = [0, 0];
+  const slow: WarmParts['files'] = {
+    ...others,
+    async stat(path, callContext) {
+      most = Math.max(most, ++underWay);
+      await sleep(5);
+      underWay--;
+      return await stat(path, callContext);
+    },
+  };
+  const paths = Object.keys(files).map((name) => `${DIRECTORY}/${name}` as ByteString);
+  const [last] = await run({ files: slow }, (_, parts) => warm(paths, parts));
+  assert.equal(last?.['files'], 100);
+  assert.equal(most, 16);
 });

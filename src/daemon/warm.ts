@@ -23,6 +23,8 @@ const PROGRESS_MS = 500;
 const FAILURES_MAX = 100;
 /** Files that are cached already wait for nothing: so often, what else the daemon does gets its turn. */
 const TURN_ENTRIES = 1000;
+/** Of paths that are given: a long list of files would else take a round trip after the other. */
+const STATS_AT_ONCE = 16;
 /** A queue that is full gets room within milliseconds; a disk that stands still is not waited for. */
 const QUEUE_WAIT_MS = 10;
 const QUEUE_WAITS_MAX = 6_000;
@@ -160,12 +162,19 @@ async function* walk(
   parts: WarmParts,
   progress: Failures,
 ): AsyncGenerator<WarmFile> {
-  for (const path of paths.length === 0 ? ['/' as ByteString] : paths) {
-    const status = await tried(path, parts, progress, () =>
-      parts.files.stat(path, contextOf(parts)),
+  const roots = paths.length === 0 ? ['/' as ByteString] : paths;
+  for (let first = 0; first < roots.length && !parts.signal.aborted; first += STATS_AT_ONCE) {
+    const some = roots.slice(first, first + STATS_AT_ONCE);
+    const statuses = await Promise.all(
+      some.map((path) =>
+        tried(path, parts, progress, () => parts.files.stat(path, contextOf(parts))),
+      ),
     );
-    if (status?.kind === 'file') yield { path, status };
-    else if (status?.kind === 'directory') yield* walkDirectory(path, parts, progress);
+    for (const [order, path] of some.entries()) {
+      const status = statuses[order];
+      if (status?.kind === 'file') yield { path, status };
+      else if (status?.kind === 'directory') yield* walkDirectory(path, parts, progress);
+    }
   }
 }
 

@@ -131,11 +131,15 @@ class CacheRun {
   /** Those of each mount, in parts that are not too long. */
   async warmCommands(paths: readonly string[]): Promise<CacheCommand[][]> {
     const daemon = await this.#context.loadDaemon();
+    const find = daemon.mountFinder({ stateDir: this.#stateDir });
     const byMount = new Map<string, string[]>();
-    for (const path of paths) {
-      const target = daemon.mountpointAbove(path, { stateDir: this.#stateDir });
-      if (target === undefined) throw new Error(`${path} lies in no mount of alluxio-fuse`);
-      byMount.set(target, [...(byMount.get(target) ?? []), path]);
+    for (const given of paths) {
+      const found = find(given);
+      if (found === undefined) throw new Error(`${given} lies in no mount of alluxio-fuse`);
+      const { mountpoint, path } = found;
+      const others = byMount.get(mountpoint);
+      if (others === undefined) byMount.set(mountpoint, [path]);
+      else others.push(path);
     }
     const parallel = parallelOf(this.#flags);
     return [...byMount].map(([target, all]) => {
