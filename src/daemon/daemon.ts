@@ -37,6 +37,7 @@ import { pathBytesMax } from './path-limit.ts';
 import { ObservedWriter } from './observed-writer.ts';
 import { passthroughProblem, passthroughStatus } from './passthrough-status.ts';
 import { adminSocketPath, mountDirectory, removeState } from './state-dir.ts';
+import { WarmMemory } from './warm-memory.ts';
 import { registerBacklog, writeStatusOf } from './write-status.ts';
 
 /** A kernel thread that does not turn for so long is stuck: its longest work is milliseconds. */
@@ -284,6 +285,8 @@ export class Daemon {
       });
     }
     const path = adminSocketPath(config.stateDir, config.mountpoint);
+    const { pageSizeBytes, requestTimeoutMs } = config;
+    const memory = new WarmMemory(pageSizeBytes);
     try {
       const answers = {
         'GET /status': () => this.#status(),
@@ -299,8 +302,7 @@ export class Daemon {
         },
       };
       await startAdminServer(path, answers, async (body, emit, signal) => {
-        const { pageSizeBytes, requestTimeoutMs } = config;
-        const warm = { files, pageSizeBytes, requestTimeoutMs };
+        const warm = { files, pageSizeBytes, requestTimeoutMs, memory };
         const parts = { tier: this.#disk, emit, signal, warm };
         await runCacheRequest(body as CacheRequest, parts);
       });

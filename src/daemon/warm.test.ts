@@ -11,6 +11,7 @@ import type { CallContext } from '../cluster/index.ts';
 import type { NodeStatus } from '../store/index.ts';
 import { findMissing, warm } from './warm.ts';
 import type { WarmParts } from './warm.ts';
+import { WarmMemory } from './warm-memory.ts';
 
 const DIRECTORY = '/d' as ByteString;
 
@@ -77,6 +78,7 @@ async function setUp(
       files: filesOf(script),
       pageSizeBytes: PAGE,
       requestTimeoutMs: 10_000,
+      memory: new WarmMemory(PAGE),
       emit: async (line) => void lines.push(line as Line),
       signal: new AbortController().signal,
       ...changes,

@@ -12,10 +12,11 @@ import type { NodeStatus, WritableStore } from '../store/index.ts';
 import { LISTING_ENTRIES_MAX } from '../vfs/index.ts';
 import { statusMessage } from './write-jobs.ts';
 import { versionOf } from './versions.ts';
+import type { WarmMemory } from './warm-memory.ts';
 
 export const WARM_PARALLEL = 8;
 const WARM_PARALLEL_MAX = 64;
-/** One request to a worker; each of those at a time has memory of this size (or of one page). */
+/** One request to a worker, or one page where that is more. */
 const FETCH_BYTES = 4 * 1024 * 1024;
 /** Whoever waits sees that it goes on. */
 const PROGRESS_MS = 500;
@@ -34,6 +35,8 @@ export interface WarmParts {
   readonly files: Pick<WritableStore, 'stat' | 'list' | 'read'>;
   readonly pageSizeBytes: number;
   readonly requestTimeoutMs: number;
+  /** For all that the daemon fetches so. */
+  readonly memory: WarmMemory;
   readonly emit: (line: object) => Promise<void>;
   readonly signal: AbortSignal;
   readonly parallel?: number;
@@ -62,17 +65,17 @@ export async function warm(paths: readonly ByteString[], parts: WarmParts): Prom
   const files = walk(paths, parts, progress);
   const parallel = Math.min(parts.parallel ?? WARM_PARALLEL, WARM_PARALLEL_MAX);
   const lossesBefore = lossesOf(parts.tier);
-  await withProgress(parts.emit, progress, async () => {
-    await Promise.all(
-      Array.from({ length: parallel }, async () => {
-        const memory = Buffer.allocUnsafeSlow(Math.max(FETCH_BYTES, parts.pageSizeBytes));
-        for await (const file of oneByOne(files)) {
-          if (parts.signal.aborted) return;
-          await tried(file.path, parts, progress, () => warmFile(file, memory, parts, progress));
-        }
-      }),
-    );
-  });
+  const work = async (): Promise<void> => {
+    for await (const file of oneByOne(files)) {
+      if (parts.signal.aborted) return;
+      await tried(file.path, parts, progress, () => warmFile(file, parts, progress));
+    }
+  };
+  await withProgress(parts.emit, progress, () =>
+    parts.memory.during(async () => {
+      await Promise.all(Array.from({ length: parallel }, work));
+    }),
+  );
   await parts.tier.settled();
   const losses = lossesOf(parts.tier) - lossesBefore;
   await parts.emit({ kind: 'warmed', ...progress, losses });
@@ -236,7 +239,6 @@ async function tried<T>(
 
 async function warmFile(
   { path, status }: WarmFile,
-  memory: Buffer,
   parts: WarmParts,
   progress: WarmProgress,
 ): Promise<void> {
@@ -257,8 +259,11 @@ async function warmFile(
     checkKeepable(tier, content, lengthBytes);
     const offset = first * pageSizeBytes;
     const bytes = Math.min(end * pageSizeBytes, lengthBytes) - offset;
-    await fetchInto(memory.subarray(0, bytes), { path, offset, version }, parts);
-    await keepAll(content, first, memory.subarray(0, bytes), parts);
+    const firstPage = first;
+    await parts.memory.use(bytes, async (memory) => {
+      await fetchInto(memory, { path, offset, version }, parts);
+      await keepAll(content, firstPage, memory, parts);
+    });
     progress.cachedBytes += bytes;
     progress.fetchedBytes += bytes;
     first = end;
