@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
 import type { ByteString } from '../base/byte-string.ts';
-import { fileOf, keep, makeDirectory, openTier, PAGE } from '../cache/disk/testing/tier.ts';
+import { fileOf, keep, makeDirectory, MIB, openTier, PAGE } from '../cache/disk/testing/tier.ts';
 import type { DiskTier, DiskTierOptions } from '../cache/disk/index.ts';
 import { ClusterError } from '../cluster/index.ts';
 import type { CallContext } from '../cluster/index.ts';
@@ -162,4 +162,20 @@ test('paths of a list are looked at several at a time, within a bound', async (c
   const [last] = await run({ files: slow }, (_, parts) => warm(paths, parts));
   assert.equal(last?.['files'], 100);
   assert.equal(most, 16);
+});
+
+test('pages that are fetched count neither as misses of readers nor as not kept', async (context) => {
+  // Twice what may wait for the disk, and a disk that is slower than this network.
+  const files = namesOf(2, 64 * MIB);
+  const { tier, run } = await setUp(
+    context,
+    { files },
+    { pageSizeBytes: MIB, limitBytes: 512 * MIB },
+  );
+  const [warmed] = await run({ pageSizeBytes: MIB, memory: new WarmMemory(MIB) });
+  assert.deepEqual([warmed?.['failed'], warmed?.['losses']], [0, 0]);
+  const { figures, directories } = tier.status();
+  assert.equal(directories[0]?.pages, 128);
+  assert.equal(figures.missedPages, 0);
+  assert.equal(figures.notKeptPages['queue-full'], 0);
 });

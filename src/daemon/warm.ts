@@ -87,7 +87,7 @@ export async function warm(paths: readonly ByteString[], parts: WarmParts): Prom
  */
 function lossesOf(tier: DiskTier): number {
   const { directories, figures } = tier.status();
-  // One that finds the queue full waits, and is kept after all.
+  // Only readers' pages: ours wait for room.
   const { 'queue-full': _, ...notKept } = figures.notKeptPages;
   const counts = [...Object.values(notKept), ...Object.values(figures.failures)];
   const retired = directories.filter(({ state }) => state === 'retired').length;
@@ -250,7 +250,7 @@ async function warmFile(
   const pagesMax = Math.max(1, Math.floor(FETCH_BYTES / pageSizeBytes));
   for (let first = 0; first < pages && !parts.signal.aborted;) {
     let end = first;
-    while (end < pages && end - first < pagesMax && content?.has(end) !== true) end++;
+    while (end < pages && end - first < pagesMax && content?.isKept(end) !== true) end++;
     if (end === first) {
       progress.cachedBytes += Math.min(pageSizeBytes, lengthBytes - first * pageSizeBytes);
       first++;
@@ -317,16 +317,25 @@ async function keepAll(
   content: CachedContent,
   firstPage: number,
   bytes: Buffer,
-  { pageSizeBytes, signal }: WarmParts,
+  parts: WarmParts,
 ): Promise<void> {
+  const { pageSizeBytes } = parts;
   for (let at = 0, page = firstPage; at < bytes.length; at += pageSizeBytes, page++) {
     const piece = bytes.subarray(at, at + pageSizeBytes);
-    let copy = content.copy(page, [piece]);
-    for (let waits = 0; copy === undefined && waits < QUEUE_WAITS_MAX && !signal.aborted; waits++) {
-      await new Promise((resolve) => setTimeout(resolve, QUEUE_WAIT_MS));
-      copy = content.copy(page, [piece]);
-    }
+    await queueRoom(piece.length, parts);
+    const copy = content.copy(page, [piece]);
     if (copy === undefined) throw new Error('The cache directory does not take it');
     content.keep([copy]);
+  }
+}
+
+/** Asked for before a copy is made: one that finds no room counts as a page that was not kept. */
+async function queueRoom(bytes: number, { tier, signal }: WarmParts): Promise<void> {
+  const hasRoom = (): boolean => {
+    const { queuedBytes, queueLimitBytes } = tier.status();
+    return bytes <= queueLimitBytes - queuedBytes;
+  };
+  for (let waits = 0; waits < QUEUE_WAITS_MAX && !signal.aborted && !hasRoom(); waits++) {
+    await new Promise((resolve) => setTimeout(resolve, QUEUE_WAIT_MS));
   }
 }
