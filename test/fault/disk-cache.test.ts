@@ -256,6 +256,19 @@ suite('a cache directory', { skip }, () => {
     assert.equal((await cache('cache ls', join(directory, 'none'))).code, 1);
   });
 
+  test('warmup into a cache that is too small says what is missing, and fails', async (context) => {
+    const flags = ['--cache-limit', '16MB', '--cache-free-space', '0'];
+    const { mount: mountAgain } = await mountsOf(context, flags);
+    const mount = await mountAgain();
+    const flag = ['--state-dir', mount.stateDir];
+    const { code, out, err } = await alluxioFuse(['warmup', mount.path('tree'), ...flag]);
+    assert.equal(code, 1);
+    assert.doesNotMatch(out, /all in the cache/);
+    assert.match(err, /[1-9]\d* of \d+ files .* not in the cache: --cache-limit allows 16 MiB/);
+    assert.equal(await mount.metric('alluxio_fuse_disk_cache_misses_total'), 0);
+    await mount.unmount();
+  });
+
   test('a second mount with the same directory is refused with a reason', async (context) => {
     const { directory, mount: mountAgain } = await mountsOf(context);
     const first = await mountAgain();
