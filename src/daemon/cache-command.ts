@@ -96,8 +96,17 @@ async function throughDaemon(
   request: CacheRequest,
   { onLine, signal }: CacheCommandOptions,
 ): Promise<void> {
-  for await (const line of streamFromAdminServer(socketPath, request, signal)) {
-    onLine(line);
+  try {
+    for await (const line of streamFromAdminServer(socketPath, request, signal)) {
+      onLine(line);
+    }
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (signal.aborted || code === undefined) throw error;
+    const what =
+      code === 'ECONNRESET' ? 'ended before this was done' : `cannot be asked now (${code})`;
+    const message = `The daemon of the mount ${what}; once \`status\` shows it serving, run this again`;
+    throw new Error(message, { cause: error });
   }
 }
 

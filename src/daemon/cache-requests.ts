@@ -19,6 +19,7 @@ export interface CacheRequestParts {
   /** Absent where there is no cluster. */
   readonly warm?: Omit<WarmParts, 'tier' | 'emit' | 'signal'>;
   readonly emit: (line: object) => Promise<void>;
+  /** Its reason is told to people where somebody still listens. */
   readonly signal: AbortSignal;
 }
 
@@ -46,6 +47,7 @@ export async function runCacheRequest(
     case 'verify': {
       const progress = { files: 0, checked: 0, corrupt: 0 };
       await withProgress(emit, progress, () => tier.verify(isMeant, progress, signal));
+      signal.throwIfAborted();
       await emit({ kind: 'verified', ...progress });
       return;
     }

@@ -81,7 +81,8 @@ export class Daemon {
   #runner: JobRunner | undefined;
   #disk: DiskTier | undefined;
   #passthroughLost: string | undefined;
-  #isEnding = false;
+  /** Aborted with what is told to whoever waits for something long. */
+  readonly #ending = new AbortController();
   /** Aborted: what is not saved is to be left alone. */
   readonly #forsaken = new AbortController();
 
@@ -301,7 +302,8 @@ export class Daemon {
           return this.#status();
         },
       };
-      await startAdminServer(path, answers, async (body, emit, signal) => {
+      await startAdminServer(path, answers, async (body, emit, left) => {
+        const signal = AbortSignal.any([left, this.#ending.signal]);
         const warm = { files, pageSizeBytes, requestTimeoutMs, memory };
         const parts = { tier: this.#disk, emit, signal, warm };
         await runCacheRequest(body as CacheRequest, parts);
@@ -323,7 +325,7 @@ export class Daemon {
     const workers = status?.view.workers.length ?? 0;
     const canServe = workers > 0 || status?.underStoreFallback === 'available';
     return {
-      ok: health.ok && canServe && !this.#isEnding,
+      ok: health.ok && canServe && !this.#ending.signal.aborted,
       detail: { ...health.detail, workers, underStore: status?.underStoreFallback },
     };
   }
@@ -404,8 +406,8 @@ export class Daemon {
   }
 
   async #ended(reason: 'unmounted' | 'stopped' | Error, unsavedFiles: number): Promise<void> {
-    if (this.#isEnding) return;
-    this.#isEnding = true;
+    if (this.#ending.signal.aborted) return;
+    this.#ending.abort(new Error('The mount ended before this was done'));
     const isClean = !(reason instanceof Error);
     if (isClean) this.#logger.info({ reason }, 'The mount has ended');
     else this.#logger.error({ error: reason }, 'The kernel thread crashed');

@@ -2,7 +2,6 @@
  * Runs the core's jobs against the cluster, on the cluster thread. Every job ends with exactly one
  * final result, whatever happens; every job has a deadline.
  */
-import { NAME_BYTES_MAX } from '../base/byte-string.ts';
 import type { ByteString } from '../base/byte-string.ts';
 import type { DiskTier } from '../cache/disk/index.ts';
 import { ClusterError } from '../cluster/index.ts';
@@ -12,6 +11,7 @@ import { batchOf } from '../vfs/index.ts';
 import type { FsErrorCode, Job, JobId } from '../vfs/index.ts';
 import { Fetcher } from './fetcher.ts';
 import type { FetcherParts } from './fetcher.ts';
+import { isName } from './listed-name.ts';
 import { isWriteJob, runWriteJob, statusMessage, writeTimeoutMs } from './write-jobs.ts';
 
 /**
@@ -229,12 +229,6 @@ export class JobRunner {
     }
     send(true);
   }
-}
-
-/** Whether the kernel takes it as a name; it fails a whole listing for one that it does not. */
-function isName(name: ByteString): boolean {
-  if (name === '' || name === '.' || name === '..') return false;
-  return name.length <= NAME_BYTES_MAX && !name.includes('/') && !name.includes('\0');
 }
 
 function failureOf(error: unknown): { readonly code: FsErrorCode; readonly reason: string } {

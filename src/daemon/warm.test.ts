@@ -9,7 +9,7 @@ import type { DiskTier, DiskTierOptions } from '../cache/disk/index.ts';
 import { ClusterError } from '../cluster/index.ts';
 import type { CallContext } from '../cluster/index.ts';
 import type { NodeStatus } from '../store/index.ts';
-import { findMissing, warm } from './warm.ts';
+import { findMissing, warm, withProgress } from './warm.ts';
 import type { WarmParts } from './warm.ts';
 import { WarmMemory } from './warm-memory.ts';
 
@@ -178,4 +178,54 @@ test('pages that are fetched count neither as misses of readers nor as not kept'
   assert.equal(directories[0]?.pages, 128);
   assert.equal(figures.missedPages, 0);
   assert.equal(figures.notKeptPages['queue-full'], 0);
+});
+
+test('what is stopped does not end as if it were done', async (context) => {
+  const stopping = new AbortController();
+  const read = async (): Promise<void> => {
+    await Promise.resolve();
+    stopping.abort(new Error('The mount ended'));
+  };
+  const { run } = await setUp(context, { files: namesOf(3, 10), read });
+  const { signal } = stopping;
+  await assert.rejects(run({ signal }), /The mount ended/);
+  await assert.rejects(run({ signal }, findMissing), /The mount ended/);
+});
+
+test('a read that ends early, a name that is none, and a link are no content', async (context) => {
+  const script = { files: { cut: PAGE, '..': 10, '.': 10 } };
+  const { tier, run } = await setUp(context, script);
+  const { stat, ...others } = filesOf(script);
+  const files: WarmParts['files'] = {
+    ...others,
+    async stat(path, callContext) {
+      if (path !== '/link') return await stat(path, callContext);
+      return { ...nodeOf('link', 0), kind: 'symlink' };
+    },
+    async read(_, sink) {
+      sink(Buffer.alloc(PAGE - 1, 7), 0);
+      return await Promise.resolve({ source: 's3', worker: undefined });
+    },
+  };
+  const paths = [DIRECTORY, '/link' as ByteString];
+  const lines = await run({ files, parallel: 1 }, (_, parts) => warm(paths, parts));
+  assert.deepEqual(
+    lines.map(({ kind, path, reason }) => [kind, path, reason]),
+    [
+      ['failed', '/d/cut', 'A read ended without all of its bytes'],
+      ['failed', '/link', 'It is neither a file nor a directory'],
+      ['warmed', undefined, undefined],
+    ],
+  );
+  assert.equal(tier.status().directories[0]?.pages, 0);
+});
+
+test('who does not read is told of progress once', { timeout: 10_000 }, async () => {
+  let told = 0;
+  const emit = async (): Promise<void> => {
+    told++;
+    await new Promise(() => undefined);
+  };
+  await withProgress(emit, {}, () => sleep(1700));
+  assert.equal(told, 1);
 });

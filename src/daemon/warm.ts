@@ -10,6 +10,7 @@ import type { CallContext } from '../cluster/index.ts';
 import { formatSize } from '../config/index.ts';
 import type { NodeStatus, WritableStore } from '../store/index.ts';
 import { LISTING_ENTRIES_MAX } from '../vfs/index.ts';
+import { isName } from './listed-name.ts';
 import { statusMessage } from './write-jobs.ts';
 import { versionOf } from './versions.ts';
 import type { WarmMemory } from './warm-memory.ts';
@@ -77,6 +78,7 @@ export async function warm(paths: readonly ByteString[], parts: WarmParts): Prom
     }),
   );
   await parts.tier.settled();
+  parts.signal.throwIfAborted();
   const losses = lossesOf(parts.tier) - lossesBefore;
   await parts.emit({ kind: 'warmed', ...progress, losses });
 }
@@ -122,6 +124,7 @@ export async function findMissing(paths: readonly ByteString[], parts: WarmParts
       }
     }
   });
+  signal.throwIfAborted();
   await emit({ kind: 'missing', ...found, directories: tier.status().directories });
 }
 
@@ -131,7 +134,15 @@ export async function withProgress(
   progress: object,
   work: () => Promise<void>,
 ): Promise<void> {
-  const timer = setInterval(() => void emit({ kind: 'progress', ...progress }), PROGRESS_MS);
+  // Who does not read gets no more of it: unread lines would gather.
+  let isTelling = false;
+  const tell = async (): Promise<void> => {
+    if (isTelling) return;
+    isTelling = true;
+    await emit({ kind: 'progress', ...progress });
+    isTelling = false;
+  };
+  const timer = setInterval(() => void tell(), PROGRESS_MS);
   try {
     await work();
   } finally {
@@ -177,6 +188,10 @@ async function* walk(
       const status = statuses[order];
       if (status?.kind === 'file') yield { path, status };
       else if (status?.kind === 'directory') yield* walkDirectory(path, parts, progress);
+      else if (status !== undefined) {
+        const reason = 'It is neither a file nor a directory';
+        await tried(path, parts, progress, () => Promise.reject(new Error(reason)));
+      }
     }
   }
 }
@@ -211,7 +226,7 @@ async function readListing(
   listed: NodeStatus[],
 ): Promise<void> {
   for await (const batch of parts.files.list(path, contextOf(parts))) {
-    for (const status of batch) listed.push(status);
+    for (const status of batch) if (isName(status.name)) listed.push(status);
     if (listed.length > LISTING_ENTRIES_MAX) {
       throw new Error(`The directory has more than ${LISTING_ENTRIES_MAX} entries`);
     }
@@ -299,18 +314,24 @@ async function fetchInto(
   parts: WarmParts,
 ): Promise<void> {
   const { path, offset, version } = range;
+  let receivedBytes = 0;
   const sink = (chunk: Uint8Array, offsetInRange: number): void => {
     memory.set(chunk, offsetInRange);
+    receivedBytes += chunk.length;
   };
   const direct = {
     memoryAt: (at: number) => memory.subarray(at),
-    received: () => undefined,
+    received: (_: number, bytes: number): void => {
+      receivedBytes += bytes;
+    },
   };
   await parts.files.read(
     { path, offset, lengthBytes: memory.length, version: versionOf(version) },
     Object.assign(sink, { direct }),
     contextOf(parts),
   );
+  // Another attempt brings bytes twice. What lay here before must not be kept as the content of this file.
+  if (receivedBytes < memory.length) throw new Error('A read ended without all of its bytes');
 }
 
 async function keepAll(
