@@ -271,7 +271,7 @@ export class DiskDirectory {
     const identity = { key, nonce: randomInt(2 ** 32) };
     const lastUseS = nowS();
     const { lengthBytes, mtimeMs } = version;
-    const row = this.#table.add(identity, lengthBytes, lastUseS);
+    const row = this.#table.add(identity, lengthBytes, lastUseS, { isLoaded: false });
     this.#log?.append((log) => log.file({ ...identity, lengthBytes, mtimeMs, lastUseS, path }));
     return { row, isNew: true };
   }
@@ -301,7 +301,8 @@ export class DiskDirectory {
       this.#log?.append((log) => log.pages(identity, pages));
       for (const { lengthBytes } of copies) this.#options.figures.writtenBytes += lengthBytes;
       const isLast = this.#writing.get(identity.nonce)?.batches === 1;
-      if (!isLast || !table.isComplete(row)) return;
+      // What became of an earlier life's pages is not known before all of the file is read.
+      if (!isLast || !table.isComplete(row) || table.isLoaded(row)) return;
       const now = await handle.stat({ bigint: true });
       if (now.size === BigInt(version.lengthBytes)) this.#backings.checked(path, now);
     } finally {

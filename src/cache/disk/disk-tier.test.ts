@@ -13,6 +13,7 @@ import {
   MIB,
   openTier,
   PAGE,
+  pageBytes,
   readPages,
   tellEvents,
 } from './testing/tier.ts';
@@ -167,6 +168,41 @@ test('after a restart a backing file is told once it was read, and not if it is 
   assert.equal(tier.findBacking(SMALL.path, SMALL.version), undefined);
   assert.equal(tier.status().figures.corruptFiles, 1);
   await tier.close();
+});
+
+test('pages of an earlier life are read before a file that was completed in this one is told', async (context) => {
+  const whole = Buffer.concat(allPages(THREE).map((index) => pageBytes(THREE, index)));
+  const damages: Record<string, (path: string) => Promise<void>> = {
+    none: async () => await Promise.resolve(),
+    'a changed bit': async (path) => {
+      const bytes = await readFile(path);
+      bytes[PAGE + 1] = (bytes[PAGE + 1] as number) ^ 1;
+      await writeFile(path, bytes);
+    },
+    'cut short': async (path) => await truncate(path, 100),
+    zeroes: async (path) => await writeFile(path, Buffer.alloc(2 * PAGE + 100)),
+  };
+  for (const [name, damage] of Object.entries(damages)) {
+    const directory = await makeDirectory(context);
+    const first = await openTier([directory]);
+    await keep(first, THREE, [0, 1]);
+    await first.close();
+    const [path] = backingFiles(directory);
+    assert.ok(path !== undefined);
+    await damage(path);
+    const tier = await openTier([directory]);
+    await keep(tier, THREE, [2]);
+    const find = () => tier.findBacking(THREE.path, THREE.version);
+    assert.equal(find(), undefined, name);
+    if (name === 'none') await waitFor('the check', () => find() !== undefined);
+    else await waitFor('the wrong file to go', () => !backingFiles(directory).includes(path));
+    // Of what came after the wrong file, every page is of this life.
+    await keep(tier, THREE, allPages(THREE));
+    const found = find();
+    assert.ok(found !== undefined, name);
+    assert.deepEqual(await readFile(found.file), whole, name);
+    await tier.close();
+  }
 });
 
 test('a refused backing file is checked again before it is told again', async (context) => {

@@ -52,7 +52,7 @@ test('finds, counts and orders what a map does', () => {
         assert.equal(row !== undefined, known !== undefined);
         if (step.kind === 'add' && known === undefined) {
           const identity = { key: keyOf(step.id), nonce: ++nonce };
-          table.add(identity, step.lengthBytes, nonce);
+          table.add(identity, step.lengthBytes, nonce, { isLoaded: nonce % 2 === 0 });
           model.set(step.id, { nonce, lengthBytes: step.lengthBytes, pages: new Map() });
         }
         if (known === undefined || row === undefined) continue;
@@ -85,6 +85,7 @@ function compare(table: FileTable, model: ReadonlyMap<number, Known>): void {
   for (const [id, { nonce, lengthBytes, pages: held }] of model) {
     const row = table.findExactly({ key: keyOf(id), nonce });
     assert.ok(row !== undefined);
+    assert.equal(table.isLoaded(row), nonce % 2 === 0);
     assert.equal(table.findExactly({ key: keyOf(id), nonce: nonce + 1000 }), undefined);
     const expected = [...held].sort(([a], [b]) => a - b).map(([index, sum]) => ({ index, sum }));
     assert.deepEqual(table.sumsOf(row), expected);
@@ -109,7 +110,7 @@ test('stays right as it grows, and orders by the times of use', () => {
   const count = 5000;
   for (let id = 0; id < count; id++) {
     // Every third time twice: the order among equals does not matter.
-    table.add({ key: keyOf(id), nonce: id }, PAGE, (id * 7919) % count);
+    table.add({ key: keyOf(id), nonce: id }, PAGE, (id * 7919) % count, { isLoaded: true });
   }
   table.sortByUse();
   let last = -1;

@@ -42,6 +42,8 @@ export class FileTable {
   #sums = new Uint32Array(FIRST_CAPACITY);
   /** 1 while in use. */
   #isTaken = new Uint8Array(FIRST_CAPACITY);
+  /** 1 where a log told of it: pages of it are of an earlier life. */
+  #isLoaded = new Uint8Array(FIRST_CAPACITY);
   #newer = new Int32Array(FIRST_CAPACITY);
   #older = new Int32Array(FIRST_CAPACITY);
   /** Of files of several pages. */
@@ -88,7 +90,12 @@ export class FileTable {
   }
 
   /** The most recently used from now on. The key must not be there. */
-  add({ key, nonce }: FileIdentity, lengthBytes: number, lastUseS: number): Row {
+  add(
+    { key, nonce }: FileIdentity,
+    lengthBytes: number,
+    lastUseS: number,
+    { isLoaded }: { readonly isLoaded: boolean },
+  ): Row {
     assert(!this.isFull, 'The table is full');
     // Buckets are twice the rows, so there is always an empty one.
     if (this.#free.length === 0 && this.#rows === this.#capacity) this.#grow();
@@ -102,6 +109,7 @@ export class FileTable {
     this.#lastUsesS[row] = lastUseS;
     this.#counts[row] = 0;
     this.#isTaken[row] = 1;
+    this.#isLoaded[row] = isLoaded ? 1 : 0;
     this.#fileCount++;
     this.#linkNewest(row);
     return row;
@@ -140,6 +148,11 @@ export class FileTable {
 
   setLastUse(row: Row, lastUseS: number): void {
     this.#lastUsesS[row] = lastUseS;
+  }
+
+  /** Whether pages of it were written in an earlier life. */
+  isLoaded(row: Row): boolean {
+    return this.#isLoaded[row] === 1;
   }
 
   pagesOf(row: Row): number {
@@ -311,6 +324,7 @@ export class FileTable {
     this.#counts = copied(this.#counts, new Uint32Array(capacity));
     this.#sums = copied(this.#sums, new Uint32Array(capacity));
     this.#isTaken = copied(this.#isTaken, new Uint8Array(capacity));
+    this.#isLoaded = copied(this.#isLoaded, new Uint8Array(capacity));
     this.#newer = copied(this.#newer, new Int32Array(capacity));
     this.#older = copied(this.#older, new Int32Array(capacity));
     this.#buckets = new Int32Array(2 * capacity).fill(NONE);

@@ -8,7 +8,8 @@ export function tableLoader(table: FileTable): Omit<RecordHandler, 'head'> {
     file(record) {
       const other = table.find(record.key);
       if (other !== undefined) table.remove(other);
-      if (!table.isFull) table.add(record, record.lengthBytes, record.lastUseS);
+      if (table.isFull) return;
+      table.add(record, record.lengthBytes, record.lastUseS, { isLoaded: true });
     },
     page(file, index, sum) {
       const row = table.findExactly(file);
