@@ -11,7 +11,6 @@ import type { FileHandle } from 'node:fs/promises';
 import { systemClock } from '../../base/clock.ts';
 import type { Clock } from '../../base/clock.ts';
 import { BackingFiles } from './backing-files.ts';
-import { Backings } from './backings.ts';
 import type { CacheKey } from './cache-key.ts';
 import { checkFile, CorruptFileError } from './check-file.ts';
 import { checksumOf } from './checksum.ts';
@@ -21,6 +20,7 @@ import { FileTable, onDiskBytes } from './file-table.ts';
 import type { Row } from './file-table.ts';
 import { HandleCache } from './handle-cache.ts';
 import { Health } from './health.ts';
+import { HeldFiles } from './held-files.ts';
 import { IndexLog } from './index-log.ts';
 import { liveFiles, tableLoader } from './load-index.ts';
 import type { FileIdentity, FileRecord } from './records.ts';
@@ -87,7 +87,7 @@ export class DiskDirectory {
   readonly #leaving = new Set<Promise<void>>();
   /** By nonce: rows are used again. */
   readonly #writing = new Map<number, Writing>();
-  readonly #backings = new Backings();
+  readonly #held = new HeldFiles();
   readonly #timer: NodeJS.Timeout;
   readonly #loaded: Promise<void>;
 
@@ -235,7 +235,7 @@ export class DiskDirectory {
 
   #isEvictable(row: Row): boolean {
     if (this.#isWriting(row)) return false;
-    return !this.#backings.hasHeld || !this.#backings.isHeld(this.#pathOf(row));
+    return this.#held.isEmpty || !this.#held.has(this.#pathOf(row));
   }
 
   #isWriting(row: Row): boolean {
@@ -304,7 +304,8 @@ export class DiskDirectory {
       // What became of an earlier life's pages is not known before all of the file is read.
       if (!isLast || !table.isComplete(row) || table.isLoaded(row)) return;
       const now = await handle.stat({ bigint: true });
-      if (now.size === BigInt(version.lengthBytes)) this.#backings.checked(path, now);
+      const isOurs = table.findExactly(identity) === row;
+      if (isOurs && now.size === BigInt(version.lengthBytes)) table.setSeen(row, now);
     } finally {
       await handle.close();
     }
@@ -313,9 +314,10 @@ export class DiskDirectory {
   /** Undefined: not complete, or not checked since the daemon started. */
   backingOf(row: Row): BackingMessage | undefined {
     if (!this.#table.isComplete(row)) return undefined;
-    const backing = this.#backings.find(this.#pathOf(row));
-    if (backing !== undefined) this.#use(row);
-    return backing;
+    const seen = this.#table.seenOf(row);
+    if (seen === undefined) return undefined;
+    this.#use(row);
+    return { file: this.#pathOf(row), ...seen };
   }
 
   isComplete(row: Row): boolean {
@@ -336,7 +338,7 @@ export class DiskDirectory {
       const seen = await checkFile(path, table, identity, signal);
       const found = table.findExactly(identity);
       if (seen === undefined || found === undefined) return false;
-      if (table.isComplete(found)) this.#backings.checked(path, seen);
+      if (table.isComplete(found)) table.setSeen(found, seen);
       return true;
     } catch (error) {
       const { code, message } = error as NodeJS.ErrnoException;
@@ -350,21 +352,22 @@ export class DiskDirectory {
 
   /** Whether the file lies here; where it does, its check is not believed any more. */
   doubt(file: string): FileIdentity | undefined {
-    this.#backings.doubt(file);
     const row = this.#rowOf(file);
-    return row === undefined ? undefined : this.#table.identityOf(row);
+    if (row === undefined) return undefined;
+    this.#table.setSeen(row, undefined);
+    return this.#table.identityOf(row);
   }
 
   hold(file: string): boolean {
     const row = this.#rowOf(file);
     if (row === undefined) return false;
-    this.#backings.hold(file);
+    this.#held.hold(file);
     this.#use(row);
     return true;
   }
 
   release(file: string): void {
-    this.#backings.release(file);
+    this.#held.release(file);
     const row = this.#rowOf(file);
     if (row !== undefined) this.#use(row);
   }
@@ -375,7 +378,7 @@ export class DiskDirectory {
   }
 
   isHeld(identity: FileIdentity): boolean {
-    return this.#backings.isHeld(this.#files.pathOf(identity));
+    return this.#held.has(this.#files.pathOf(identity));
   }
 
   /** The bytes that it freed; undefined where the file is not there, or is in use. */
@@ -545,7 +548,6 @@ export class DiskDirectory {
       this.#table.remove(row);
       this.#log?.append((log) => log.drop(identity));
     }
-    this.#backings.doubt(path);
     this.#handles.drop(path);
     this.#remove(path, bytes);
   }
@@ -578,7 +580,6 @@ export class DiskDirectory {
     this.#state = 'retired';
     this.#reason = reason;
     this.#table = new FileTable(this.#options.pageSizeBytes);
-    this.#backings.clear();
     this.#handles.clear();
     clearInterval(this.#timer);
     if (!this.#isClosed) this.#options.events.retired(this.#options.directory, reason);

@@ -5,6 +5,7 @@ import fc from 'fast-check';
 import { cacheKeyOf, hexOfKey, keyOfHex } from './cache-key.ts';
 import type { CacheKey } from './cache-key.ts';
 import { FileTable } from './file-table.ts';
+import type { Row } from './file-table.ts';
 import type { ByteString } from '../../base/byte-string.ts';
 
 const PAGE = 4096;
@@ -129,6 +130,31 @@ test('stays right as it grows, and orders by the times of use', () => {
   for (let id = 0; id < count; id++) {
     assert.equal(table.find(keyOf(id)) !== undefined, id % 2 === 1);
   }
+});
+
+test('what was seen of a file is known as long as its row is, however many there are', () => {
+  const table = new FileTable(PAGE);
+  const count = 70_000;
+  const spread = (id: number): CacheKey => new Uint32Array([id, 7, 7, 7]);
+  const add = (id: number): Row =>
+    table.add({ key: spread(id), nonce: id }, PAGE, 0, { isLoaded: false });
+  for (let id = 0; id < count; id++) {
+    const row = add(id);
+    assert.equal(table.seenOf(row), undefined);
+    table.setSeen(row, { ino: 2n ** 64n - 1n - BigInt(id), ctimeNs: BigInt(id) + 1n });
+  }
+  for (let id = 0; id < count; id++) {
+    const row = table.find(spread(id));
+    assert.ok(row !== undefined);
+    const expected = { ino: 2n ** 64n - 1n - BigInt(id), ctimeNs: BigInt(id) + 1n };
+    assert.deepEqual(table.seenOf(row), expected);
+  }
+  const row = table.find(spread(7)) as Row;
+  table.setSeen(row, undefined);
+  assert.equal(table.seenOf(row), undefined, 'doubted');
+  table.setSeen(row, { ino: 1n, ctimeNs: 1n });
+  table.remove(row);
+  assert.equal(table.seenOf(add(7)), undefined, 'another file in the same row');
 });
 
 test('a key depends on place, path and version, and survives being a name', () => {

@@ -1,5 +1,5 @@
 /**
- * What one cache directory holds: a row for each file in typed arrays, some 60 bytes a file, found by
+ * What one cache directory holds: a row for each file in typed arrays, some 75 bytes a file, found by
  * key through open addressing; and the order of use. Plain synchronous state.
  *
  * INVARIANT: every row is either free, or in the buckets and in the list of use exactly once.
@@ -14,11 +14,19 @@ declare const rowBrand: unique symbol;
 export type Row = number & { readonly [rowBrand]: true };
 
 const NONE = -1;
-/** Bounds the memory of a table (some 130 MB). Row and time share a number's 53 bits while sorted. */
+/** Bounds the memory of a table (some 160 MB). Row and time share a number's 53 bits while sorted. */
 const ROWS_MAX = 2 ** 21;
 const FIRST_CAPACITY = 1024;
+/** No file was changed at this very moment. */
+const UNCHECKED = 0n;
 /** What a file system gives out. */
 const BLOCK_BYTES = 4096;
+
+/** What shows that nobody touched a backing file since all of it was seen to be right. */
+export interface Seen {
+  readonly ino: bigint;
+  readonly ctimeNs: bigint;
+}
 
 interface PageSums {
   readonly sums: Uint32Array;
@@ -44,6 +52,9 @@ export class FileTable {
   #isTaken = new Uint8Array(FIRST_CAPACITY);
   /** 1 where a log told of it: pages of it are of an earlier life. */
   #isLoaded = new Uint8Array(FIRST_CAPACITY);
+  /** Of complete files that were checked in this life of the daemon, as they were then. */
+  #inos = new BigUint64Array(FIRST_CAPACITY);
+  #ctimesNs = new BigInt64Array(FIRST_CAPACITY);
   #newer = new Int32Array(FIRST_CAPACITY);
   #older = new Int32Array(FIRST_CAPACITY);
   /** Of files of several pages. */
@@ -110,6 +121,7 @@ export class FileTable {
     this.#counts[row] = 0;
     this.#isTaken[row] = 1;
     this.#isLoaded[row] = isLoaded ? 1 : 0;
+    this.#ctimesNs[row] = UNCHECKED;
     this.#fileCount++;
     this.#linkNewest(row);
     return row;
@@ -153,6 +165,17 @@ export class FileTable {
   /** Whether pages of it were written in an earlier life. */
   isLoaded(row: Row): boolean {
     return this.#isLoaded[row] === 1;
+  }
+
+  seenOf(row: Row): Seen | undefined {
+    const ctimeNs = this.#ctimesNs[row] as bigint;
+    return ctimeNs === UNCHECKED ? undefined : { ino: this.#inos[row] as bigint, ctimeNs };
+  }
+
+  /** Undefined: it is to be checked again. */
+  setSeen(row: Row, seen: Seen | undefined): void {
+    this.#inos[row] = seen?.ino ?? 0n;
+    this.#ctimesNs[row] = seen?.ctimeNs ?? UNCHECKED;
   }
 
   pagesOf(row: Row): number {
@@ -325,6 +348,8 @@ export class FileTable {
     this.#sums = copied(this.#sums, new Uint32Array(capacity));
     this.#isTaken = copied(this.#isTaken, new Uint8Array(capacity));
     this.#isLoaded = copied(this.#isLoaded, new Uint8Array(capacity));
+    this.#inos = copied(this.#inos, new BigUint64Array(capacity));
+    this.#ctimesNs = copied(this.#ctimesNs, new BigInt64Array(capacity));
     this.#newer = copied(this.#newer, new Int32Array(capacity));
     this.#older = copied(this.#older, new Int32Array(capacity));
     this.#buckets = new Int32Array(2 * capacity).fill(NONE);
