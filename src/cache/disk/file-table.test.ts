@@ -157,6 +157,42 @@ test('what was seen of a file is known as long as its row is, however many there
   assert.equal(table.seenOf(add(7)), undefined, 'another file in the same row');
 });
 
+test('of long files only what is held takes memory', () => {
+  const MIB = 1024 * 1024;
+  const table = new FileTable(MIB);
+  // A file may have so many pages; two of each are held.
+  const pages = 2 ** 22;
+  const before = process.memoryUsage().arrayBuffers;
+  for (let id = 0; id < 500; id++) {
+    const row = table.add({ key: keyOf(id), nonce: id }, pages * MIB, 0, { isLoaded: false });
+    const held = [id * 8000, pages - 1].map((index) => ({ index, sum: 0xffffffff - index }));
+    for (const { index, sum } of held.toReversed()) table.addPage(row, index, sum);
+    assert.deepEqual(table.sumsOf(row), held);
+    assert.equal(table.hasPage(row, id * 8000 + 1), false);
+    assert.equal(table.heldBytes(row), 2 * MIB);
+  }
+  const bytes = process.memoryUsage().arrayBuffers - before;
+  assert.ok(bytes < 8 * MIB, `${bytes} bytes`);
+});
+
+test('pages at the ends of blocks are those that were added', () => {
+  for (const pages of [2, 31, 32, 33, 255, 256, 257, 600]) {
+    const table = new FileTable(PAGE);
+    const row = table.add({ key: keyOf(1), nonce: 1 }, pages * PAGE, 0, { isLoaded: false });
+    const order = Array.from({ length: pages }, (_, index) => (index * 7919) % pages);
+    const isIn = new Set<number>();
+    for (const index of order) {
+      table.addPage(row, index, index + 1);
+      isIn.add(index);
+      assert.equal(table.isComplete(row), isIn.size === pages);
+    }
+    assert.deepEqual(
+      table.sumsOf(row),
+      [...isIn].sort((a, b) => a - b).map((index) => ({ index, sum: index + 1 })),
+    );
+  }
+});
+
 test('a key depends on place, path and version, and survives being a name', () => {
   const path = '/a' as ByteString;
   const version = { lengthBytes: 1, mtimeMs: 2, contentHash: undefined };

@@ -7,6 +7,7 @@
 import { assert } from '../../base/assert.ts';
 import { KEY_WORDS } from './cache-key.ts';
 import type { CacheKey } from './cache-key.ts';
+import { PageSums } from './page-sums.ts';
 import type { FileIdentity, PageSum } from './records.ts';
 
 declare const rowBrand: unique symbol;
@@ -26,11 +27,6 @@ const BLOCK_BYTES = 4096;
 export interface Seen {
   readonly ino: bigint;
   readonly ctimeNs: bigint;
-}
-
-interface PageSums {
-  readonly sums: Uint32Array;
-  readonly isHeld: Uint8Array;
 }
 
 export function onDiskBytes(lengthBytes: number): number {
@@ -206,12 +202,12 @@ export class FileTable {
 
   hasPage(row: Row, index: number): boolean {
     const many = this.#many.get(row);
-    if (many !== undefined) return many.isHeld[index] === 1;
+    if (many !== undefined) return many.sumOf(index) !== undefined;
     return index === 0 && this.#counts[row] === 1;
   }
 
   sumOf(row: Row, index: number): number {
-    return (this.#many.get(row)?.sums[index] ?? this.#sums[row]) as number;
+    return this.#many.get(row)?.sumOf(index) ?? (this.#sums[row] as number);
   }
 
   /** A page told again is as told last; one that the file cannot have is not taken. */
@@ -223,11 +219,10 @@ export class FileTable {
     else {
       let many = this.#many.get(row);
       if (many === undefined) {
-        many = { sums: new Uint32Array(pages), isHeld: new Uint8Array(pages) };
+        many = new PageSums(pages);
         this.#many.set(row, many);
       }
-      many.sums[index] = sum;
-      many.isHeld[index] = 1;
+      many.set(index, sum);
     }
     if (!isNew) return;
     (this.#counts[row] as number)++;
@@ -236,12 +231,9 @@ export class FileTable {
   }
 
   sumsOf(row: Row): PageSum[] {
-    const found: PageSum[] = [];
-    const pages = this.pagesOf(row);
-    for (let index = 0; index < pages; index++) {
-      if (this.hasPage(row, index)) found.push({ index, sum: this.sumOf(row, index) });
-    }
-    return found;
+    const many = this.#many.get(row);
+    if (many !== undefined) return many.all();
+    return this.hasPage(row, 0) ? [{ index: 0, sum: this.sumOf(row, 0) }] : [];
   }
 
   /** It becomes the most recently used. */
