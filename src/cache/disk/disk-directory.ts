@@ -8,6 +8,7 @@ import { randomInt } from 'node:crypto';
 import { constants } from 'node:fs';
 import { open } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { systemClock } from '../../base/clock.ts';
 import type { Clock } from '../../base/clock.ts';
 import { BackingFiles } from './backing-files.ts';
@@ -24,6 +25,7 @@ import { HeldFiles } from './held-files.ts';
 import { IndexLog } from './index-log.ts';
 import { liveFiles, tableLoader } from './load-index.ts';
 import type { FileIdentity, FileRecord } from './records.ts';
+import { Remover } from './remover.ts';
 import { Room } from './room.ts';
 import type { FreeSpace } from './room.ts';
 import { sweep } from './sweep.ts';
@@ -48,6 +50,8 @@ const FILE_RECORD_BYTES = 100;
 const PAGE_RECORD_BYTES = 12;
 /** Of a path, as they are. */
 const PATH_BYTES = 60;
+/** Dropped before others have their turn: a millisecond or two. */
+export const FILES_PER_TURN = 256;
 /** An index is not worth writing anew before so much of it is not true any more. */
 const COMPACT_BYTES_MIN = 4 * 1024 * 1024;
 
@@ -82,9 +86,7 @@ export class DiskDirectory {
   readonly #health: Health;
   /** Taken for pages that are being written. */
   #reservedBytes = 0;
-  /** Of files that are being removed. */
-  #leavingBytes = 0;
-  readonly #leaving = new Set<Promise<void>>();
+  readonly #remover: Remover;
   /** By nonce: rows are used again. */
   readonly #writing = new Map<number, Writing>();
   readonly #held = new HeldFiles();
@@ -98,6 +100,10 @@ export class DiskDirectory {
     this.#lock = lock;
     this.#health = new Health(this.#clock, (reason) => this.#retire(reason));
     this.#room = new Room(files.root, options.freeSpace, this.#clock);
+    this.#remover = new Remover(files, {
+      gone: () => undefined,
+      failed: (error) => this.#failed('remove', error),
+    });
     this.#table = new FileTable(options.pageSizeBytes);
     this.#timer = setInterval(() => void this.#tend(), TEND_MS).unref();
     this.#loaded = this.#load();
@@ -215,20 +221,16 @@ export class DiskDirectory {
     const isFull = (): boolean =>
       takenBytes() + bytes + indexBytes > limitBytes ||
       this.#room.leftBytes < bytes ||
-      (own === undefined && this.#table.isFull);
-    if (isFull()) {
-      for (const row of this.#table.oldestFirst()) {
-        if (row === own || !this.#isEvictable(row)) continue;
-        this.#evict(row);
-        if (!isFull()) break;
-      }
-      if (isFull()) return false;
+      (this.#table.isFull && this.#table.find(key) === undefined);
+    while (isFull()) {
+      if (!this.#evictSome(isFull, key)) return false;
+      if (isFull()) await nextTurn();
     }
     this.#reservedBytes += bytes;
     this.#room.wrote(bytes);
     // They take their room until they are gone.
-    while (takenBytes() + this.#leavingBytes > limitBytes && this.#leaving.size > 0) {
-      await Promise.race(this.#leaving);
+    while (takenBytes() + this.#remover.takenBytes > limitBytes && this.#remover.isBusy) {
+      await this.#remover.progress();
     }
     return true;
   }
@@ -293,7 +295,7 @@ export class DiskDirectory {
       await writePages(handle, copies, table.pageSizeBytes);
       if (table.findExactly(identity) !== row) {
         // Dropped meanwhile, perhaps before it was made.
-        this.#remove(path, 0);
+        this.#remover.remove(identity, 0);
         return;
       }
       const pages = copies.map(({ index, sum }) => ({ index, sum }));
@@ -429,7 +431,7 @@ export class DiskDirectory {
     this.#isClosed = true;
     clearInterval(this.#timer);
     await this.#loaded;
-    await Promise.allSettled(this.#leaving);
+    await this.#remover.drained();
     try {
       await this.#log?.close();
     } catch (error) {
@@ -451,7 +453,7 @@ export class DiskDirectory {
       );
       table.sortByUse();
       if (this.#state === 'loading') this.#state = 'serving';
-      this.#shrink();
+      await this.#shrink();
       void this.#sweep();
     } catch (error) {
       this.#options.figures.failures.index++;
@@ -475,7 +477,7 @@ export class DiskDirectory {
     if (this.#state !== 'serving' || this.#isClosed) return;
     try {
       await this.#room.refresh();
-      this.#shrink();
+      await this.#shrink();
       await this.#compact();
     } catch (error) {
       this.#failed('index', error as Error);
@@ -483,15 +485,22 @@ export class DiskDirectory {
   }
 
   /** The limit may be lower than in another life, and others may have filled the disk. */
-  #shrink(): void {
+  async #shrink(): Promise<void> {
     const isOver = (): boolean =>
       this.usedBytes + this.#reservedBytes > this.#options.limitBytes || this.#room.leftBytes < 0;
-    if (!isOver()) return;
+    while (isOver() && !this.#isClosed && this.#evictSome(isOver)) await nextTurn();
+  }
+
+  /** The least lately used, but for `own`, until `isOver` says no, or for one turn; false: there is none. */
+  #evictSome(isOver: () => boolean, own?: CacheKey): boolean {
+    const except = own === undefined ? undefined : this.#table.find(own);
+    let evicted = 0;
     for (const row of this.#table.oldestFirst()) {
-      if (!this.#isEvictable(row)) continue;
+      if (row === except || !this.#isEvictable(row)) continue;
       this.#evict(row);
-      if (!isOver()) return;
+      if (++evicted === FILES_PER_TURN || !isOver()) break;
     }
+    return evicted > 0;
   }
 
   async #compact(): Promise<void> {
@@ -505,7 +514,7 @@ export class DiskDirectory {
     const reservedBytes = Math.min(neededBytes, log.sizeBytes);
     this.#reservedBytes += reservedBytes;
     try {
-      this.#shrink();
+      await this.#shrink();
       await log.compact((builder) =>
         liveFiles(this.#table, (record, row) => {
           builder.file({ ...record, lastUseS: this.#table.lastUseOf(row) });
@@ -549,24 +558,8 @@ export class DiskDirectory {
       this.#log?.append((log) => log.drop(identity));
     }
     this.#handles.drop(path);
-    this.#remove(path, bytes);
-  }
-
-  #remove(path: string, bytes: number): void {
-    this.#leavingBytes += bytes;
     this.#room.freed(bytes);
-    const leaving = this.#removeNow(path, bytes).finally(() => this.#leaving.delete(leaving));
-    this.#leaving.add(leaving);
-  }
-
-  async #removeNow(path: string, bytes: number): Promise<void> {
-    try {
-      await this.#files.remove(path);
-      this.#leavingBytes -= bytes;
-    } catch (error) {
-      // It stays, and stays counted; the next start removes it.
-      this.#failed('remove', error as Error);
-    }
+    this.#remover.remove(identity, bytes);
   }
 
   #failed(operation: DiskOperation, error: Error): void {

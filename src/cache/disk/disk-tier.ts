@@ -2,10 +2,11 @@
  * The disk tier: cached files over several directories. It never fails and makes nobody wait for a
  * write: what does not work is a page that is not there.
  */
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { ByteString } from '../../base/byte-string.ts';
 import { cacheKeyOf } from './cache-key.ts';
 import type { CacheKey, ContentVersion } from './cache-key.ts';
-import { DiskDirectory } from './disk-directory.ts';
+import { DiskDirectory, FILES_PER_TURN } from './disk-directory.ts';
 import type { DirectoryOptions } from './disk-directory.ts';
 import type { Row } from './file-table.ts';
 import type { FileIdentity, FileRecord } from './records.ts';
@@ -199,7 +200,9 @@ export class DiskTier {
     const result = { files: 0, bytes: 0, inUse: 0 };
     await this.#each(async (directory) => {
       const meant = await identitiesOf(directory, isMeant);
-      for (const identity of meant) {
+      for (const [order, identity] of meant.entries()) {
+        if (order % FILES_PER_TURN === FILES_PER_TURN - 1) await nextTurn();
+        if (this.#ending.signal.aborted) return;
         if (directory.isHeld(identity)) result.inUse++;
         const bytes = directory.drop(identity);
         if (bytes === undefined) continue;
