@@ -101,7 +101,7 @@ export class DiskDirectory {
     this.#health = new Health(this.#clock, (reason) => this.#retire(reason));
     this.#room = new Room(files.root, options.freeSpace, this.#clock);
     this.#remover = new Remover(files, {
-      gone: () => undefined,
+      gone: (bytes) => this.#room.freed(bytes),
       failed: (error) => this.#failed('remove', error),
     });
     this.#table = new FileTable(options.pageSizeBytes);
@@ -217,22 +217,31 @@ export class DiskDirectory {
     const share = limitBytes / 2;
     if (version.lengthBytes > share && ownBytes + bytes > share) return false;
     const indexBytes = FILE_RECORD_BYTES + path.length + PAGE_RECORD_BYTES * copies.length;
-    const takenBytes = (): number => this.usedBytes + this.#reservedBytes;
     const isFull = (): boolean =>
-      takenBytes() + bytes + indexBytes > limitBytes ||
-      this.#room.leftBytes < bytes ||
+      this.#isOver(bytes, indexBytes) ||
       (this.#table.isFull && this.#table.find(key) === undefined);
     while (isFull()) {
       if (!this.#evictSome(isFull, key)) return false;
       if (isFull()) await nextTurn();
     }
     this.#reservedBytes += bytes;
-    this.#room.wrote(bytes);
     // They take their room until they are gone.
-    while (takenBytes() + this.#remover.takenBytes > limitBytes && this.#remover.isBusy) {
-      await this.#remover.progress();
-    }
+    while (this.#remover.isBusy && this.#isCrowded()) await this.#remover.progress();
     return true;
+  }
+
+  /** Whether so much more is too much, once all is done that is under way. */
+  #isOver(moreBytes = 0, moreIndexBytes = 0): boolean {
+    const bytes = this.#reservedBytes + moreBytes;
+    if (this.usedBytes + bytes + moreIndexBytes > this.#options.limitBytes) return true;
+    return this.#room.leftBytes + this.#remover.leavingBytes < bytes;
+  }
+
+  /** Whether what is reserved is too much at present. */
+  #isCrowded(): boolean {
+    const takenBytes = this.usedBytes + this.#remover.takenBytes;
+    if (takenBytes + this.#reservedBytes > this.#options.limitBytes) return true;
+    return this.#room.leftBytes < this.#reservedBytes;
   }
 
   #isEvictable(row: Row): boolean {
@@ -264,6 +273,7 @@ export class DiskDirectory {
       throw error;
     } finally {
       this.#reservedBytes -= bytes;
+      this.#room.wrote(bytes);
     }
   }
 
@@ -486,8 +496,7 @@ export class DiskDirectory {
 
   /** The limit may be lower than in another life, and others may have filled the disk. */
   async #shrink(): Promise<void> {
-    const isOver = (): boolean =>
-      this.usedBytes + this.#reservedBytes > this.#options.limitBytes || this.#room.leftBytes < 0;
+    const isOver = (): boolean => this.#isOver();
     while (isOver() && !this.#isClosed && this.#evictSome(isOver)) await nextTurn();
   }
 
@@ -558,7 +567,6 @@ export class DiskDirectory {
       this.#log?.append((log) => log.drop(identity));
     }
     this.#handles.drop(path);
-    this.#room.freed(bytes);
     this.#remover.remove(identity, bytes);
   }
 

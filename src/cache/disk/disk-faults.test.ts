@@ -1,6 +1,8 @@
 /** A tier whose disk is slow or broken, or that is asked for much at once. */
 import assert from 'node:assert/strict';
+import { statfs } from 'node:fs/promises';
 import { test } from 'node:test';
+import { ManualClock } from '../../base/clock.ts';
 import { intercept } from './testing/calls.ts';
 import { backingFiles, fileOf, keep, makeDirectory, openTier, PAGE } from './testing/tier.ts';
 import { waitFor } from './testing/wait.ts';
@@ -40,4 +42,51 @@ test('many files are removed a few at a time, and others have their turn meanwhi
   assert.ok(turns >= 2, `${turns} turns`);
   isOver = true;
   await second.close();
+});
+
+test('where the disk is full, no more is evicted than is needed, however slowly files go', async (context) => {
+  const directory = await makeDirectory(context);
+  const clock = new ManualClock();
+  let blocked: (() => void)[] | undefined = [];
+  intercept(context, 'unlink', (unlink) => async (path) => {
+    await new Promise<void>((resolve) =>
+      blocked === undefined ? resolve() : blocked.push(resolve),
+    );
+    await unlink(path);
+  });
+  const real = await statfs(directory);
+  // A disk for twenty files.
+  let isBegun = false;
+  intercept(context, 'statfs', () => async () => {
+    const bavail = 20 - (isBegun ? backingFiles(directory).length : 0);
+    return await Promise.resolve({ ...real, bavail, blocks: 20, bsize: PAGE });
+  });
+  const tier = await openTier([directory], { clock });
+  const files = Array.from({ length: 30 }, (_, index) => fileOf(`f${index}`, PAGE));
+  for (const file of files.slice(0, 20)) {
+    await keep(tier, file, [0]);
+    isBegun = true;
+  }
+  assert.equal(backingFiles(directory).length, 20);
+  const evicted = (): number => tier.status().figures.evictedFiles;
+  const kept = Promise.all(
+    files.slice(20).map(async (file) => {
+      // The figure is asked for anew each time.
+      clock.advance(2_000);
+      await keep(tier, file, [0]);
+    }),
+  );
+  await waitFor('a removal', () => blocked?.length !== 0);
+  for (let turn = 0; turn < 100; turn++) {
+    clock.advance(2_000);
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  assert.ok(evicted() <= 2, `${evicted()} files`);
+  const first = blocked;
+  blocked = undefined;
+  for (const resolve of first) resolve();
+  await kept;
+  // What is being written may be counted twice: on the disk, and as reserved.
+  assert.ok(evicted() >= 10 && evicted() <= 12, `${evicted()} files`);
+  await tier.close();
 });

@@ -17,7 +17,10 @@ export class Room {
   #freeBytes = 0;
   #floorBytes = Infinity;
   #askedAtMs = -Infinity;
+  /** In all, without what was removed. */
   #writtenBytes = 0;
+  /** Of them, those that the figure has. */
+  #countedBytes = 0;
 
   constructor(path: string, floor: FreeSpace, clock: Clock) {
     this.#path = path;
@@ -25,9 +28,16 @@ export class Room {
     this.#clock = clock;
   }
 
-  /** Above what must stay free; below 0 where others have taken it. */
+  /**
+   * Above what must stay free; below 0 where others have taken it. What is being written or removed is
+   * not in it before it is done.
+   */
   get leftBytes(): number {
-    return this.#freeBytes - this.#writtenBytes - this.#floorBytes;
+    return this.#freeBytes - this.#changedBytes - this.#floorBytes;
+  }
+
+  get #changedBytes(): number {
+    return this.#writtenBytes - this.#countedBytes;
   }
 
   get floorBytes(): number {
@@ -44,13 +54,15 @@ export class Room {
 
   get isFresh(): boolean {
     const ageMs = this.#clock.nowMs() - this.#askedAtMs;
-    return ageMs < MAX_AGE_MS && Math.abs(this.#writtenBytes) < WRITTEN_BYTES_MAX;
+    return ageMs < MAX_AGE_MS && Math.abs(this.#changedBytes) < WRITTEN_BYTES_MAX;
   }
 
   async refresh(): Promise<void> {
+    // What is done while the answer comes may be in it or not: it is not forgotten.
+    const countedBytes = this.#writtenBytes;
     const { bavail, blocks, bsize } = await statfs(this.#path);
     this.#freeBytes = bavail * bsize;
-    this.#writtenBytes = 0;
+    this.#countedBytes = countedBytes;
     this.#floorBytes =
       'bytes' in this.#floor ? this.#floor.bytes : (blocks * bsize * this.#floor.percent) / 100;
     this.#askedAtMs = this.#clock.nowMs();
