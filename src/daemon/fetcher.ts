@@ -36,6 +36,12 @@ export class Fetcher {
     this.#parts = parts;
   }
 
+  /** All of it, as far as anybody can tell before it is read. */
+  isOnDisk({ path, version, firstPage, pages }: FetchJob): boolean {
+    const content = this.#parts.disk?.contentOf(path, version);
+    return content !== undefined && pages.every((_, order) => content.isKept(firstPage + order));
+  }
+
   async run(job: FetchJob, context: CallContext): Promise<void> {
     this.#parts.slab.prepare(job.pages.flatMap((page) => page.slots));
     const content = this.#parts.disk?.contentOf(job.path, job.version);

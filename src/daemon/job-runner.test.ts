@@ -47,7 +47,7 @@ function filesOf(client: ClusterClient): JobRunnerParts['files'] {
   };
 }
 
-function setUp(script: Script) {
+function setUp(script: Script, disk?: JobRunnerParts['disk']) {
   const results: JobResult[] = [];
   const slab = new Slab({ slotBytes: 16, slotCount: 32 });
   let onResult = (): void => {};
@@ -56,7 +56,7 @@ function setUp(script: Script) {
     files: filesOf(clientOf(script)),
     writes: undefined,
     slab,
-    disk: undefined,
+    disk,
     pageSizeBytes: PAGE,
     requestTimeoutMs: 1000,
     pathBytesMax: 100,
@@ -87,7 +87,7 @@ const id = 1 as JobId;
 /** Two whole pages and 10 bytes, over scattered slots. */
 const SLOTS = [[9, 3, 20, 7], [1, 0, 30, 8], [5]];
 const LENGTH = 2 * PAGE + 10;
-const FETCH: Job = {
+const FETCH: Extract<Job, { kind: 'fetch' }> = {
   kind: 'fetch',
   id,
   path: PATH,
@@ -273,6 +273,34 @@ test('a job has a deadline and can be cancelled; its final result still comes', 
   assert.equal(results[0]?.kind === 'failed' && results[0].code, 'interrupted');
   assert.equal(runner.runningCount, 0);
   runner.run({ kind: 'cancel', id: 99 as JobId });
+});
+
+test('what lies on the disk of this machine does not wait behind reads of workers that hang', async () => {
+  const onDisk = '/cached' as ByteString;
+  const cached = {
+    has: () => true,
+    isKept: () => true,
+    read: async (_: number, pages: readonly unknown[]) =>
+      await Promise.resolve(pages.map(() => true)),
+    copy: () => assert.fail('It is there'),
+    keep: () => undefined,
+    discard: () => undefined,
+  };
+  const disk = {
+    contentOf: (path: ByteString) => (path === onDisk ? cached : undefined),
+    findBacking: () => undefined,
+  };
+  const { runner, results } = setUp({ read: () => new Promise<never>(() => undefined) }, disk);
+  for (let i = 100; i < 200; i++) runner.run({ ...FETCH, id: i as JobId });
+  runner.run({ ...FETCH, path: onDisk, id });
+  const backing = 2 as JobId;
+  runner.run({ kind: 'find-backing', id: backing, path: onDisk, version: FETCH.version });
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  assert.deepEqual(
+    results.map(({ kind, id: of }) => [kind, of]).sort(),
+    [['backing', backing], ...SLOTS.map(() => ['page', id])].sort(),
+  );
+  runner.close();
 });
 
 test('after close every job ends at once', async () => {

@@ -19,6 +19,8 @@ import { isWriteJob, runWriteJob, statusMessage, writeTimeoutMs } from './write-
  * files best at about 16 connections.
  */
 const FETCHES_MAX = 24;
+/** From a cache directory: more than the threads that read files keep busy. */
+const DISK_MAX = 24;
 /** Uploads and renames: each is mostly one stream through one connection. */
 const CHANGES_MAX = 32;
 /** Single questions and listings are small and must not wait behind fetches. */
@@ -118,6 +120,7 @@ class JobContext implements CallContext {
 export class JobRunner {
   readonly #parts: JobRunnerParts;
   readonly #fetches = new Lane(FETCHES_MAX);
+  readonly #disk = new Lane(DISK_MAX);
   readonly #questions = new Lane(QUESTIONS_MAX);
   readonly #changes = new Lane(CHANGES_MAX);
   readonly #waits = new Lane(WAITS_MAX);
@@ -141,18 +144,20 @@ export class JobRunner {
     }
     // The deadline counts from here: time in the queue is time that somebody waits.
     const { requestTimeoutMs } = this.#parts;
-    const isChange = isWriteJob(job);
-    const timeoutMs = isChange ? writeTimeoutMs(job, requestTimeoutMs) : requestTimeoutMs;
+    const timeoutMs = isWriteJob(job) ? writeTimeoutMs(job, requestTimeoutMs) : requestTimeoutMs;
     const context = new JobContext(performance.now() + timeoutMs);
     this.#contexts.set(job.id, context);
     if (this.#isClosed) context.abort();
-    const isFetch = job.kind === 'fetch';
-    const lane = isFetch ? this.#fetches : isChange ? this.#changes : this.#questions;
+    this.#laneOf(job).add(() => this.#runToEnd(job, context), job.kind === 'fetch' && job.isAhead);
+  }
+
+  #laneOf(job: RunnableJob): Lane {
+    if (job.kind === 'fetch') return this.#fetcher.isOnDisk(job) ? this.#disk : this.#fetches;
+    // What this machine answers by itself must not wait behind those who wait for workers.
+    if (job.kind === 'find-backing') return this.#disk;
     // It only waits for what others do, and so takes nobody's place.
-    (job.kind === 'sync-directory' ? this.#waits : lane).add(
-      () => this.#runToEnd(job, context),
-      isFetch && job.isAhead,
-    );
+    if (job.kind === 'sync-directory') return this.#waits;
+    return isWriteJob(job) ? this.#changes : this.#questions;
   }
 
   /** Ends everything under way; results still come. */
