@@ -297,8 +297,8 @@ test('what lies on the disk of this machine does not wait behind reads of worker
   runner.run({ kind: 'find-backing', id: backing, path: onDisk, version: FETCH.version });
   await new Promise((resolve) => setTimeout(resolve, 50));
   assert.deepEqual(
-    results.map(({ kind, id: of }) => [kind, of]).sort(),
-    [['backing', backing], ...SLOTS.map(() => ['page', id])].sort(),
+    results.map(({ kind, id: of }) => `${kind} ${of}`).sort(),
+    [`backing ${backing}`, ...SLOTS.map(() => `page ${id}`)].sort(),
   );
   runner.close();
 });
