@@ -1,4 +1,5 @@
 /** `fs` commands that change names, or move bytes. */
+import { fstatSync, type Stats } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { opendir, stat } from 'node:fs/promises';
 import { Option, type Command } from 'commander';
@@ -170,12 +171,18 @@ function upload(session: Session, local: string, target: string, flags: Transfer
 
 async function download(session: Session, source: string, local: string, flags: TransferFlags) {
   const to = resolve(session.context.cwd, local);
-  const found = flags.targetDirectory === false ? undefined : await stat(to).catch(() => undefined);
-  const at = found?.isDirectory() === true ? join(to, basename(source)) : to;
+  const found = await stat(to).catch(() => undefined);
+  const isDirectory = found?.isDirectory() === true;
+  const at = isDirectory && flags.targetDirectory !== false ? join(to, basename(source)) : to;
   const amount = () => amountOfPath(session, source);
-  return withProgress(session, flags, amount, (options) =>
-    session.fs.download(source, at, options),
-  );
+  const work = (options: TransferOptions) => session.fs.download(source, at, options);
+  return withProgress(session, flags, amount, work, !isStandardOutput(found));
+}
+
+/** What is printed would be among the bytes. */
+function isStandardOutput(found: Stats | undefined): boolean {
+  const { dev, ino } = fstatSync(1);
+  return found?.dev === dev && found.ino === ino;
 }
 
 async function amountOfPath({ fs, signal }: Session, path: string): Promise<Amount> {
@@ -206,6 +213,7 @@ async function withProgress(
   flags: TransferFlags,
   amount: () => Promise<Amount>,
   work: (options: TransferOptions) => Promise<void>,
+  saysWhatWasDone = true,
 ): Promise<ExitCode> {
   const concurrency = Number(flags.concurrency);
   if (!Number.isInteger(concurrency) || concurrency < 1 || concurrency > 256) {
@@ -240,11 +248,15 @@ async function withProgress(
   } finally {
     bar?.end();
   }
+  if (saysWhatWasDone) printTally(session, tally);
+  return tally.failed === 0 ? EXIT_CODES.ok : EXIT_CODES.failure;
+}
+
+function printTally(session: Session, tally: Tally): void {
   session.print(
     tally,
     () =>
       `${tally.files} files, ${sizeText(tally.bytes, true)}, ${tally.skipped} there already` +
       (tally.failed === 0 ? '' : `, ${tally.failed} left out`),
   );
-  return tally.failed === 0 ? EXIT_CODES.ok : EXIT_CODES.failure;
 }

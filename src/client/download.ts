@@ -4,16 +4,19 @@
  * replaced in one step.
  */
 import { createHash } from 'node:crypto';
-import { constants } from 'node:fs';
-import { mkdir, open, rename, stat, utimes } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { bytesOfByteString, joinPath, type ByteString } from '../base/byte-string.ts';
 import type { ReadResult } from '../cluster/index.ts';
+import { describeNameSpace } from '../config/index.ts';
 import type { NodeStatus } from '../store/index.ts';
 import { lookUp, sameTime, statOf } from './changes.ts';
 import type { Connection } from './connection.ts';
 import { readPieces } from './content.ts';
 import { AlluxioError, hasCode, shownPath } from './errors.ts';
+import { joinLocal, parentOfLocal } from './local-path.ts';
+import { localTargetOf, writeInto } from './local-target.ts';
 import { forEachOf } from './many.ts';
+import { PartFile } from './part-file.ts';
 import type { Scope } from './scope.ts';
 import { entriesOf } from './tree.ts';
 import type { CallOptions } from './types.ts';
@@ -37,23 +40,14 @@ export interface TransferOptions extends CallOptions {
   readonly onError?: ((error: AlluxioError) => void) | undefined;
 }
 
-/** Beginnings of these names are ours: whoever cleans up knows them by it. */
-export const PART_PREFIX = '.alluxio-fuse-part-';
+/** Of a file about which nothing else is known. */
+const FILE_MODE = 0o644;
 
-/** Local paths as bytes: names of the cluster need not be UTF-8. */
-export function localPath(path: string | Buffer): Buffer {
-  return typeof path === 'string' ? Buffer.from(path, 'utf8') : path;
-}
-
-export function joinLocal(directory: Buffer, name: ByteString | string): Buffer {
-  const last = directory.at(-1) === 0x2f ? '' : '/';
-  return Buffer.concat([directory, Buffer.from(last), Buffer.from(name, 'latin1')]);
-}
-
-function parentOfLocal(path: Buffer): Buffer {
-  const slash = path.lastIndexOf(0x2f);
-  if (slash < 0) return Buffer.from('.');
-  return slash === 0 ? Buffer.from('/') : path.subarray(0, slash);
+export interface DownloadSource {
+  /** Its status, where the caller has it already. */
+  readonly known?: NodeStatus;
+  /** The target lies in a tree that is being written: no link there is followed. */
+  readonly isInTree?: boolean;
 }
 
 export async function downloadFile(
@@ -62,7 +56,7 @@ export async function downloadFile(
   to: Buffer,
   options: TransferOptions,
   scope: Scope,
-  known?: NodeStatus,
+  { known, isInTree = false }: DownloadSource = {},
 ): Promise<void> {
   const node = known ?? (await statOf(connection, from, scope));
   if (node.kind !== 'file') {
@@ -72,33 +66,93 @@ export async function downloadFile(
     });
   }
   const { lengthBytes } = node;
-  const shownMs = node.posix.mtimeMs ?? node.mtimeMs;
-  const there = await stat(to).catch(() => undefined);
-  if (there?.isDirectory() === true) {
-    throw new AlluxioError('is-a-directory', 'The target is a directory', {
-      path: to.toString('utf8'),
-    });
+  const target = await localTargetOf(to, isInTree);
+  const fetched = new Fetch(connection, from, node, options, scope);
+  if (target.kind === 'sink') {
+    await writeInto(target, fetched.pieces(0), scope.signal);
+    await fetched.mustBeCurrent();
+    options.onFile?.(shownPath(from), lengthBytes, 'copied');
+    return;
   }
-  if (options.resume === true && there?.size === lengthBytes && sameTime(there.mtimeMs, shownMs)) {
+  const { path, replaced } = target;
+  const shownMs = node.posix.mtimeMs ?? node.mtimeMs;
+  const isSame = replaced?.size === lengthBytes && sameTime(replaced.mtimeMs, shownMs);
+  if (options.resume === true && isSame) {
     options.onFile?.(shownPath(from), lengthBytes, 'skipped');
     return;
   }
-  const part = joinLocal(parentOfLocal(to), partName(to, from, node));
-  const isVersionTold = await fill(connection, part, { path: from, version: node }, options, scope);
-  // The last look: bytes of a version that has gone meanwhile are not put under the name.
-  const now = isVersionTold ? node : await lookUp(connection, from, scope);
-  if (now?.lengthBytes !== lengthBytes || !sameTime(now.mtimeMs, node.mtimeMs)) {
+  const mode = FILE_MODE;
+  const identity = partIdentity(connection, path, from, node);
+  const openMode = (replaced?.mode ?? mode) & 0o777;
+  const part = await PartFile.open(parentOfLocal(path), identity, lengthBytes, openMode);
+  try {
+    let offset = part.startBytes;
+    for await (const piece of fetched.pieces(offset)) {
+      await part.write(piece, offset);
+      offset += piece.length;
+    }
+    await fetched.mustBeCurrent();
+    const mtime = options.preserveTimes === false ? undefined : secondsOf(shownMs);
+    await part.publish(path, lengthBytes, { replaced, mode, mtime });
+  } finally {
+    await part.close();
+  }
+  options.onFile?.(shownPath(from), lengthBytes, 'copied');
+}
+
+/** The bytes of one version, and whether they were. */
+class Fetch {
+  readonly #connection: Connection;
+  readonly #path: ByteString;
+  readonly #version: NodeStatus;
+  readonly #options: TransferOptions;
+  readonly #scope: Scope;
+  /** Whether each answer with bytes told that they are of this version. */
+  #isVersionTold = false;
+
+  constructor(
+    connection: Connection,
+    path: ByteString,
+    version: NodeStatus,
+    options: TransferOptions,
+    scope: Scope,
+  ) {
+    this.#connection = connection;
+    this.#path = path;
+    this.#version = version;
+    this.#options = options;
+    this.#scope = scope;
+  }
+
+  async *pieces(from: number): AsyncGenerator<Buffer, void, undefined> {
+    const version = this.#version;
+    const { lengthBytes } = version;
+    // Who filled the beginning of an earlier try is not known.
+    this.#isVersionTold = from === 0 && lengthBytes > 0;
+    const onRead = (result: ReadResult): void => {
+      this.#isVersionTold &&= result.isVersionTold === true;
+    };
+    const source = { path: this.#path, version };
+    const range = { from, to: lengthBytes };
+    for await (const piece of readPieces(this.#connection, source, range, this.#scope, {
+      onRead,
+    })) {
+      yield piece;
+      this.#options.onBytes?.(piece.length);
+    }
+  }
+
+  /** The last look: bytes of a version that has gone meanwhile are not put under the name. */
+  async mustBeCurrent(): Promise<void> {
+    const version = this.#version;
+    if (this.#isVersionTold) return;
+    const now = await lookUp(this.#connection, this.#path, this.#scope);
+    if (now?.lengthBytes === version.lengthBytes && sameTime(now.mtimeMs, version.mtimeMs)) return;
     throw new AlluxioError('version-changed', 'The file changed while it was downloaded', {
-      path: shownPath(from),
+      path: shownPath(this.#path),
       retryable: true,
     });
   }
-  if (options.preserveTimes !== false) {
-    const shown = secondsOf(shownMs);
-    await utimes(part, shown, shown);
-  }
-  await rename(part, to);
-  options.onFile?.(shownPath(from), lengthBytes, 'copied');
 }
 
 /**
@@ -109,57 +163,17 @@ function secondsOf(ms: number): string {
   return String((ms + 0.0005 * Math.sign(ms)) / 1000);
 }
 
-function partName(to: Buffer, from: ByteString, { lengthBytes, mtimeMs }: NodeStatus): string {
-  const identity = createHash('sha256').update(to).update('\0').update(bytesOfByteString(from));
-  identity.update(`\0${lengthBytes} ${Math.trunc(mtimeMs)}`);
-  return `${PART_PREFIX}${identity.digest('hex').slice(0, 24)}`;
-}
-
-/** Whether each answer with bytes told that they are of this version. */
-async function fill(
-  connection: Connection,
-  part: Buffer,
-  source: { readonly path: ByteString; readonly version: NodeStatus },
-  options: TransferOptions,
-  scope: Scope,
-): Promise<boolean> {
-  const { lengthBytes } = source.version;
-  const file = await open(part, constants.O_RDWR | constants.O_CREAT, 0o644);
-  try {
-    let { size } = await file.stat();
-    // Longer than the version is not a beginning of it.
-    if (size > lengthBytes) {
-      await file.truncate(0);
-      size = 0;
-    }
-    const range = { from: size, to: lengthBytes };
-    // Who filled the beginning of an earlier try is not known.
-    let isVersionTold = size === 0 && lengthBytes > 0;
-    const onRead = (result: ReadResult): void => {
-      isVersionTold &&= result.isVersionTold === true;
-    };
-    // At its place, not at the end: a second process at the same part writes the same bytes there.
-    let offset = size;
-    for await (const piece of readPieces(connection, source, range, scope, { onRead })) {
-      for (let done = 0; done < piece.length;) {
-        const left = piece.length - done;
-        done += (await file.write(piece, done, left, offset + done)).bytesWritten;
-      }
-      offset += piece.length;
-      options.onBytes?.(piece.length);
-    }
-    const { size: written } = await file.stat();
-    if (written !== lengthBytes) {
-      throw new AlluxioError('local', `The disk has ${written} of ${lengthBytes} bytes`, {
-        path: part.toString('utf8'),
-      });
-    }
-    // Before the rename, which a power failure must not find ahead of the bytes.
-    await file.datasync();
-    return isVersionTold;
-  } finally {
-    await file.close();
-  }
+/** Of this version of this file of this cluster at this place. */
+function partIdentity(
+  { config }: Connection,
+  to: Buffer,
+  from: ByteString,
+  { lengthBytes, mtimeMs }: NodeStatus,
+): string {
+  const hash = createHash('sha256').update(describeNameSpace(config)).update('\0').update(to);
+  hash.update('\0').update(bytesOfByteString(from));
+  hash.update(`\0${lengthBytes} ${Math.trunc(mtimeMs)}`);
+  return hash.digest('hex').slice(0, 24);
 }
 
 /** Directories are made; what is at the target beside the tree stays. */
@@ -181,11 +195,14 @@ export async function downloadTree(
     const path = joinPath(from, node.name);
     const target = joinLocal(to, node.name);
     try {
-      await downloadFile(connection, path, target, options, scope, node);
+      await downloadFile(connection, path, target, options, scope, {
+        known: node,
+        isInTree: true,
+      });
     } catch (error) {
       // Listings of workers may be days old; a status is not.
       if (!hasCode(error, 'version-changed')) throw error;
-      await downloadFile(connection, path, target, options, scope);
+      await downloadFile(connection, path, target, options, scope, { isInTree: true });
     }
   });
   for (const name of directories) {

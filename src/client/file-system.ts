@@ -13,10 +13,11 @@ import type { CopyOptions, MkdirOptions, RmOptions } from './changes.ts';
 import { AlluxioClient } from './client.ts';
 import { configurationOf } from './configuration.ts';
 import { Connection, type ConnectionOptions } from './connection.ts';
-import { downloadFile, downloadTree, localPath, type TransferOptions } from './download.ts';
+import { downloadFile, downloadTree, type TransferOptions } from './download.ts';
 import { AlluxioError, asAlluxioError, hasCode, shownPath } from './errors.ts';
 import { AlluxioReadFile, AlluxioWriteFile } from './file.ts';
 import { matchesName } from './glob.ts';
+import { localPath } from './local-path.ts';
 import { infoOfNode } from './paths.ts';
 import type { Scope } from './scope.ts';
 import { entriesOf, globOf, treeOf, type TreeEntry } from './tree.ts';
@@ -366,7 +367,7 @@ export class AlluxioFileSystem extends BaseClient {
     const staged = await connection.stagingPath();
     let start = 0;
     if (mode === 'a' && node !== undefined) {
-      await downloadFile(connection, path, localPath(staged), {}, scope, node);
+      await downloadFile(connection, path, localPath(staged), {}, scope, { known: node });
       start = node.lengthBytes;
     }
     return new AlluxioWriteFile({ connection, path, signal: options.signal }, staged, start);

@@ -3,9 +3,11 @@ import { opendir, stat } from 'node:fs/promises';
 import { byteStringOfBytes, joinPath, type ByteString } from '../base/byte-string.ts';
 import { lookUp, makeDirectory, putLocalFile, sameTime, timesOf } from './changes.ts';
 import type { Connection } from './connection.ts';
-import { joinLocal, PART_PREFIX, type TransferOptions } from './download.ts';
+import type { TransferOptions } from './download.ts';
 import { AlluxioError, asAlluxioError } from './errors.ts';
+import { joinLocal } from './local-path.ts';
 import { forEachOf } from './many.ts';
+import { PART_PREFIX } from './part-file.ts';
 import type { Scope } from './scope.ts';
 
 export async function uploadFile(

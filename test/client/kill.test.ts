@@ -7,7 +7,7 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, afterEach, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { PART_PREFIX } from '../../src/client/download.ts';
+import { PART_PREFIX } from '../../src/client/part-file.ts';
 import type { Devcluster, FaultRule } from '../../src/devcluster/index.ts';
 import { commandEnvironment, startTestDevcluster } from '../support/devcluster.ts';
 import { lastFirst } from '../support/last-first.ts';
