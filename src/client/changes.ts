@@ -3,18 +3,18 @@ import { createWriteStream, type Stats } from 'node:fs';
 import { open as openLocal, rm, stat as statLocal } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { type ByteString, isWithin, joinPath, nameOf, parentOf } from '../base/byte-string.ts';
+import { type ByteString, joinPath, nameOf, parentOf } from '../base/byte-string.ts';
 import { ClusterError } from '../cluster/index.ts';
 import type { RemoveOptions } from '../cluster/worker-extras.ts';
 import type { AttributeChange, FileContent, NodeStatus } from '../store/index.ts';
 import type { Connection } from './connection.ts';
-import { readPieces } from './content.ts';
 import { chunksOf, lengthOf } from './data.ts';
+import { ofEntry } from './entries.ts';
 import { AlluxioError, hasCode, shownPath } from './errors.ts';
 import { forEachOf } from './many.ts';
 import { ROOT } from './paths.ts';
 import type { Scope } from './scope.ts';
-import { entriesOf, entriesStillIn } from './tree.ts';
+import { entriesStillIn } from './tree.ts';
 import type { CallOptions, Data } from './types.ts';
 
 /** The words of Alluxio's own clients. */
@@ -144,14 +144,21 @@ async function removeTree(
   await forEachOf(
     entriesStillIn(connection, path, scope),
     connection.concurrency,
-    async (entry) => {
-      const child = joinPath(path, entry.name);
-      if (entry.kind === 'directory') directories.push(child);
-      else await store.removeFile(child, false, scope.step()).catch(unlessMissing);
+    async ({ name, kind }) => {
+      const child = joinPath(path, name);
+      if (kind === 'directory') directories.push(child);
+      else {
+        await ofEntry({ operation: 'rm', path: child }, async () => {
+          await store.removeFile(child, false, scope.step()).catch(unlessMissing);
+        });
+      }
     },
   );
   for (const child of directories) {
-    await removeTree(connection, child, { ...node, name: nameOf(child) }, scope);
+    const below = { ...node, name: nameOf(child) };
+    await ofEntry({ operation: 'rm', path: child }, () =>
+      removeTree(connection, child, below, scope),
+    );
   }
   await store.removeDirectory(path, scope.step()).catch(unlessMissing);
 }
@@ -172,110 +179,6 @@ export async function move(
     throw new AlluxioError('not-found', reason, { path: shownPath(to) });
   }
   await store.rename(from, to, options, scope.long());
-}
-
-export interface CopyOptions extends CallOptions {
-  /** Of directories. */
-  readonly recursive?: boolean | undefined;
-  /** The copy shows the time of its source; true when left out. */
-  readonly preserveTimes?: boolean | undefined;
-  /** What has the length and the time of its source already is left as it is. */
-  readonly resume?: boolean | undefined;
-  /** Files at a time. */
-  readonly concurrency?: number | undefined;
-  readonly onFile?:
-    ((path: string, size: number, outcome: 'copied' | 'skipped') => void) | undefined;
-}
-
-/** Of a file: verified, and there as a whole. */
-export async function copyFile(
-  connection: Connection,
-  from: ByteString,
-  to: ByteString,
-  options: CopyOptions,
-  scope: Scope,
-): Promise<void> {
-  const node = await statOf(connection, from, scope);
-  if (node.kind === 'directory') {
-    throw new AlluxioError('is-a-directory', 'The source is a directory; copy it recursively');
-  }
-  if (node.kind !== 'file') {
-    throw new AlluxioError('unsupported', `A ${node.kind} cannot be copied: it has no content`);
-  }
-  if (from === to) throw new AlluxioError('invalid', 'The source and the target are the same file');
-  const shownMs = node.posix.mtimeMs ?? node.mtimeMs;
-  const before = await lookUp(connection, to, scope);
-  if (before?.kind === 'directory')
-    throw new AlluxioError('is-a-directory', 'The target is a directory');
-  const isSame = before?.lengthBytes === node.lengthBytes;
-  if (
-    options.resume === true &&
-    isSame &&
-    sameTime(before.posix.mtimeMs ?? before.mtimeMs, shownMs)
-  ) {
-    options.onFile?.(shownPath(from), node.lengthBytes, 'skipped');
-    return;
-  }
-  await copyBytes(connection, from, to, before === undefined, scope);
-  if (options.preserveTimes !== false) await setTime(connection, to, shownMs, scope);
-  options.onFile?.(shownPath(from), node.lengthBytes, 'copied');
-}
-
-async function copyBytes(
-  connection: Connection,
-  from: ByteString,
-  to: ByteString,
-  isNew: boolean,
-  scope: Scope,
-): Promise<void> {
-  const { writer } = connection.routed;
-  // Where files are written past the workers, these need not move the bytes.
-  if (await writer.canRename(to)) return copyThroughHere(connection, from, to, scope);
-  try {
-    await writer.copyFile(from, to, { signal: scope.signal });
-  } catch (error) {
-    // The bytes can go through here to a name, or from one, that only the under store has.
-    if (hasCode(error, 'inexpressible')) return copyThroughHere(connection, from, to, scope);
-    // What a worker left half done must not stay where nothing was.
-    if (isNew) await writer.deleteFile(to, { signal: tidying() }).catch(ignore);
-    throw error;
-  }
-}
-
-async function copyThroughHere(
-  connection: Connection,
-  from: ByteString,
-  to: ByteString,
-  scope: Scope,
-): Promise<void> {
-  const store = await connection.store();
-  const version = await store.stat(from, scope.step());
-  const { lengthBytes } = version;
-  const range = { from: 0, to: lengthBytes };
-  const open = (): AsyncIterable<Uint8Array> =>
-    readPieces(connection, { path: from, version }, range, scope);
-  await store.putFile(to, { lengthBytes, open }, {}, scope.long());
-}
-
-export async function copyTree(
-  connection: Connection,
-  from: ByteString,
-  to: ByteString,
-  options: CopyOptions,
-  scope: Scope,
-): Promise<void> {
-  if (isWithin(to, from))
-    throw new AlluxioError('invalid', 'A directory cannot be copied into itself');
-  await makeDirectory(connection, to, true, scope);
-  const directories: ByteString[] = [];
-  const atOnce = options.concurrency ?? connection.concurrency;
-  await forEachOf(entriesOf(connection, from, scope), atOnce, async ({ name, kind }) => {
-    if (kind === 'directory') directories.push(name);
-    else await copyFile(connection, joinPath(from, name), joinPath(to, name), options, scope);
-  });
-  for (const name of directories) {
-    await copyTree(connection, joinPath(from, name), joinPath(to, name), options, scope);
-  }
 }
 
 export async function setTime(
@@ -426,13 +329,4 @@ function unreadable(error: unknown): unknown {
 function unlessMissing(error: unknown): undefined {
   if (hasCode(error, 'not-found')) return undefined;
   throw error;
-}
-
-/** Whoever gave up does not wait for long, nor leaves half a file. */
-function tidying(): AbortSignal {
-  return AbortSignal.timeout(5_000);
-}
-
-function ignore(): void {
-  // It is the first failure that counts.
 }

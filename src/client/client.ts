@@ -7,10 +7,11 @@ import { describeNameSpace } from '../config/index.ts';
 import type { MountConfig } from '../config/index.ts';
 import { BaseClient, closedOnFailure } from './base-client.ts';
 import * as changes from './changes.ts';
-import type { CopyOptions, MkdirOptions, RmOptions } from './changes.ts';
+import type { MkdirOptions, RmOptions } from './changes.ts';
 import { configurationOf } from './configuration.ts';
 import { Connection, type ConnectionOptions } from './connection.ts';
 import { readPieces } from './content.ts';
+import { copyFile, copyTree, type CopyOptions } from './copy.ts';
 import { AlluxioError, asAlluxioError, shownPath } from './errors.ts';
 import { webStream } from './file.ts';
 import { loadByClient, type ClientLoadOptions, type ClientLoadProgress } from './load.ts';
@@ -157,11 +158,11 @@ export class AlluxioClient extends BaseClient {
       if (options.recursive === true) {
         const { kind } = await changes.statOf(this.connection, at, scope);
         if (kind === 'directory') {
-          await changes.copyTree(this.connection, at, target, options, scope);
+          await copyTree(this.connection, at, target, options, scope);
           return;
         }
       }
-      await changes.copyFile(this.connection, at, target, options, scope);
+      await copyFile(this.connection, at, target, options, scope);
     });
   }
 

@@ -12,8 +12,10 @@ import type { NodeStatus } from '../store/index.ts';
 import { lookUp, sameTime, statOf } from './changes.ts';
 import type { Connection } from './connection.ts';
 import { readPieces } from './content.ts';
+import { ofEntry, type Entry } from './entries.ts';
 import { AlluxioError, hasCode, shownPath } from './errors.ts';
 import { joinLocal, parentOfLocal } from './local-path.ts';
+import { makeOwnDirectory, writeLink } from './local-entries.ts';
 import { localTargetOf, writeInto } from './local-target.ts';
 import { forEachOf } from './many.ts';
 import { PartFile } from './part-file.ts';
@@ -34,8 +36,8 @@ export interface TransferOptions extends CallOptions {
     ((path: string, size: number, outcome: 'copied' | 'skipped') => void) | undefined;
   readonly onBytes?: ((bytes: number) => void) | undefined;
   /**
-   * Of an upload: told of what this machine cannot read, which is left out then. Else it is the end of the
-   * upload, as every other failure is.
+   * Told of what of a tree is left out: this machine cannot read it or write it, or the cluster can neither
+   * name nor keep it. Else it is the end of the call, as every other failure is.
    */
   readonly onError?: ((error: AlluxioError) => void) | undefined;
 }
@@ -75,7 +77,7 @@ export async function downloadFile(
     return;
   }
   const { path, replaced } = target;
-  const shownMs = node.posix.mtimeMs ?? node.mtimeMs;
+  const shownMs = shownTime(node);
   const isSame = replaced?.size === lengthBytes && sameTime(replaced.mtimeMs, shownMs);
   if (options.resume === true && isSame) {
     options.onFile?.(shownPath(from), lengthBytes, 'skipped');
@@ -185,6 +187,25 @@ export async function downloadTree(
   scope: Scope,
 ): Promise<void> {
   await mkdir(to, { recursive: true });
+  await downloadEntries(connection, from, to, options, scope);
+}
+
+async function downloadEntries(
+  connection: Connection,
+  from: ByteString,
+  to: Buffer,
+  options: TransferOptions,
+  scope: Scope,
+): Promise<void> {
+  const { onError } = options;
+  const entryOf = (name: ByteString): Entry & { readonly local: Buffer } => {
+    return {
+      operation: 'download',
+      path: joinPath(from, name),
+      local: joinLocal(to, name),
+      onError,
+    };
+  };
   const directories: ByteString[] = [];
   const atOnce = options.concurrency ?? connection.concurrency;
   await forEachOf(entriesOf(connection, from, scope), atOnce, async (node) => {
@@ -192,21 +213,42 @@ export async function downloadTree(
       directories.push(node.name);
       return;
     }
-    const path = joinPath(from, node.name);
-    const target = joinLocal(to, node.name);
-    try {
-      await downloadFile(connection, path, target, options, scope, {
-        known: node,
-        isInTree: true,
-      });
-    } catch (error) {
-      // Listings of workers may be days old; a status is not.
-      if (!hasCode(error, 'version-changed')) throw error;
-      await downloadFile(connection, path, target, options, scope, { isInTree: true });
-    }
+    const entry = entryOf(node.name);
+    await ofEntry(entry, () => downloadEntry(connection, entry, node, options, scope));
   });
   for (const name of directories) {
-    const below = joinPath(from, name);
-    await downloadTree(connection, below, joinLocal(to, name), options, scope);
+    const entry = entryOf(name);
+    await ofEntry(entry, async () => {
+      await makeOwnDirectory(entry.local);
+      await downloadEntries(connection, entry.path, entry.local, options, scope);
+    });
   }
+}
+
+async function downloadEntry(
+  connection: Connection,
+  { path, local }: { readonly path: ByteString; readonly local: Buffer },
+  node: NodeStatus,
+  options: TransferOptions,
+  scope: Scope,
+): Promise<void> {
+  if (node.kind === 'symlink') {
+    const mtime = options.preserveTimes === false ? undefined : secondsOf(shownTime(node));
+    const target = bytesOfByteString(node.posix.target ?? ('' as ByteString));
+    const outcome = await writeLink(local, target, { mtime, resume: options.resume === true });
+    options.onFile?.(shownPath(path), node.lengthBytes, outcome);
+    return;
+  }
+  const place = { isInTree: true };
+  try {
+    await downloadFile(connection, path, local, options, scope, { ...place, known: node });
+  } catch (error) {
+    // Listings of workers may be days old; a status is not.
+    if (!hasCode(error, 'version-changed')) throw error;
+    await downloadFile(connection, path, local, options, scope, place);
+  }
+}
+
+function shownTime(node: NodeStatus): number {
+  return node.posix.mtimeMs ?? node.mtimeMs;
 }

@@ -47,8 +47,15 @@ export function shownPath(path: ByteString): string {
   return textOfByteString(path) ?? Buffer.from(path, 'latin1').toString('utf8');
 }
 
-/** Whatever a call failed with, as an error of the library. */
-export function asAlluxioError(error: unknown, operation: string, path?: ByteString): AlluxioError {
+/**
+ * Whatever a call failed with, as an error of the library. Without the operation it is on its way to the call
+ * that knows it, and keeps the path that it was first given.
+ */
+export function asAlluxioError(
+  error: unknown,
+  operation?: string,
+  path?: ByteString,
+): AlluxioError {
   if (error instanceof AlluxioError) {
     if (error.operation !== undefined) return error;
     const { code, reason, worker, retryable, cause } = error;

@@ -5,7 +5,8 @@
  */
 export { AlluxioClient } from './client.ts';
 export type { LoadOptions, PathLocations, PathMount, WorkerHealth } from './client.ts';
-export type { CopyOptions, MkdirOptions, RmOptions } from './changes.ts';
+export type { MkdirOptions, RmOptions } from './changes.ts';
+export type { CopyOptions } from './copy.ts';
 export type { TransferOptions } from './download.ts';
 export { AlluxioError } from './errors.ts';
 export type { AlluxioErrorCode } from './errors.ts';

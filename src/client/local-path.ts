@@ -20,6 +20,11 @@ export function isMissing(error: unknown): boolean {
   return hasErrno(error, 'ENOENT');
 }
 
+export function unlessMissing(error: unknown): undefined {
+  if (isMissing(error)) return undefined;
+  throw error;
+}
+
 export function hasErrno(error: unknown, ...errnos: readonly string[]): boolean {
   return errnos.includes(String((error as NodeJS.ErrnoException | undefined)?.code));
 }

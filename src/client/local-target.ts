@@ -3,7 +3,7 @@ import { constants, type Stats } from 'node:fs';
 import { lstat, open, realpath, stat } from 'node:fs/promises';
 import { setTimeout as pause } from 'node:timers/promises';
 import { AlluxioError } from './errors.ts';
-import { hasErrno, isMissing } from './local-path.ts';
+import { hasErrno, unlessMissing } from './local-path.ts';
 
 export type LocalTarget =
   | { readonly kind: 'file'; readonly path: Buffer; readonly replaced: Stats | undefined }
@@ -75,9 +75,4 @@ async function retried<T>(errno: string, signal: AbortSignal, work: () => Promis
     }
     await pause(PIPE_MS, undefined, { signal });
   }
-}
-
-function unlessMissing(error: unknown): undefined {
-  if (isMissing(error)) return undefined;
-  throw error;
 }

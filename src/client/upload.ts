@@ -4,7 +4,8 @@ import { byteStringOfBytes, joinPath, type ByteString } from '../base/byte-strin
 import { lookUp, makeDirectory, putLocalFile, sameTime, timesOf } from './changes.ts';
 import type { Connection } from './connection.ts';
 import type { TransferOptions } from './download.ts';
-import { AlluxioError, asAlluxioError } from './errors.ts';
+import { ofEntry, type Entry } from './entries.ts';
+import { AlluxioError } from './errors.ts';
 import { joinLocal } from './local-path.ts';
 import { forEachOf } from './many.ts';
 import { PART_PREFIX } from './part-file.ts';
@@ -58,11 +59,15 @@ export async function uploadTree(
     throw new AlluxioError('local', 'It links to a directory that it lies in', { path });
   }
   const isNew = await makeDirectory(connection, to, true, scope);
+  const { onError } = options;
+  const entryOf = (name: ByteString): Entry => {
+    return { operation: 'upload', path: joinPath(to, name), local: joinLocal(from, name), onError };
+  };
   const directories: ByteString[] = [];
   const atOnce = options.concurrency ?? connection.concurrency;
   await forEachOf(namesIn(from), atOnce, async (name) => {
     const local = joinLocal(from, name);
-    await orLeftOut(local, options, async () => {
+    await ofEntry(entryOf(name), async () => {
       // Its own times tell whether a cluster's copy is the same, so a link's target counts.
       const isDirectory = (await stat(local)).isDirectory();
       if (isDirectory) directories.push(name);
@@ -71,26 +76,9 @@ export async function uploadTree(
   });
   for (const name of directories) {
     const local = joinLocal(from, name);
-    await orLeftOut(local, options, () =>
+    await ofEntry(entryOf(name), () =>
       uploadTree(connection, local, joinPath(to, name), options, scope, [...above, own]),
     );
-  }
-}
-
-/** What this machine cannot read is told, and the rest goes on, where somebody wants to be told. */
-async function orLeftOut(
-  local: Buffer,
-  { onError }: TransferOptions,
-  work: () => Promise<void>,
-): Promise<void> {
-  try {
-    await work();
-  } catch (error) {
-    if (onError === undefined) throw error;
-    const { code, path, reason } = asAlluxioError(error, 'upload');
-    if (code !== 'local') throw error;
-    const shown = path ?? local.toString('utf8');
-    onError(new AlluxioError('local', reason, { operation: 'upload', path: shown, cause: error }));
   }
 }
 
