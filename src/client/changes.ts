@@ -65,6 +65,7 @@ export async function makeDirectory(
   path: ByteString,
   parents: boolean,
   scope: Scope,
+  attributes: AttributeChange = {},
 ): Promise<boolean> {
   const store = await connection.store();
   if (!parents) {
@@ -72,7 +73,7 @@ export async function makeDirectory(
     if (above.kind !== 'directory') {
       throw new AlluxioError('not-a-directory', 'The parent is not a directory');
     }
-    await store.makeDirectory(path, {}, scope.step());
+    await store.makeDirectory(path, attributes, scope.step());
     return true;
   }
   const found = await lookUp(connection, path, scope);
@@ -80,7 +81,7 @@ export async function makeDirectory(
   if (found !== undefined) throw new AlluxioError('exists', 'The name is taken by a file');
   if (path !== ROOT) await makeDirectory(connection, parentOf(path), true, scope);
   try {
-    await store.makeDirectory(path, {}, scope.step());
+    await store.makeDirectory(path, attributes, scope.step());
     return true;
   } catch (error) {
     // Made meanwhile by somebody else, or by a sibling of this call.
@@ -181,14 +182,15 @@ export async function move(
   await store.rename(from, to, options, scope.long());
 }
 
-export async function setTime(
+/** Where they are kept. */
+export async function setAttributes(
   connection: Connection,
   path: ByteString,
-  mtimeMs: number,
+  change: AttributeChange,
   scope: Scope,
 ): Promise<void> {
-  if (connection.config.posixAttributes === 'off') return;
-  await (await connection.store()).setAttributes(path, { mtimeMs }, scope.step());
+  if (connection.config.posixAttributes === 'off' || Object.keys(change).length === 0) return;
+  await (await connection.store()).setAttributes(path, change, scope.step());
 }
 
 /** Where nothing is kept beside the files, a file has the time of its upload. */

@@ -176,7 +176,7 @@ export class AlluxioClient extends BaseClient {
       if (found === undefined || options.truncate === true) {
         await changes.writeFile(this.connection, at, '', {}, scope);
       } else {
-        await changes.setTime(this.connection, at, Date.now(), scope);
+        await changes.setAttributes(this.connection, at, { mtimeMs: Date.now() }, scope);
       }
     });
   }

@@ -1,7 +1,7 @@
 /** From one name of the cluster to another. */
 import { type ByteString, isWithin, joinPath } from '../base/byte-string.ts';
-import type { NodeStatus } from '../store/index.ts';
-import { lookUp, makeDirectory, sameTime, setTime, statOf } from './changes.ts';
+import type { AttributeChange, NodeStatus } from '../store/index.ts';
+import { lookUp, makeDirectory, sameTime, setAttributes, statOf } from './changes.ts';
 import type { Connection } from './connection.ts';
 import { readPieces } from './content.ts';
 import { ofEntry, type Entry } from './entries.ts';
@@ -58,26 +58,50 @@ export async function copyFile(
     options.onFile?.(shownPath(from), node.lengthBytes, 'skipped');
     return;
   }
-  await copyBytes(connection, from, to, before === undefined, scope);
-  if (options.preserveTimes !== false) await setTime(connection, to, shownMs, scope);
+  const isNew = before === undefined;
+  const permissions = isNew ? permissionsOf(connection, node) : {};
+  await copyBytes(connection, from, to, { isNew, permissions }, scope);
+  const times = options.preserveTimes === false ? {} : { mtimeMs: shownMs };
+  await setAttributes(connection, to, { ...permissions, ...times }, scope);
   options.onFile?.(shownPath(from), node.lengthBytes, 'copied');
+}
+
+/** Who may do what with a new copy, where the source tells it: else what was private would be everybody's. */
+function permissionsOf({ config }: Connection, { posix }: NodeStatus): AttributeChange {
+  if (config.posixAttributes === 'off') return {};
+  const { mode, uid, gid } = posix;
+  return {
+    ...(mode === undefined ? {} : { mode: mode & 0o777 }),
+    ...(uid === undefined ? {} : { uid }),
+    ...(gid === undefined ? {} : { gid }),
+  };
+}
+
+interface CopyTarget {
+  readonly isNew: boolean;
+  readonly permissions: AttributeChange;
 }
 
 async function copyBytes(
   connection: Connection,
   from: ByteString,
   to: ByteString,
-  isNew: boolean,
+  { isNew, permissions }: CopyTarget,
   scope: Scope,
 ): Promise<void> {
   const { writer } = connection.routed;
+  const throughHere = (): Promise<void> =>
+    copyThroughHere(connection, from, to, permissions, scope);
   // Where files are written past the workers, these need not move the bytes.
-  if (await writer.canRename(to)) return copyThroughHere(connection, from, to, scope);
+  if (await writer.canRename(to)) return throughHere();
+  // A worker's copy is there before it can be said whose it is.
+  const { mode = connection.config.fileMode } = permissions;
+  if ((connection.config.fileMode & ~mode) !== 0) return throughHere();
   try {
     await writer.copyFile(from, to, { signal: scope.signal });
   } catch (error) {
     // The bytes can go through here to a name, or from one, that only the under store has.
-    if (hasCode(error, 'inexpressible')) return copyThroughHere(connection, from, to, scope);
+    if (hasCode(error, 'inexpressible')) return throughHere();
     // What a worker left half done must not stay where nothing was.
     if (isNew) await writer.deleteFile(to, { signal: tidying() }).catch(ignore);
     throw error;
@@ -88,6 +112,7 @@ async function copyThroughHere(
   connection: Connection,
   from: ByteString,
   to: ByteString,
+  permissions: AttributeChange,
   scope: Scope,
 ): Promise<void> {
   const store = await connection.store();
@@ -96,7 +121,7 @@ async function copyThroughHere(
   const range = { from: 0, to: lengthBytes };
   const open = (): AsyncIterable<Uint8Array> =>
     readPieces(connection, { path: from, version }, range, scope);
-  await store.putFile(to, { lengthBytes, open }, {}, scope.long());
+  await store.putFile(to, { lengthBytes, open }, permissions, scope.long());
 }
 
 export async function copyTree(
@@ -105,19 +130,21 @@ export async function copyTree(
   to: ByteString,
   options: CopyOptions,
   scope: Scope,
+  known?: NodeStatus,
 ): Promise<void> {
   if (isWithin(to, from))
     throw new AlluxioError('invalid', 'A directory cannot be copied into itself');
-  await makeDirectory(connection, to, true, scope);
+  const own = known ?? (await statOf(connection, from, scope));
+  await makeDirectory(connection, to, true, scope, permissionsOf(connection, own));
   const { onError } = options;
   const entryOf = (name: ByteString): Entry => {
     return { operation: 'copy', path: joinPath(from, name), onError };
   };
-  const directories: ByteString[] = [];
+  const directories: NodeStatus[] = [];
   const atOnce = options.concurrency ?? connection.concurrency;
   await forEachOf(entriesOf(connection, from, scope), atOnce, async (node) => {
     if (node.kind === 'directory') {
-      directories.push(node.name);
+      directories.push(node);
       return;
     }
     const entry = entryOf(node.name);
@@ -128,11 +155,10 @@ export async function copyTree(
         : copySpecial(connection, entry.path, at, node, options, scope),
     );
   });
-  for (const name of directories) {
-    const entry = entryOf(name);
-    await ofEntry(entry, () =>
-      copyTree(connection, entry.path, joinPath(to, name), options, scope),
-    );
+  for (const node of directories) {
+    const entry = entryOf(node.name);
+    const at = joinPath(to, node.name);
+    await ofEntry(entry, () => copyTree(connection, entry.path, at, options, scope, node));
   }
 }
 

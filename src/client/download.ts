@@ -42,8 +42,9 @@ export interface TransferOptions extends CallOptions {
   readonly onError?: ((error: AlluxioError) => void) | undefined;
 }
 
-/** Of a file about which nothing else is known. */
+/** Of what nothing else is known of. */
 const FILE_MODE = 0o644;
+const DIRECTORY_MODE = 0o777;
 
 export interface DownloadSource {
   /** Its status, where the caller has it already. */
@@ -83,7 +84,7 @@ export async function downloadFile(
     options.onFile?.(shownPath(from), lengthBytes, 'skipped');
     return;
   }
-  const mode = FILE_MODE;
+  const mode = (node.posix.mode ?? FILE_MODE) & 0o777;
   const identity = partIdentity(connection, path, from, node);
   const openMode = (replaced?.mode ?? mode) & 0o777;
   const part = await PartFile.open(parentOfLocal(path), identity, lengthBytes, openMode);
@@ -186,7 +187,8 @@ export async function downloadTree(
   options: TransferOptions,
   scope: Scope,
 ): Promise<void> {
-  await mkdir(to, { recursive: true });
+  const { posix } = await statOf(connection, from, scope);
+  await mkdir(to, { recursive: true, mode: directoryMode(posix) });
   await downloadEntries(connection, from, to, options, scope);
 }
 
@@ -206,20 +208,20 @@ async function downloadEntries(
       onError,
     };
   };
-  const directories: ByteString[] = [];
+  const directories: NodeStatus[] = [];
   const atOnce = options.concurrency ?? connection.concurrency;
   await forEachOf(entriesOf(connection, from, scope), atOnce, async (node) => {
     if (node.kind === 'directory') {
-      directories.push(node.name);
+      directories.push(node);
       return;
     }
     const entry = entryOf(node.name);
     await ofEntry(entry, () => downloadEntry(connection, entry, node, options, scope));
   });
-  for (const name of directories) {
+  for (const { name, posix } of directories) {
     const entry = entryOf(name);
     await ofEntry(entry, async () => {
-      await makeOwnDirectory(entry.local);
+      await makeOwnDirectory(entry.local, directoryMode(posix));
       await downloadEntries(connection, entry.path, entry.local, options, scope);
     });
   }
@@ -247,6 +249,11 @@ async function downloadEntry(
     if (!hasCode(error, 'version-changed')) throw error;
     await downloadFile(connection, path, local, options, scope, place);
   }
+}
+
+/** Who makes it can write into it. */
+function directoryMode({ mode = DIRECTORY_MODE }: NodeStatus['posix']): number {
+  return (mode & 0o777) | 0o700;
 }
 
 function shownTime(node: NodeStatus): number {

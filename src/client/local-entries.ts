@@ -6,9 +6,9 @@ import { hasErrno, joinLocal, parentOfLocal, unlessMissing } from './local-path.
 import { PART_PREFIX } from './part-file.ts';
 
 /** Made, or there already; not a link to one, which may have come from the cluster and lead anywhere. */
-export async function makeOwnDirectory(path: Buffer): Promise<void> {
+export async function makeOwnDirectory(path: Buffer, mode: number): Promise<void> {
   try {
-    await mkdir(path);
+    await mkdir(path, { mode });
   } catch (error) {
     if (!hasErrno(error, 'EEXIST')) throw error;
     if ((await lstat(path)).isDirectory()) return;
