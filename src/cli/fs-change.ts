@@ -173,7 +173,10 @@ async function download(session: Session, source: string, local: string, flags: 
   const to = resolve(session.context.cwd, local);
   const found = await stat(to).catch(() => undefined);
   const isDirectory = found?.isDirectory() === true;
-  const at = isDirectory && flags.targetDirectory !== false ? join(to, basename(source)) : to;
+  const isInto = isDirectory && flags.targetDirectory !== false;
+  // That it can only be a directory is for the library to say.
+  const named = local.endsWith('/') ? `${to}/` : to;
+  const at = isInto ? join(to, basename(source)) : named;
   const amount = () => amountOfPath(session, source);
   const work = (options: TransferOptions) => session.fs.download(source, at, options);
   return withProgress(session, flags, amount, work, !isStandardOutput(found));

@@ -15,7 +15,7 @@ import { copyFile, copyTree, type CopyOptions } from './copy.ts';
 import { AlluxioError, asAlluxioError, shownPath } from './errors.ts';
 import { webStream } from './file.ts';
 import { loadByClient, type ClientLoadOptions, type ClientLoadProgress } from './load.ts';
-import { alluxioPathOf, infoOfNode, infoOfStatus } from './paths.ts';
+import { alluxioPathOf, infoOfNode, infoOfStatus, mustNameFile, namesDirectory } from './paths.ts';
 import type { Scope } from './scope.ts';
 import type { CallOptions, ClientOptions, Data, FileInfo, PathLike } from './types.ts';
 
@@ -147,9 +147,13 @@ export class AlluxioClient extends BaseClient {
   }
 
   mv(from: PathLike, to: PathLike, options?: CallOptions): Promise<void> {
-    return this.call('mv', from, options, (at, scope) =>
-      changes.move(this.connection, at, alluxioPathOf(to, this.connection.mounts), scope),
-    );
+    return this.call('mv', from, options, async (at, scope) => {
+      const isTree =
+        namesDirectory(to) &&
+        (await changes.lookUp(this.connection, at, scope))?.kind === 'directory';
+      if (!isTree) mustNameFile(to);
+      await changes.move(this.connection, at, alluxioPathOf(to, this.connection.mounts), scope);
+    });
   }
 
   copy(from: PathLike, to: PathLike, options: CopyOptions = {}): Promise<void> {
@@ -162,6 +166,7 @@ export class AlluxioClient extends BaseClient {
           return;
         }
       }
+      mustNameFile(to);
       await copyFile(this.connection, at, target, options, scope);
     });
   }

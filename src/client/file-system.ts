@@ -19,7 +19,7 @@ import { AlluxioError, asAlluxioError, hasCode, shownPath } from './errors.ts';
 import { AlluxioReadFile, AlluxioWriteFile } from './file.ts';
 import { matchesName } from './glob.ts';
 import { localPath } from './local-path.ts';
-import { infoOfNode } from './paths.ts';
+import { infoOfNode, mustNameFile } from './paths.ts';
 import type { Scope } from './scope.ts';
 import { entriesOf, globOf, treeOf, type TreeEntry } from './tree.ts';
 import type { CallOptions, ClientOptions, Data, EntryType, FileInfo, PathLike } from './types.ts';
@@ -288,6 +288,7 @@ export class AlluxioFileSystem extends BaseClient {
       const from = localPath(local);
       // As `cp -r` does: what is a file comes over as one.
       const isTree = options.recursive === true && (await stat(from)).isDirectory();
+      if (!isTree) mustNameFile(path);
       return await (isTree ? uploadTree : uploadFile)(this.connection, from, at, options, scope);
     });
   }
@@ -297,6 +298,7 @@ export class AlluxioFileSystem extends BaseClient {
     return this.call('download', path, options, async (at, scope) => {
       const isTree = options.recursive === true && (await this.#isDirectory(at, scope));
       const to = localPath(local);
+      if (!isTree) mustNameFile(to);
       return await (isTree ? downloadTree : downloadFile)(this.connection, at, to, options, scope);
     });
   }

@@ -34,6 +34,18 @@ export function alluxioPathOf(given: PathLike, mounts: MountTable): ByteString {
   throw invalidPath(path, why);
 }
 
+/** `/a/b/` can only be a directory, whether there is one or not. */
+export function namesDirectory(path: PathLike): boolean {
+  return path.length > 1 && bytesOfPath(path).endsWith('/');
+}
+
+/** Of a target that is to be a file: as for cp(1), the slash is not as good as not there. */
+export function mustNameFile(path: PathLike): void {
+  if (!namesDirectory(path)) return;
+  const reason = 'It is not a directory, which alone can be named with a slash at the end';
+  throw new AlluxioError('not-a-directory', reason, { path: shownPath(bytesOfPath(path)) });
+}
+
 function invalidPath(path: ByteString, why: string): AlluxioError {
   return new AlluxioError('invalid', `Not a path of this cluster: ${why}`, {
     path: shownPath(path),

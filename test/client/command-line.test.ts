@@ -112,6 +112,15 @@ describe('commands on a cluster', { skip: skipReason('etcd'), timeout: SUITE_MS 
     }
     const moved = await cli('fs', 'mv', '/b/dated-0', '/b/no/such');
     assert.match(moved.err, /\/b\/no\/such: The directory of the target does not exist/);
+    for (const args of [
+      ['cp', '/b/dated-0', '/b/none/'],
+      ['mv', '/b/dated-0', '/b/none/'],
+      ['upload', 'dated', '/b/none/'],
+      ['download', '/b/dated-0', 'none/'],
+    ]) {
+      const slash = await cli('fs', ...args);
+      assert.deepEqual([slash.code, /none\/: It is not a directory/.test(slash.err)], [1, true]);
+    }
   });
 
   test('Enterprise copies into a directory that nothing was written to, beside its own store', async () => {

@@ -1,6 +1,7 @@
-// Who may read a copy.
+// Who may read a copy, and what its name is.
 import assert from 'node:assert/strict';
-import { statSync } from 'node:fs';
+import { existsSync, readdirSync, statSync } from 'node:fs';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, afterEach, before, describe, test } from 'node:test';
 import { byteStringOfText } from '../../src/base/byte-string.ts';
@@ -89,6 +90,27 @@ for (const targetProtocol of ['file', 'none'] as const) {
       await copying;
       seen.add((await fs.info('/e/copy')).mode);
       assert.deepEqual([...seen], [0o600]);
+    });
+
+    test('no file gets a name that ends with a slash', async () => {
+      await fs.write('/s/f', 'f');
+      await mkdir(join(local, 's'));
+      await writeFile(join(local, 's/f'), 'f');
+      const from = join(local, 's/f');
+      const no = { code: 'not-a-directory' };
+      await assert.rejects(fs.upload(from, '/s/new/'), { ...no, path: '/s/new/' });
+      await assert.rejects(fs.copy('/s/f', '/s/new/'), no);
+      await assert.rejects(fs.mv('/s/f', '/s/new/'), no);
+      await assert.rejects(fs.download('/s/f', join(local, 's/new/')), no);
+      assert.deepEqual(await fs.ls('/s', { detail: false }), ['/s/f']);
+      assert.deepEqual(readdirSync(join(local, 's')), ['f']);
+      // Directories have such names.
+      const tree = { recursive: true };
+      await fs.upload(join(local, 's'), '/s/up/', tree);
+      await fs.copy('/s/up', '/s/copied/', tree);
+      await fs.mv('/s/copied', '/s/moved/');
+      await fs.download('/s/moved/', join(local, 'moved/'), tree);
+      assert.ok(existsSync(join(local, 'moved/f')));
     });
   });
 }
