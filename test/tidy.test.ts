@@ -281,6 +281,12 @@ test('environment variables are read through the table of options', () => {
   assert.deepEqual(wrong, [], 'an environment variable that no option documents');
 });
 
+test('signals are joined so that the long-lived ones forget it', () => {
+  const named = new RegExp(['AbortSignal', 'any\\('].join('\\.'));
+  const wrong = sources.filter((path) => named.test(read(path)));
+  assert.deepEqual(wrong, [], 'Node keeps a part of each for good: use LinkedSignal');
+});
+
 test('bin/test runs every test file', () => {
   const files = [...sources, ...filesUnder('test')];
   // Files that hold tests but are not named as such would never run.

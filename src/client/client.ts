@@ -286,7 +286,8 @@ export class AlluxioClient extends BaseClient {
   async *watchMembers(
     options?: Pick<CallOptions, 'signal'>,
   ): AsyncGenerator<readonly Worker[], void, undefined> {
-    const { signal } = this.connection.scope(options);
+    const scope = this.connection.scope(options);
+    const { signal } = scope;
     let wake = (): void => undefined;
     let isNews = true;
     const tell = (): void => {
@@ -308,6 +309,7 @@ export class AlluxioClient extends BaseClient {
     } finally {
       stop();
       signal.removeEventListener('abort', tell);
+      scope.end();
     }
   }
 

@@ -62,11 +62,15 @@ export class Connection {
   ): Promise<Connection> {
     const never = new AbortController().signal;
     const scope = new Scope(options, config.requestTimeoutMs, never);
-    const cluster = await openCluster(
-      { config, logger, credentials: targetOptions?.credentials },
-      scope.step(),
-    );
-    return new Connection(logger, concurrency, cluster);
+    try {
+      const cluster = await openCluster(
+        { config, logger, credentials: targetOptions?.credentials },
+        scope.step(),
+      );
+      return new Connection(logger, concurrency, cluster);
+    } finally {
+      scope.end();
+    }
   }
 
   get routed(): ClusterParts['routed'] {

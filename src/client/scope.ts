@@ -1,5 +1,6 @@
 /** One call of the library: when it ends, and how long each request within it may take. */
 import { setMaxListeners } from 'node:events';
+import { LinkedSignal } from '../base/linked-signal.ts';
 import { ClusterError, type CallContext } from '../cluster/index.ts';
 import { hasCode } from './errors.ts';
 import type { CallOptions } from './types.ts';
@@ -11,14 +12,13 @@ export class Scope {
   readonly signal: AbortSignal;
   readonly #endMs: number;
   readonly #stepMs: number;
-  #timer: NodeJS.Timeout | undefined;
+  readonly #linked: LinkedSignal;
 
   constructor(options: CallOptions | undefined, stepMs: number, closing: AbortSignal) {
     const { signal, timeoutMs } = options ?? {};
-    const ends = [closing];
-    if (signal !== undefined) ends.push(signal);
-    if (timeoutMs !== undefined) ends.push(this.#endAfter(timeoutMs));
-    this.signal = AbortSignal.any(ends);
+    this.#linked = new LinkedSignal(signal === undefined ? [closing] : [closing, signal]);
+    this.signal = this.#linked.signal;
+    if (timeoutMs !== undefined) this.#endAfter(timeoutMs);
     // Each request under way listens, and there may be many: it is no leak.
     setMaxListeners(0, this.signal);
     this.#endMs = timeoutMs === undefined ? Infinity : performance.now() + timeoutMs;
@@ -27,17 +27,14 @@ export class Scope {
 
   /** The call has come to its end. */
   end(): void {
-    clearTimeout(this.#timer);
+    this.#linked.end();
   }
 
   /** Its reason is the error of a call that took so long. */
-  #endAfter(timeoutMs: number): AbortSignal {
-    const controller = new AbortController();
+  #endAfter(timeoutMs: number): void {
     const message = `The call did not end within ${timeoutMs} ms (timeoutMs)`;
-    const abort = (): void =>
-      controller.abort(new ClusterError('timeout', message, { retryable: true }));
-    this.#timer = setTimeout(abort, Math.min(timeoutMs, MOVE_MS_MAX)).unref();
-    return controller.signal;
+    const reason = (): Error => new ClusterError('timeout', message, { retryable: true });
+    this.#linked.abortAfter(Math.min(timeoutMs, MOVE_MS_MAX), reason);
   }
 
   /** What really ended the call, where that was its time and the layers below call it a cancellation. */

@@ -6,6 +6,7 @@ import { runBounded } from '../base/bounded-run.ts';
 import type { ByteString } from '../base/byte-string.ts';
 import { displayByteString } from '../base/byte-string.ts';
 import type { Clock } from '../base/clock.ts';
+import { LinkedSignal } from '../base/linked-signal.ts';
 import { remainingMs } from './attempt.ts';
 import type { Watch } from './attempt.ts';
 import type { Breakers } from './breaker.ts';
@@ -86,11 +87,8 @@ export class ListingRouter {
   ): AsyncGenerator<FileStatus[], void, undefined> {
     const { client, calls, clock, breakers } = this.#parts;
     const watch = hasOthers ? watchOf(breakers, worker) : undefined;
-    const leave = new AbortController();
-    const limited: CallContext = {
-      signal: AbortSignal.any([context.signal, leave.signal]),
-      deadlineMs: context.deadlineMs,
-    };
+    const linked = new LinkedSignal([context.signal]);
+    const limited: CallContext = { signal: linked.signal, deadlineMs: context.deadlineMs };
     const batches = client.list(worker, path, limited)[Symbol.asyncIterator]();
     try {
       // The first batch decides whether the worker answers at all; the rest may take its time, as
@@ -105,7 +103,7 @@ export class ListingRouter {
         yield batch.value;
       }
     } finally {
-      leave.abort(new ClusterError('cancelled', 'The listing was left'));
+      linked.abort(new ClusterError('cancelled', 'The listing was left'));
       // Not awaited: a generator stuck in a call cannot return before that call ends.
       void batches.return?.()?.catch(() => undefined);
     }

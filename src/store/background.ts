@@ -1,4 +1,5 @@
 /** Work that must come to its end, however long the cluster is away: tried again with growing pauses. */
+import { LinkedSignal } from '../base/linked-signal.ts';
 import type { Logger } from '../base/logger.ts';
 import { pause } from './contexts.ts';
 import { messageOf } from './errors.ts';
@@ -50,7 +51,9 @@ export class Background {
           if (this.#failing.get(self)?.text !== text) this.#logger.warn({ error }, `${what} fails`);
           this.#failing.set(self, { text, retryAtMs: Date.now() + ms });
         }
-        await pause(ms, AbortSignal.any([this.stop, this.#wake.signal]));
+        const either = new LinkedSignal([this.stop, this.#wake.signal]);
+        await pause(ms, either.signal);
+        either.end();
       }
       return false;
     } finally {

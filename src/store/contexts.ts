@@ -12,11 +12,6 @@ export function atMost(timeoutMs: number, context: CallContext): CallContext {
   return { ...context, deadlineMs };
 }
 
-/** As `context`, and over when `signal` is aborted, too. */
-export function alsoStoppedBy(context: CallContext, signal: AbortSignal): CallContext {
-  return { signal: AbortSignal.any([context.signal, signal]), deadlineMs: context.deadlineMs };
-}
-
 export function overError(context: CallContext, what: string): ClusterError {
   return context.signal.aborted
     ? new ClusterError('cancelled', `Cancelled while ${what}`)

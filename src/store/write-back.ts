@@ -4,6 +4,7 @@
  */
 import { displayByteString, isWithin, nameOf, parentOf } from '../base/byte-string.ts';
 import type { ByteString } from '../base/byte-string.ts';
+import { LinkedSignal } from '../base/linked-signal.ts';
 import type { Logger } from '../base/logger.ts';
 import type { ByteSink, CallContext, FileVersion, ReadRequest } from '../cluster/index.ts';
 import { ClusterError } from '../cluster/index.ts';
@@ -14,7 +15,7 @@ import { posixOf, rebasedRecord, versionSubject } from './attribute-record.ts';
 import type { AttributeDefaults, AttributeRecord } from './attribute-record.ts';
 import type { AttributeStore } from './attribute-store.ts';
 import type { Background, BackoffLimits } from './background.ts';
-import { alsoStoppedBy, contextFor, waitWithin } from './contexts.ts';
+import { contextFor, waitWithin } from './contexts.ts';
 import { lengthOf, readStagedRange, StagedContent } from './content.ts';
 import { messageOf, storeError } from './errors.ts';
 import type { Journal, JournalChange, Planned } from './journal.ts';
@@ -388,7 +389,8 @@ export class WriteBack {
     const { path } = item.pending;
     const interrupt = new AbortController();
     item.running = interrupt;
-    const context = alsoStoppedBy(contextFor(ATTEMPT_TIMEOUT_MS, stop), interrupt.signal);
+    const either = new LinkedSignal([stop, interrupt.signal]);
+    const context = contextFor(ATTEMPT_TIMEOUT_MS, either.signal);
     let pauseMs = 0;
     try {
       const release = await locks.acquire('transfer', [{ path }], context);
@@ -406,6 +408,8 @@ export class WriteBack {
         pauseMs = Math.min(backoff.firstMs * 2 ** Math.min(item.failures - 1, 30), backoff.maxMs);
         this.#settle();
       }
+    } finally {
+      either.end();
     }
     item.running = undefined;
     this.#active--;

@@ -1,5 +1,6 @@
 // Calls that end before they are done: out of time, given up, or because a file changed under them.
 import assert from 'node:assert/strict';
+import { getEventListeners } from 'node:events';
 import { appendFileSync, existsSync, readdirSync } from 'node:fs';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -99,6 +100,33 @@ describe('calls that end early', { skip: skipReason('etcd'), timeout: SUITE_MS }
       assert.deepEqual(await readFile(inStore('copied')), await readFile(inStore('large')));
     }
     assert.deepEqual(hidden(), []);
+  });
+
+  test('calls leave nothing in the signal of their caller, however they end', async () => {
+    await writeFile(inStore('left'), sampleBytes(300_000, 5));
+    const { signal } = new AbortController();
+    const ears = (): number => getEventListeners(signal, 'abort').length;
+    await fs.ls('/b', { signal });
+    await assert.rejects(fs.info('/b/none', { signal }), { code: 'not-found' });
+    await assert.rejects(fs.ls('no path', { signal }), { code: 'invalid' });
+    for await (const { path } of fs.scan('/b', { signal })) {
+      assert.equal(ears(), 1, path);
+      break;
+    }
+    const stream = (await fs.readStream('/b/left', { signal })).getReader();
+    await stream.read();
+    await stream.cancel();
+    const file = await fs.open('/b/left', { signal });
+    for await (const piece of file) assert.ok(piece.length > 0);
+    await file.close();
+    for await (const members of fs.client.watchMembers({ signal })) {
+      assert.equal(members.length, cluster.workers.length);
+      break;
+    }
+    const { etcdHost, etcdPort, ufs } = cluster.info;
+    const second = { etcdHosts: `${etcdHost}:${etcdPort}`, ufs, env: {} };
+    await (await AlluxioFileSystem.open(second, { signal })).close();
+    assert.equal(ears(), 0);
   });
 
   test('a load does not count what came from the under store', async () => {

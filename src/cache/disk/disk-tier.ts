@@ -4,6 +4,7 @@
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { ByteString } from '../../base/byte-string.ts';
+import { LinkedSignal } from '../../base/linked-signal.ts';
 import { cacheKeyOf } from './cache-key.ts';
 import type { CacheKey, ContentVersion } from './cache-key.ts';
 import { DiskDirectory, FILES_PER_TURN } from './disk-directory.ts';
@@ -219,18 +220,19 @@ export class DiskTier {
     progress: VerifyProgress,
     signal: AbortSignal,
   ): Promise<void> {
-    const either = AbortSignal.any([signal, this.#ending.signal]);
+    const either = new LinkedSignal([signal, this.#ending.signal]);
+    const isOver = either.signal;
     await this.#each(async (directory) => {
       const meant = await identitiesOf(directory, isMeant);
       progress.files += meant.length;
       for (const identity of meant) {
-        if (either.aborted) return;
+        if (isOver.aborted) return;
         const before = this.#figures.corruptFiles;
-        await directory.verify(identity, either);
+        await directory.verify(identity, isOver);
         progress.checked++;
         if (this.#figures.corruptFiles > before) progress.corrupt++;
       }
-    });
+    }).finally(() => either.end());
   }
 
   /** Resolves when the indexes of all directories are read. */

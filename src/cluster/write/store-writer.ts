@@ -3,6 +3,7 @@
  * look again by themselves at what they know; a name that no worker can be told needs no telling.
  */
 import type { ByteString } from '../../base/byte-string.ts';
+import { LinkedSignal } from '../../base/linked-signal.ts';
 import type { InexpressibleReason } from '../cluster-events.ts';
 import { isUnderRoot, lostName } from '../inexpressible.ts';
 import { isSameVersion } from '../path-choice.ts';
@@ -112,8 +113,22 @@ export class StoreWriter {
     isNew: boolean,
     caller?: AbortSignal,
   ): Promise<WrittenFile> {
-    const limit = AbortSignal.timeout(TELL_MS);
-    const signal = caller === undefined ? limit : AbortSignal.any([caller, limit]);
+    const limit = new LinkedSignal(caller === undefined ? [] : [caller]);
+    limit.abortAfter(
+      TELL_MS,
+      () => new ClusterError('timeout', 'Telling the workers took too long'),
+    );
+    const shown = this.#told(store, at, writtenNow, isNew, limit.signal);
+    return shown.finally(() => limit.end());
+  }
+
+  async #told(
+    store: UnderStore,
+    at: WritePath,
+    writtenNow: FileStatus,
+    isNew: boolean,
+    signal: AbortSignal,
+  ): Promise<WrittenFile> {
     const result = (status: FileStatus): WrittenFile => {
       return { ...status, md5: undefined, strategy: 'rename' };
     };

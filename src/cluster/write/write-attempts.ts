@@ -5,6 +5,7 @@
 import { createHash } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Clock } from '../../base/clock.ts';
+import { LinkedSignal } from '../../base/linked-signal.ts';
 import { remainingMs, runAttempt } from '../attempt.ts';
 import type { ClusterEvents, WorkerMethod } from '../cluster-events.ts';
 import { ATTEMPT_MS_MAX, noAnswer } from '../failover.ts';
@@ -111,12 +112,12 @@ export class WriteAttempts {
 
   /** Once workers have answered what this process reads of the file now; false where it reads nothing. */
   readsEnded(at: WritePath, signal: AbortSignal): Promise<boolean> {
-    return this.#parts.reads.ended(at.path, readsLimit(signal));
+    return whileWorth(signal, (limit) => this.#parts.reads.ended(at.path, limit));
   }
 
   /** Before a file is changed or taken away; until then, this process reads nothing more of it. */
   holdReads(at: WritePath, signal: AbortSignal): Promise<() => void> {
-    return this.#parts.reads.hold(at.path, readsLimit(signal));
+    return whileWorth(signal, (limit) => this.#parts.reads.hold(at.path, limit));
   }
 
   makeDirectory(at: WritePath, signal: AbortSignal): Promise<void> {
@@ -286,8 +287,11 @@ export class WriteAttempts {
   }
 }
 
-function readsLimit(signal: AbortSignal): AbortSignal {
-  return AbortSignal.any([signal, AbortSignal.timeout(READS_MS)]);
+/** Waits for reads, for as long as is worth it. */
+function whileWorth<T>(signal: AbortSignal, wait: (limit: AbortSignal) => Promise<T>): Promise<T> {
+  const limit = new LinkedSignal([signal]);
+  limit.abortAfter(READS_MS, () => new ClusterError('timeout', 'Reads took too long'));
+  return wait(limit.signal).finally(() => limit.end());
 }
 
 function unreadable(error: unknown): ClusterError {
