@@ -15,6 +15,7 @@ import { copyFile, copyTree, type CopyOptions } from './copy.ts';
 import { AlluxioError, asAlluxioError, shownPath } from './errors.ts';
 import { webStream } from './file.ts';
 import { loadByClient, type ClientLoadOptions, type ClientLoadProgress } from './load.ts';
+import { checkConcurrency, rangeOf, type Range } from './numbers.ts';
 import { alluxioPathOf, infoOfNode, infoOfStatus, mustNameFile, namesDirectory } from './paths.ts';
 import type { Scope } from './scope.ts';
 import type { CallOptions, ClientOptions, Data, FileInfo, PathLike } from './types.ts';
@@ -92,7 +93,9 @@ export class AlluxioClient extends BaseClient {
   }
 
   read(path: PathLike, options?: CallOptions): Promise<Buffer> {
-    return this.call('read', path, options, (at, scope) => this.#range(at, 0, Infinity, scope));
+    return this.call('read', path, options, (at, scope) =>
+      this.#range(at, scope, (size) => ({ from: 0, to: size })),
+    );
   }
 
   /** Fewer bytes only at the end of the file. */
@@ -102,12 +105,9 @@ export class AlluxioClient extends BaseClient {
     lengthBytes: number,
     options?: CallOptions,
   ): Promise<Buffer> {
-    return this.call('readRange', path, options, (at, scope) => {
-      if (!(offset >= 0) || !(lengthBytes >= 0)) {
-        throw new AlluxioError('invalid', `Not a range: ${offset}+${lengthBytes}`);
-      }
-      return this.#range(at, offset, offset + lengthBytes, scope);
-    });
+    return this.call('readRange', path, options, (at, scope) =>
+      this.#range(at, scope, (size) => rangeOf(offset, lengthBytes, size)),
+    );
   }
 
   readStream(path: PathLike, options?: CallOptions): ReadableStream<Uint8Array> {
@@ -121,7 +121,9 @@ export class AlluxioClient extends BaseClient {
     options: CallOptions & { readonly numOfBytes?: number } = {},
   ): Promise<Buffer> {
     const { numOfBytes = HEAD_TAIL_BYTES } = options;
-    return this.call('head', path, options, (at, scope) => this.#range(at, 0, numOfBytes, scope));
+    return this.call('head', path, options, (at, scope) =>
+      this.#range(at, scope, (size) => rangeOf(0, numOfBytes, size)),
+    );
   }
 
   tail(
@@ -130,7 +132,10 @@ export class AlluxioClient extends BaseClient {
   ): Promise<Buffer> {
     const { numOfBytes = HEAD_TAIL_BYTES } = options;
     return this.call('tail', path, options, (at, scope) =>
-      this.#range(at, -numOfBytes, Infinity, scope),
+      this.#range(at, scope, (size) => {
+        const { to: length } = rangeOf(0, numOfBytes, size);
+        return { from: size - length, to: size };
+      }),
     );
   }
 
@@ -158,6 +163,7 @@ export class AlluxioClient extends BaseClient {
 
   copy(from: PathLike, to: PathLike, options: CopyOptions = {}): Promise<void> {
     return this.call('copy', from, options, async (at, scope) => {
+      checkConcurrency(options.concurrency);
       const target = alluxioPathOf(to, this.connection.mounts);
       if (options.recursive === true) {
         const { kind } = await changes.statOf(this.connection, at, scope);
@@ -249,9 +255,10 @@ export class AlluxioClient extends BaseClient {
    * answer says `STOPPED`, and the next call for the path leaves alone what is there already.
    */
   loadByClient(path: PathLike, options: ClientLoadOptions = {}): Promise<ClientLoadProgress> {
-    return this.call('loadByClient', path, options, (at, scope) =>
-      loadByClient(this.connection, at, options, scope),
-    );
+    return this.call('loadByClient', path, options, (at, scope) => {
+      checkConcurrency(options.concurrency);
+      return loadByClient(this.connection, at, options, scope);
+    });
   }
 
   /** Of every worker that the membership names, all of them asked at once. */
@@ -372,12 +379,9 @@ export class AlluxioClient extends BaseClient {
     throw new AlluxioError('is-a-directory', 'A directory has no bytes');
   }
 
-  /** From the end where `from` is negative. */
-  async #range(path: ByteString, from: number, to: number, scope: Scope): Promise<Buffer> {
+  async #range(path: ByteString, scope: Scope, within: (size: number) => Range): Promise<Buffer> {
     const version = await this.#fileStatus(path, scope);
-    const { lengthBytes } = version;
-    const start = from < 0 ? Math.max(0, lengthBytes + from) : Math.min(from, lengthBytes);
-    const range = { from: start, to: Math.min(to, lengthBytes) };
+    const range = within(version.lengthBytes);
     const pieces: Buffer[] = [];
     const source = { path, version };
     for await (const piece of readPieces(this.connection, source, range, scope)) pieces.push(piece);

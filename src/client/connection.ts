@@ -15,6 +15,7 @@ import { openReadView, openStore } from '../store/index.ts';
 import { openCluster } from './cluster.ts';
 import type { ClusterParts } from './configured-cluster.ts';
 import { inFreeSlot, journalsDirectory, releaseSlot } from './journal-slot.ts';
+import { checkConcurrency } from './numbers.ts';
 import { Scope } from './scope.ts';
 import type { CallOptions, ClientOptions } from './types.ts';
 
@@ -60,6 +61,7 @@ export class Connection {
     { logger = silentLogger, concurrency = CONCURRENCY, targetOptions }: ConnectionOptions,
     options?: CallOptions,
   ): Promise<Connection> {
+    checkConcurrency(concurrency);
     const never = new AbortController().signal;
     const scope = new Scope(options, config.requestTimeoutMs, never);
     try {

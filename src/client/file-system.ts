@@ -5,6 +5,7 @@
  */
 import { stat } from 'node:fs/promises';
 import { type ByteString, joinPath, nameOf } from '../base/byte-string.ts';
+import type { Worker } from '../cluster/index.ts';
 import type { MountConfig } from '../config/index.ts';
 import type { NodeStatus } from '../store/index.ts';
 import { BaseClient, closedOnFailure } from './base-client.ts';
@@ -19,6 +20,7 @@ import { AlluxioError, asAlluxioError, hasCode, shownPath } from './errors.ts';
 import { AlluxioReadFile, AlluxioWriteFile } from './file.ts';
 import { matchesName } from './glob.ts';
 import { localPath } from './local-path.ts';
+import { checkConcurrency, placeOf, pythonRange, rangeOf, type Range } from './numbers.ts';
 import { infoOfNode, mustNameFile } from './paths.ts';
 import type { Scope } from './scope.ts';
 import { entriesOf, globOf, treeOf, type TreeEntry } from './tree.ts';
@@ -30,6 +32,11 @@ export interface OpenOptions extends CallOptions {
   readonly mode?: string | undefined;
   /** How much a small read fetches; the page size when left out. */
   readonly blockSize?: number | undefined;
+}
+
+export interface ReadOptions extends CallOptions {
+  readonly offset?: number | undefined;
+  readonly length?: number | undefined;
 }
 
 export interface FindOptions extends CallOptions {
@@ -103,6 +110,10 @@ export class AlluxioFileSystem extends BaseClient {
   ): Promise<FileInfo[]>;
   ls(
     path: PathLike,
+    options?: CallOptions & { readonly detail?: boolean | undefined },
+  ): Promise<FileInfo[] | string[]>;
+  ls(
+    path: PathLike,
     options: CallOptions & { readonly detail?: boolean | undefined } = {},
   ): Promise<FileInfo[] | string[]> {
     return this.call('ls', path, options, async (at, scope) => {
@@ -144,6 +155,7 @@ export class AlluxioFileSystem extends BaseClient {
     path: PathLike,
     options: OpenOptions & { readonly mode: 'w' | 'wb' | 'a' | 'ab' | 'x' | 'xb' },
   ): Promise<AlluxioWriteFile>;
+  open(path: PathLike, options?: OpenOptions): Promise<AlluxioReadFile | AlluxioWriteFile>;
   open(path: PathLike, options: OpenOptions = {}): Promise<AlluxioReadFile | AlluxioWriteFile> {
     return this.call<AlluxioReadFile | AlluxioWriteFile>('open', path, options, (at, scope) => {
       const mode = (options.mode ?? 'r').replace('b', '');
@@ -164,20 +176,17 @@ export class AlluxioFileSystem extends BaseClient {
       readonly end?: number | undefined;
     } = {},
   ): Promise<Buffer> {
-    return this.#readBetween('catFile', path, options);
+    const { start = 0, end = Infinity } = options;
+    return this.#readBetween('catFile', path, options, (size) => {
+      const from = placeOf(start, size);
+      return { from, to: Math.max(from, placeOf(end, size)) };
+    });
   }
 
-  /** The whole file, or `length` bytes from `offset` on. */
-  read(
-    path: PathLike,
-    options: CallOptions & {
-      readonly offset?: number | undefined;
-      readonly length?: number | undefined;
-    } = {},
-  ): Promise<Buffer> {
+  /** The whole file, or `length` bytes from `offset` on; from the end, and all for -1, as in Python. */
+  read(path: PathLike, options: ReadOptions = {}): Promise<Buffer> {
     const { offset = 0, length } = options;
-    const end = length === undefined ? undefined : offset + length;
-    return this.#readBetween('read', path, { ...options, start: offset, end });
+    return this.#readBetween('read', path, options, (size) => pythonRange(offset, length, size));
   }
 
   readRange(
@@ -186,13 +195,17 @@ export class AlluxioFileSystem extends BaseClient {
     length: number,
     options?: CallOptions,
   ): Promise<Buffer> {
-    return this.read(path, { ...options, offset, length });
+    return this.#readBetween('readRange', path, options, (size) => rangeOf(offset, length, size));
   }
 
-  readStream(path: PathLike, options?: CallOptions): Promise<ReadableStream<Uint8Array>> {
-    return this.call('readStream', path, options, async (at, scope) =>
-      (await this.#openToRead(at, options ?? {}, scope)).stream(options),
-    );
+  /** The whole file, or the part that `read` gives. */
+  readStream(path: PathLike, options: ReadOptions = {}): Promise<ReadableStream<Uint8Array>> {
+    return this.call('readStream', path, options, async (at, scope) => {
+      const file = await this.#openToRead(at, options, scope);
+      const { from, to } = pythonRange(options.offset ?? 0, options.length, file.size);
+      file.seek(from);
+      return file.stream({ ...options, length: to - from });
+    });
   }
 
   head(path: PathLike, options?: CallOptions & { readonly numOfBytes?: number }): Promise<Buffer> {
@@ -285,6 +298,7 @@ export class AlluxioFileSystem extends BaseClient {
   /** From this machine; a directory with `recursive`. */
   upload(local: string | Buffer, path: PathLike, options: TransferOptions = {}): Promise<void> {
     return this.call('upload', path, options, async (at, scope) => {
+      checkConcurrency(options.concurrency);
       const from = localPath(local);
       // As `cp -r` does: what is a file comes over as one.
       const isTree = options.recursive === true && (await stat(from)).isDirectory();
@@ -296,6 +310,7 @@ export class AlluxioFileSystem extends BaseClient {
   /** To this machine; a directory with `recursive`. */
   download(path: PathLike, local: string | Buffer, options: TransferOptions = {}): Promise<void> {
     return this.call('download', path, options, async (at, scope) => {
+      checkConcurrency(options.concurrency);
       const isTree = options.recursive === true && (await this.#isDirectory(at, scope));
       const to = localPath(local);
       if (!isTree) mustNameFile(to);
@@ -303,21 +318,23 @@ export class AlluxioFileSystem extends BaseClient {
     });
   }
 
+  /** The workers of the cluster now, and after every change, until the signal or the client ends. */
+  watchMembers(
+    options?: Pick<CallOptions, 'signal'>,
+  ): AsyncGenerator<readonly Worker[], void, undefined> {
+    return this.client.watchMembers(options);
+  }
+
   #readBetween(
     operation: string,
     path: PathLike,
-    options: CallOptions & {
-      readonly start?: number | undefined;
-      readonly end?: number | undefined;
-    },
+    options: CallOptions | undefined,
+    within: (size: number) => Range,
   ): Promise<Buffer> {
     return this.call(operation, path, options, async (at, scope) => {
-      const file = await this.#openToRead(at, options, scope);
-      const place = (offset: number): number =>
-        offset < 0 ? Math.max(0, file.size + offset) : Math.min(offset, file.size);
-      const start = place(options.start ?? 0);
-      const end = place(options.end ?? file.size);
-      return file.readRange(start, Math.max(0, end - start), { signal: scope.signal });
+      const file = await this.#openToRead(at, options ?? {}, scope);
+      const { from, to } = within(file.size);
+      return file.readRange(from, to - from, { signal: scope.signal });
     });
   }
 

@@ -8,6 +8,7 @@ import { putLocalFile } from './changes.ts';
 import type { Connection } from './connection.ts';
 import { readPiece, readPieces } from './content.ts';
 import { AlluxioError, asAlluxioError, shownPath } from './errors.ts';
+import { rangeOf } from './numbers.ts';
 import type { Scope } from './scope.ts';
 import type { CallOptions } from './types.ts';
 
@@ -16,6 +17,10 @@ export interface FileParts {
   readonly path: ByteString;
   /** Of every call on it that names none of its own. */
   readonly signal: AbortSignal | undefined;
+}
+
+export interface StreamOptions extends CallOptions {
+  readonly length?: number | undefined;
 }
 
 /** Shared by both directions. */
@@ -92,10 +97,8 @@ export class AlluxioReadFile extends OpenFile {
   /** So many bytes, fewer only at the end; all that is left when none are named. */
   async read(lengthBytes?: number, options?: CallOptions): Promise<Buffer> {
     return this.run('read', options, async (scope) => {
-      const left = Math.max(0, this.size - this.#position);
-      const wanted = Math.min(lengthBytes ?? left, left);
-      if (!(wanted >= 0)) throw new AlluxioError('invalid', `Not a length: ${lengthBytes}`);
-      const bytes = await this.#range(this.#position, wanted, scope);
+      const { from, to } = rangeOf(this.#position, lengthBytes ?? Infinity, this.size);
+      const bytes = await this.#range(from, to - from, scope);
       this.#position += bytes.length;
       return bytes;
     });
@@ -104,21 +107,21 @@ export class AlluxioReadFile extends OpenFile {
   /** At a place; the position stays. */
   async readRange(offset: number, lengthBytes: number, options?: CallOptions): Promise<Buffer> {
     return this.run('readRange', options, (scope) => {
-      const from = Math.min(offset, this.size);
-      return this.#range(from, Math.min(lengthBytes, this.size - from), scope);
+      const { from, to } = rangeOf(offset, lengthBytes, this.size);
+      return this.#range(from, to - from, scope);
     });
   }
 
-  /** From the position on; the position stays. */
-  stream(options?: CallOptions): ReadableStream<Uint8Array> {
+  /** From the position on, to the end or so many bytes; the position stays. */
+  stream(options?: StreamOptions): ReadableStream<Uint8Array> {
     return webStream(this.chunks(options));
   }
 
-  async *chunks(options?: CallOptions): AsyncGenerator<Uint8Array, void, undefined> {
+  async *chunks(options?: StreamOptions): AsyncGenerator<Uint8Array, void, undefined> {
     const { connection, path } = this.parts;
     const scope = connection.scope(this.options(options));
-    const range = { from: this.#position, to: this.size };
     try {
+      const range = rangeOf(this.#position, options?.length ?? Infinity, this.size);
       yield* readPieces(connection, { path, version: this.#version }, range, scope);
     } catch (error) {
       throw asAlluxioError(scope.endOf(error), 'read', path);

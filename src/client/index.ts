@@ -3,6 +3,8 @@
  * space by path, `AlluxioClient` the cluster as its workers tell it; both over one connection, with
  * the same membership, ring, fallback and configuration as the mount.
  */
+export type { LogFields, Logger } from '../base/logger.ts';
+export type { LoadAnswer } from '../cluster/worker-extras.ts';
 export { AlluxioClient } from './client.ts';
 export type { LoadOptions, PathLocations, PathMount, WorkerHealth } from './client.ts';
 export type { MkdirOptions, RmOptions } from './changes.ts';
@@ -11,8 +13,8 @@ export type { TransferOptions } from './download.ts';
 export { AlluxioError } from './errors.ts';
 export type { AlluxioErrorCode } from './errors.ts';
 export { AlluxioFileSystem } from './file-system.ts';
-export type { DiskUsage, FindOptions, OpenOptions, WalkStep } from './file-system.ts';
-export type { AlluxioReadFile, AlluxioWriteFile } from './file.ts';
+export type { DiskUsage, FindOptions, OpenOptions, ReadOptions, WalkStep } from './file-system.ts';
+export type { AlluxioReadFile, AlluxioWriteFile, StreamOptions } from './file.ts';
 export type { ClientLoadFailure, ClientLoadOptions, ClientLoadProgress } from './load.ts';
 export { pathOf } from './paths.ts';
 export type {

@@ -119,7 +119,7 @@ describe('calls that end early', { skip: skipReason('etcd'), timeout: SUITE_MS }
     const file = await fs.open('/b/left', { signal });
     for await (const piece of file) assert.ok(piece.length > 0);
     await file.close();
-    for await (const members of fs.client.watchMembers({ signal })) {
+    for await (const members of fs.watchMembers({ signal })) {
       assert.equal(members.length, cluster.workers.length);
       break;
     }

@@ -61,6 +61,10 @@ export const OPERATIONS: readonly Operation[] = [
     assert.deepEqual(names(await fs.ls(dir)), ['a.txt', 'sub']);
     assert.deepEqual(await fs.ls(dir, { detail: false }), [`${dir}/a.txt`, `${dir}/sub`]);
     assert.deepEqual(names(await fs.ls(`${dir}/a.txt`)), ['a.txt']);
+    for (const detail of [true, false] as boolean[]) {
+      const found: FileInfo[] | string[] = await fs.ls(dir, { detail });
+      assert.equal(found.length, 2);
+    }
     assert.equal(await codeOf(fs.ls(`${dir}/none`)), 'not-found');
   }),
   fsOperation('info', async ({ fs, dir }) => {
@@ -91,10 +95,23 @@ export const OPERATIONS: readonly Operation[] = [
     assert.equal(file.seek(-5, 2), LARGE.length - 5);
     assert.deepEqual(await file.read(), LARGE.subarray(-5));
     assert.equal((await file.read(1)).length, 0);
+    file.seek(LARGE.length + 10);
+    assert.equal((await file.read()).length, 0);
+    assert.equal((await file.read(5)).length, 0);
+    assert.deepEqual(await collect(file.stream()), []);
+    for (const [offset, length] of [
+      [2, -3],
+      [-2, 3],
+      [0, 1.5],
+    ] as const) {
+      assert.equal(await codeOf(file.readRange(offset, length)), 'invalid', `${offset}+${length}`);
+    }
     file.seek(65_530);
     assert.deepEqual(await file.read(20), LARGE.subarray(65_530, 65_550));
     file.seek(100);
     assert.deepEqual(Buffer.concat(await collect(file.stream())), LARGE.subarray(100));
+    const part = await collect(file.stream({ length: 100_000 }));
+    assert.deepEqual(Buffer.concat(part), LARGE.subarray(100, 100_100));
     await file.close();
     assert.equal(await codeOf(file.read(1)), 'invalid');
   }),
@@ -105,6 +122,11 @@ export const OPERATIONS: readonly Operation[] = [
     assert.equal(file.tell(), 7);
     assert.equal(await fs.exists(`${dir}/new/f`), false);
     await file.close();
+    for (const mode of ['r', 'w'] as ('r' | 'w')[]) {
+      const either = await fs.open(`${dir}/new/f`, { mode });
+      if ('abort' in either) await either.abort();
+      else await either.close();
+    }
     assert.equal(text(await fs.read(`${dir}/new/f`)), 'one two');
     const more = await fs.open(`${dir}/new/f`, { mode: 'ab' });
     await more.write(' three');
@@ -125,21 +147,37 @@ export const OPERATIONS: readonly Operation[] = [
     await fs.write(`${dir}/f`, LARGE);
     assert.deepEqual(await fs.read(`${dir}/f`), LARGE);
     assert.equal(await codeOf(fs.read(dir)), 'is-a-directory');
+    const part = (offset: number, length?: number) => fs.read(`${dir}/f`, { offset, length });
+    assert.deepEqual(await part(-3, 3), LARGE.subarray(-3));
+    assert.deepEqual(await part(-3), LARGE.subarray(-3));
+    assert.deepEqual(await part(10, -1), LARGE.subarray(10));
+    assert.equal(await codeOf(part(2, -5)), 'invalid');
+    assert.equal(await codeOf(part(NaN)), 'invalid');
   }),
   fsOperation('readRange', async ({ fs, dir }) => {
     await fs.write(`${dir}/f`, LARGE);
     assert.deepEqual(await fs.readRange(`${dir}/f`, 65_000, 2000), LARGE.subarray(65_000, 67_000));
     assert.equal((await fs.readRange(`${dir}/f`, LARGE.length, 10)).length, 0);
+    assert.equal(await codeOf(fs.readRange(`${dir}/f`, 2, -5)), 'invalid');
+    assert.equal(await codeOf(fs.readRange(`${dir}/f`, -2, 5)), 'invalid');
   }),
   fsOperation('readStream', async ({ fs, dir }) => {
     await fs.write(`${dir}/f`, LARGE);
     const stream = await fs.readStream(`${dir}/f`);
     assert.deepEqual(Buffer.concat(await collect(stream)), LARGE);
+    const end = await fs.readStream(`${dir}/f`, { offset: -100_000, length: 99_999 });
+    assert.deepEqual(Buffer.concat(await collect(end)), LARGE.subarray(-100_000, -1));
   }),
   fsOperation('head, tail', async ({ fs, dir }) => {
     await fs.write(`${dir}/f`, LARGE);
     assert.deepEqual(await fs.head(`${dir}/f`), LARGE.subarray(0, 1024));
     assert.deepEqual(await fs.tail(`${dir}/f`, { numOfBytes: 7 }), LARGE.subarray(-7));
+    for (const numOfBytes of [-3, NaN, 1.5]) {
+      assert.equal(await codeOf(fs.tail(`${dir}/f`, { numOfBytes })), 'invalid');
+      assert.equal(await codeOf(fs.head(`${dir}/f`, { numOfBytes })), 'invalid');
+    }
+    assert.equal((await fs.tail(`${dir}/f`, { numOfBytes: 0 })).length, 0);
+    assert.equal((await fs.head(`${dir}/f`, { numOfBytes: 0 })).length, 0);
   }),
   fsOperation('walk', async (world) => {
     await tree(world);
