@@ -344,7 +344,9 @@ export class AlluxioClient extends BaseClient {
       const personality = await client.personality(worker, scope.step());
       return { ...about, isActive: true, personality, latencyMs, reason: undefined };
     } catch (error) {
-      const { reason } = asAlluxioError(error, 'health');
+      // Nobody waited for the answer, so its want says nothing of the worker.
+      if (scope.isGivenUp) throw error;
+      const { reason } = asAlluxioError(scope.endOf(error), 'health');
       const latencyMs = Math.round(performance.now() - startMs);
       return { ...about, isActive: false, personality: undefined, latencyMs, reason };
     }

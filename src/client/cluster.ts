@@ -24,7 +24,10 @@ export async function openCluster(
   const cluster = await clusterOf(setting, membership, context).catch((error: unknown) => {
     throw problem ?? error;
   });
-  if (problem === undefined) return cluster;
+  if (problem === undefined) {
+    if (membership instanceof EtcdMembership) warnOfNobody(parts, membership);
+    return cluster;
+  }
   if (cluster.routed.status().underStoreFallback === 'off') {
     await cluster.cluster.close();
     throw problem;
@@ -32,6 +35,19 @@ export async function openCluster(
   const message = 'No worker is known: what the under store has is read from there';
   parts.logger.warn({ reason: problem.reason }, message);
   return cluster;
+}
+
+/** Else the under store is read without a word, or every call fails one by one. */
+function warnOfNobody(
+  { config, logger }: Omit<ClusterSetting, 'events'>,
+  membership: EtcdMembership,
+): void {
+  if (membership.view().workers.length > 0) return;
+  const { clusterName } = config;
+  const message =
+    `No worker of the cluster ${clusterName} is registered; check --cluster-name (clusterName), or ` +
+    'start workers. What the under store has is read from there, where this machine reaches it';
+  logger.warn({ clusterName, source: membership.source }, message);
 }
 
 /** Why there is no first view; throws where waiting for one makes no sense. */

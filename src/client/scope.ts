@@ -37,11 +37,15 @@ export class Scope {
     this.#linked.abortAfter(Math.min(timeoutMs, MOVE_MS_MAX), reason);
   }
 
+  /** Its caller, or who closed the client, wants no more of it. */
+  get isGivenUp(): boolean {
+    return this.signal.aborted && !isTimeout(this.signal.reason);
+  }
+
   /** What really ended the call, where that was its time and the layers below call it a cancellation. */
   endOf(error: unknown): unknown {
     const reason: unknown = this.signal.reason;
-    const isTimeout = reason instanceof ClusterError && reason.code === 'timeout';
-    return isTimeout && isCancellation(error) ? reason : error;
+    return isTimeout(reason) && isCancellation(error) ? reason : error;
   }
 
   /** For one question to the cluster. */
@@ -55,6 +59,11 @@ export class Scope {
     const deadlineMs = Math.min(this.#endMs, performance.now() + MOVE_MS_MAX);
     return { signal: this.signal, deadlineMs };
   }
+}
+
+/** Only the time of the call itself ends it so. */
+function isTimeout(reason: unknown): boolean {
+  return reason instanceof ClusterError && reason.code === 'timeout';
 }
 
 function isCancellation(error: unknown): boolean {
