@@ -138,7 +138,7 @@ const PACKAGES: Record<string, string[]> = {
   yaml: ['src/config/'],
   'fast-xml-parser': ['src/cluster/', 'src/ufs/'],
   '@aws-sdk/client-s3': ['src/ufs/s3/'],
-  re2js: ['src/cluster/mapping/'],
+  re2js: ['src/cluster/mapping/', 'src/client/load.ts'],
   '@node-rs/crc32': ['src/cache/disk/'],
 };
 

@@ -1,6 +1,5 @@
 /** `alluxio-fuse job load`: brings files into the workers' caches, by the cluster or by this client. */
-import { setTimeout } from 'node:timers/promises';
-import type { Command } from 'commander';
+import { InvalidArgumentError, Option, type Command } from 'commander';
 import type { ClientLoadProgress, LoadOptions } from '../client/index.ts';
 import { describeMounts, parseSize } from '../config/index.ts';
 import { EXIT_CODES, UsageError } from './context.ts';
@@ -8,12 +7,13 @@ import type { CliContext, ExitCode } from './context.ts';
 import { sizeText } from './fs-print.ts';
 import { onCluster, type Finish, type Session } from './fs-session.ts';
 import { LoadRecords } from './job-record.ts';
+import { untilEnded } from './job-wait.ts';
 import { ProgressBar } from './progress-bar.ts';
 
-/** The cluster is asked so often while its job is waited for. */
-const WAIT_MS = 2000;
 /** Progress is written down, and shown, so often. */
 const TELL_MS = 1000;
+
+const FORMATS = ['TEXT', 'JSON'] as const;
 
 interface LoadFlags {
   readonly path: string;
@@ -28,7 +28,7 @@ interface LoadFlags {
   readonly metadataOnly?: boolean;
   readonly skipIfExists?: boolean;
   readonly fileFilterRegx?: string;
-  readonly progressFormat?: string;
+  readonly progressFormat?: (typeof FORMATS)[number];
   readonly concurrency: string;
 }
 
@@ -60,7 +60,11 @@ export function addJobCommands(program: Command, context: CliContext, finish: Fi
     .option('--metadata-only', 'only status and listings')
     .option('--skip-if-exists', 'leave alone what is there already')
     .option('--file-filter-regx <REGEX>', 'only files whose name matches')
-    .option('--progress-format <FORMAT>', 'of the message of --progress: TEXT or JSON', 'TEXT')
+    .addOption(
+      new Option('--progress-format <FORMAT>', 'of the message of --progress (default: TEXT)')
+        .choices(FORMATS)
+        .argParser(formatOf),
+    )
     .option('--concurrency <NUMBER>', 'with --client: files at a time', '8')
     .addHelpText('after', HELP);
   onCluster(load, context, finish, (session) => {
@@ -76,7 +80,7 @@ async function byCluster(session: Session, flags: LoadFlags): Promise<ExitCode> 
   const { signal } = session;
   const { client } = session.fs;
   if (flags.progress === true) {
-    const progressFormat = formatOf(flags.progressFormat);
+    const { progressFormat = 'TEXT' } = flags;
     const answer = await client.loadProgress(path, { progressFormat, signal });
     session.print(answer, () => [`state: ${answer.jobState ?? '?'}`, answer.message]);
     return answer.jobState?.includes('FAILED') === true ? EXIT_CODES.failure : EXIT_CODES.ok;
@@ -100,18 +104,18 @@ async function byCluster(session: Session, flags: LoadFlags): Promise<ExitCode> 
     session.print(submitted, () => `submitted: ${submitted.jobId ?? '?'}`);
     return EXIT_CODES.ok;
   }
-  for (;;) {
-    const answer = await client.loadProgress(path, { signal });
-    const state = answer.jobState ?? '';
-    if (/SUCCEEDED|FAILED|STOPPED/.test(state)) {
-      session.print(answer, () => [`state: ${state}`, answer.message]);
-      return state.includes('SUCCEEDED') ? EXIT_CODES.ok : EXIT_CODES.failure;
-    }
-    await setTimeout(WAIT_MS, undefined, { signal });
-  }
+  const answer = await untilEnded(client, path, signal);
+  const state = answer.jobState ?? '';
+  session.print(answer, () => [`state: ${state}`, answer.message]);
+  return state.includes('SUCCEEDED') ? EXIT_CODES.ok : EXIT_CODES.failure;
 }
 
 async function byClient(session: Session, flags: LoadFlags): Promise<ExitCode> {
+  // Of the cluster's own loads alone: silence would be taken for consent.
+  if (flags.partialListing === true) throw new UsageError('--partial-listing is not for --client');
+  if (flags.progressFormat !== undefined) {
+    throw new UsageError('--progress-format is not for --client: use --json');
+  }
   const { config, fs, signal } = session;
   const { path } = await fs.client.location(flags.path, 1, { signal });
   const records = new LoadRecords(config.stagingDir);
@@ -120,8 +124,9 @@ async function byClient(session: Session, flags: LoadFlags): Promise<ExitCode> {
   if (flags.progress === true || flags.stop === true) {
     if (record === undefined) throw new Error(`No load of ${path} was begun by this machine`);
     if (flags.stop === true && records.isRunning(record)) process.kill(record.pid, 'SIGTERM');
-    session.print(record, () => linesOf(record.progress));
-    return EXIT_CODES.ok;
+    session.print(record.progress, () => linesOf(record.progress));
+    const isFailed = flags.progress === true && record.progress.jobState === 'FAILED';
+    return isFailed ? EXIT_CODES.failure : EXIT_CODES.ok;
   }
   if (record !== undefined && records.isRunning(record)) {
     throw new Error(`Process ${record.pid} loads ${path} already`);
@@ -178,8 +183,8 @@ function bandwidthOf(text: string | undefined): number | undefined {
   throw new UsageError(`--bandwidth: "${text}" is not a size such as 10MB`);
 }
 
-function formatOf(text: string | undefined): 'TEXT' | 'JSON' {
-  const format = (text ?? 'TEXT').toUpperCase();
-  if (format === 'TEXT' || format === 'JSON') return format;
-  throw new UsageError(`--progress-format: "${text}" is neither TEXT nor JSON`);
+function formatOf(text: string): (typeof FORMATS)[number] {
+  const format = FORMATS.find((one) => one === text.toUpperCase());
+  if (format === undefined) throw new InvalidArgumentError('It is neither TEXT nor JSON.');
+  return format;
 }

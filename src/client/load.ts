@@ -3,6 +3,7 @@
  * pages. Nothing is written down: what the owner holds already is asked page by page, so a load that
  * was stopped, or killed, goes on where it was when it is run again.
  */
+import { RE2JS } from 're2js';
 import { nameOf } from '../base/byte-string.ts';
 import type { ByteString } from '../base/byte-string.ts';
 import { ClusterError, type CallContext, type Worker } from '../cluster/index.ts';
@@ -26,7 +27,7 @@ export interface ClientLoadOptions extends CallOptions {
   readonly skipIfExists?: boolean | undefined;
   /** Afterwards, ask the owner for every page. */
   readonly verify?: boolean | undefined;
-  /** Only files whose name matches. */
+  /** Only files whose whole name matches, in the language of RE2: without references and look-around. */
   readonly fileFilterRegx?: string | undefined;
   readonly onProgress?: ((progress: ClientLoadProgress) => void) | undefined;
 }
@@ -68,7 +69,7 @@ class ClientLoad {
   readonly #connection: Connection;
   readonly #options: ClientLoadOptions;
   readonly #scope: Scope;
-  readonly #filter: RegExp | undefined;
+  readonly #filter: RE2JS | undefined;
   readonly #throttle: Throttle;
   readonly #startMs = performance.now();
   readonly #counts = {
@@ -89,8 +90,7 @@ class ClientLoad {
     if (fileFilterRegx !== undefined && fileFilterRegx.length > PATTERN_CHARS_MAX) {
       throw new RangeError(`The pattern is longer than ${PATTERN_CHARS_MAX} characters`);
     }
-    // The whole name, as Java's `matches` has it.
-    this.#filter = fileFilterRegx === undefined ? undefined : wholeName(fileFilterRegx);
+    this.#filter = fileFilterRegx === undefined ? undefined : compiled(fileFilterRegx);
     this.#throttle = new Throttle(options.bandwidth);
   }
 
@@ -128,7 +128,8 @@ class ClientLoad {
     for await (const entry of treeOf(this.#connection, path, this.#scope)) {
       this.#scope.signal.throwIfAborted();
       if (entry.node.kind !== 'file') continue;
-      if (this.#filter?.test(shownPath(nameOf(entry.path))) === false) continue;
+      // The whole name, as Java's `matches` has it.
+      if (this.#filter?.matches(shownPath(nameOf(entry.path))) === false) continue;
       this.#counts.scannedFiles += 1;
       yield entry;
     }
@@ -214,9 +215,10 @@ class ClientLoad {
   }
 }
 
-function wholeName(pattern: string): RegExp {
+/** RE2, which needs no longer for a hostile name: a search that runs away is deaf to Ctrl-C. */
+function compiled(pattern: string): RE2JS {
   try {
-    return new RegExp(`^(?:${pattern})$`, 'su');
+    return RE2JS.compile(pattern, RE2JS.DOTALL);
   } catch (error) {
     throw new RangeError(`Not a regular expression: ${String(error)}`, { cause: error });
   }

@@ -209,5 +209,25 @@ describe('commands on a cluster', { skip: skipReason('etcd'), timeout: SUITE_MS 
     const rest = await ok(...args, '--verify');
     assert.match(rest, /^SUCCEEDED: \d+ files loaded .*, [1-9]\d* there already, 0 failed/);
     assert.match(await ok(...args), /^SUCCEEDED: 0 files loaded .*, 12 there already/);
+    const own = JSON.parse(await ok(...args, '--json')) as { jobState: string };
+    assert.deepEqual(JSON.parse(await ok(...args, '--json', '--progress')), own);
+    for (const flag of [['--partial-listing'], ['--progress-format', 'json']]) {
+      const refused = await cli(...args, ...flag);
+      assert.equal(refused.code, 2);
+      assert.match(refused.err, /is not for --client/);
+    }
+  });
+
+  test('a load by the client that failed stays one for those who ask later', async () => {
+    await mkdir(join(cluster.dataDir, 'failing'));
+    await writeFile(join(cluster.dataDir, 'failing', 'f'), sampleBytes(100_000, 1));
+    const rule = { port: 's3', method: 'GET', action: { kind: 'status', status: 500 } } as const;
+    await Promise.all(cluster.workers.map((worker) => worker.setFaults([rule], 1)));
+    const args = ['job', 'load', '--client', '--path', '/failing'];
+    assert.equal((await cli(...args)).code, 1);
+    await Promise.all(cluster.workers.map((worker) => worker.setFaults([], 1)));
+    const progress = await cli(...args, '--progress');
+    assert.deepEqual([progress.code, progress.err], [1, '']);
+    assert.match(progress.out, /^FAILED/);
   });
 });

@@ -102,6 +102,50 @@ describe('calls that end early', { skip: skipReason('etcd'), timeout: SUITE_MS }
     assert.deepEqual(hidden(), []);
   });
 
+  test('health tells of workers that say nothing, and is no verdict when it is given up', async () => {
+    await faults([{ action: { kind: 'hang' } }]);
+    const late = await fs.client.health({ timeoutMs: 300 });
+    for (const { isActive, reason } of late) {
+      assert.equal(isActive, false);
+      assert.match(reason ?? '', /did not end within 300 ms/);
+    }
+    assert.equal(late.length, cluster.workers.length);
+    const controller = new AbortController();
+    const health = fs.client.health({ signal: controller.signal });
+    setTimeout(() => controller.abort(), 100);
+    await assert.rejects(health, { code: 'cancelled' });
+  });
+
+  test('so many at a time are a number, wherever they are given', async () => {
+    for (const concurrency of [NaN, 0, -1, 1e9]) {
+      const no = { code: 'invalid' };
+      const options = { recursive: true, concurrency };
+      await assert.rejects(fs.copy('/b', '/c', options), no, String(concurrency));
+      await assert.rejects(fs.upload(local, '/c', options), no);
+      await assert.rejects(fs.download('/b', join(local, 'c'), options), no);
+      await assert.rejects(fs.client.loadByClient('/b', { concurrency }), no);
+      const { etcdHost, etcdPort, ufs } = cluster.info;
+      const opened = { etcdHosts: `${etcdHost}:${etcdPort}`, ufs, env: {}, concurrency };
+      await assert.rejects(AlluxioFileSystem.open(opened), no);
+    }
+  });
+
+  test('a filter of names that could be searched for ever is not', async () => {
+    await mkdir(inStore('filtered'));
+    const hostile = `${'a'.repeat(200)}!`;
+    for (const name of [hostile, 'yes.txt']) await writeFile(join(inStore('filtered'), name), name);
+    for (const [fileFilterRegx, loadedFiles] of [
+      ['(a+)+b', 0],
+      ['.*\\.txt', 1],
+      ['yes', 0],
+    ] as const) {
+      const result = await fs.client.loadByClient('/b/filtered', { fileFilterRegx });
+      assert.deepEqual([result.jobState, result.scannedFiles], ['SUCCEEDED', loadedFiles]);
+    }
+    const wrong = fs.client.loadByClient('/b/filtered', { fileFilterRegx: '(' });
+    await assert.rejects(wrong, { code: 'invalid' });
+  });
+
   test('calls leave nothing in the signal of their caller, however they end', async () => {
     await writeFile(inStore('left'), sampleBytes(300_000, 5));
     const { signal } = new AbortController();
