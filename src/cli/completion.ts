@@ -16,7 +16,9 @@ _alluxio_fuse() {
   found=(\${(f)"$(alluxio-fuse complete -- "\${(@)words[2,CURRENT]}" 2>/dev/null)"})
   if (( $#found )); then compadd -a found; else _files; fi
 }
-compdef _alluxio_fuse alluxio-fuse`,
+compdef _alluxio_fuse alluxio-fuse
+# Found in $fpath, all of this is the function, and run for the first word that is completed.
+if [[ \${zsh_eval_context[-1]} == loadautofunc ]]; then _alluxio_fuse "$@"; fi`,
   fish: `complete -c alluxio-fuse -a '(alluxio-fuse complete -- (commandline -opc)[2..-1] (commandline -ct) 2>/dev/null)'`,
 };
 
@@ -42,10 +44,19 @@ export function addCompletionCommands(program: Command, context: CliContext): vo
     });
 }
 
+/** Of options of the table, whose placeholders say them: `<ring|node>`, `<auto|NUMBER>`. */
+function choicesIn(flags: string): string[] {
+  const [, placeholder = ''] = /<(.*)>/.exec(flags) ?? [];
+  const words = placeholder.split('|');
+  return words.length < 2 ? [] : words.filter((word) => /^[a-z-]+$/.test(word));
+}
+
 /** `words`: those behind the program's name; the last is the one being written. None: a file, say. */
 export function candidates(program: Command, words: readonly string[]): string[] {
   let command = program;
   let awaitsValue: readonly string[] | undefined;
+  // Behind this word there are only operands, which are paths.
+  if (words.slice(0, -1).includes('--')) return [];
   for (const word of words.slice(0, -1)) {
     if (awaitsValue !== undefined) {
       awaitsValue = undefined;
@@ -53,7 +64,7 @@ export function candidates(program: Command, words: readonly string[]): string[]
     }
     const option = command.options.find(({ short, long }) => word === short || word === long);
     if (option !== undefined && (option.required || option.optional)) {
-      awaitsValue = option.argChoices ?? [];
+      awaitsValue = option.argChoices ?? choicesIn(option.flags);
     }
     const below = command.commands.find((one) => [one.name(), ...one.aliases()].includes(word));
     if (below !== undefined) command = below;

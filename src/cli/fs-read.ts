@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { once } from 'node:events';
-import type { Command } from 'commander';
+import { Option, type Command } from 'commander';
 import type { EntryType, FileInfo, FindOptions } from '../client/index.ts';
 import { parseSize } from '../config/index.ts';
 import { EXIT_CODES, UsageError } from './context.ts';
@@ -133,7 +133,7 @@ export function addReadCommands(group: Command, context: CliContext, finish: Fin
     .summary('list what is below a path, filtered')
     .argument('<path>')
     .option('--name <PATTERN>', 'whose name matches, as in a shell')
-    .option('--type <TYPE>', 'f (file), d (directory) or l (link)')
+    .addOption(new Option('--type <TYPE>', 'files, directories or links').choices(['f', 'd', 'l']))
     .option('--min-size <SIZE>', 'of at least this size')
     .option('--max-size <SIZE>', 'of at most this size')
     .option('--max-depth <NUMBER>', 'so many directories down')
@@ -143,9 +143,6 @@ export function addReadCommands(group: Command, context: CliContext, finish: Fin
     const given = find.opts<Record<string, string | undefined> & { long?: boolean }>();
     const { name } = given;
     const type = given['type'] === undefined ? undefined : TYPES[given['type']];
-    if (given['type'] !== undefined && type === undefined) {
-      throw new UsageError(`--type: "${given['type']}" is none of f, d and l`);
-    }
     const options: FindOptions = {
       signal: session.signal,
       name,
@@ -192,12 +189,13 @@ export function addReadCommands(group: Command, context: CliContext, finish: Fin
     .command('checksum')
     .summary('checksum of the bytes of files')
     .argument('<paths...>')
-    .option('--algorithm <NAME>', 'md5, sha1, sha256 or sha512', 'md5');
+    .addOption(
+      new Option('--algorithm <NAME>', 'how')
+        .choices(['md5', 'sha1', 'sha256', 'sha512'])
+        .default('md5'),
+    );
   onCluster(checksum, context, finish, (session, paths) => {
     const { algorithm } = checksum.opts<{ algorithm: string }>();
-    if (!['md5', 'sha1', 'sha256', 'sha512'].includes(algorithm)) {
-      throw new UsageError(`--algorithm: "${algorithm}" is none of md5, sha1, sha256, sha512`);
-    }
     return session.each(paths, async (path) => {
       const hash = createHash(algorithm);
       const { signal } = session;
