@@ -11,7 +11,8 @@ import {
   optionList,
 } from '../config/index.ts';
 import type { ConfigInspection, MountConfig, OptionField, OptionGroup } from '../config/index.ts';
-import { EXIT_CODES } from './context.ts';
+import { complain, warn } from './complaints.ts';
+import { EXIT_CODES, UsageError } from './context.ts';
 import type { CliContext, ExitCode } from './context.ts';
 import { collect, joinLists } from './repeated.ts';
 
@@ -107,7 +108,7 @@ export function onCluster(
     const { json = false, property = [] } = command.opts<SessionFlags>();
     const { config, problems } = inspect(context, flagsOf(), property);
     if (config === undefined) {
-      for (const problem of problems) context.err(`alluxio-fuse: ${formatProblem(problem)}`);
+      tellProblems(context, json, problems);
       finish(EXIT_CODES.usage);
       return;
     }
@@ -132,8 +133,7 @@ async function inSession(
   let fs: AlluxioFileSystem | undefined;
   try {
     const level = { debug: ignore, info: ignore };
-    const say = (fields: object, message: string): void =>
-      context.err(`alluxio-fuse: ${message} ${JSON.stringify(fields)}`);
+    const say = (fields: object, message: string): void => warn(context, json, message, fields);
     const logger = { ...level, warn: say, error: say };
     fs = await AlluxioFileSystem.openWith(config, { logger }, { signal });
     const print: Session['print'] = (value, lines) => {
@@ -173,18 +173,24 @@ async function inSession(
 function tell(context: CliContext, error: unknown, json: boolean, signal?: AbortSignal): ExitCode {
   const { code, reason, path, worker, operation } = error as Partial<Record<string, string>>;
   const message = error instanceof Error ? error.message : String(error);
-  if (json) {
-    context.err(
-      JSON.stringify({ error: { code, operation, path, worker, reason: reason ?? message } }),
-    );
-  } else {
-    const by = worker === undefined ? '' : ` (${worker})`;
-    context.err(`alluxio-fuse: ${message}${by}`);
-  }
+  const isUsage = error instanceof UsageError;
+  const about = { operation, path, worker, reason: reason ?? message };
+  const by = worker === undefined ? '' : ` (${worker})`;
+  complain(context, json, { code: isUsage ? 'usage' : code, ...about }, `${message}${by}`);
   if (signal?.aborted === true) return EXIT_CODES.stopped;
   if (code === 'unsupported' || code === 'inexpressible') return EXIT_CODES.unsupported;
-  const isUsage = code === 'invalid' || code === 'configuration';
-  return isUsage || (error as Error).name === 'UsageError' ? EXIT_CODES.usage : EXIT_CODES.failure;
+  const isWrong = isUsage || code === 'invalid' || code === 'configuration';
+  return isWrong ? EXIT_CODES.usage : EXIT_CODES.failure;
+}
+
+export function tellProblems(
+  context: CliContext,
+  json: boolean,
+  problems: ConfigInspection['problems'],
+): void {
+  for (const problem of problems) {
+    complain(context, json, { code: 'configuration', reason: formatProblem(problem) });
+  }
 }
 
 function ignore(): void {

@@ -1,6 +1,6 @@
 /** `alluxio-fuse info`: what a client sees of a cluster. */
 import type { Command } from 'commander';
-import { alignColumns, formatConfig, formatProblem } from '../config/index.ts';
+import { alignColumns, formatConfig } from '../config/index.ts';
 import { EXIT_CODES } from './context.ts';
 import type { CliContext } from './context.ts';
 import { printable } from './fs-print.ts';
@@ -8,6 +8,7 @@ import {
   addClusterFlags,
   inspect,
   onCluster,
+  tellProblems,
   type Finish,
   type SessionFlags,
 } from './fs-session.ts';
@@ -73,8 +74,7 @@ export function addInfoCommands(program: Command, context: CliContext, finish: F
     const { json, property = [] } = properties.opts<SessionFlags>();
     const inspection = inspect(context, flagsOf(), property);
     context.out(formatConfig(inspection, json === true ? 'json' : 'table'));
-    for (const problem of inspection.problems)
-      context.err(`alluxio-fuse: ${formatProblem(problem)}`);
+    tellProblems(context, json === true, inspection.problems);
     finish(inspection.problems.length === 0 ? EXIT_CODES.ok : EXIT_CODES.usage);
   });
 }

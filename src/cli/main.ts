@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { asksForJson, complain } from './complaints.ts';
 import type { CliContext } from './context.ts';
 import type { DaemonApi, DevclusterApi } from './daemon-api.ts';
 import { isMountHelper, mountHelperArguments } from './mount-helper.ts';
@@ -46,12 +47,14 @@ const context: CliContext = {
   untilStopped,
 };
 
+const given = process.argv.slice(2);
 // A reader that has seen enough (`status | head`) is no failure.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  process.exit(error.code === 'EPIPE' ? 0 : 1);
+  if (error.code === 'EPIPE') process.exit(0);
+  const reason = `Standard output cannot be written: ${error.message}`;
+  complain(context, asksForJson(given), { code: 'local', reason });
+  process.exit(1);
 });
-
-const given = process.argv.slice(2);
 const args = isMountHelper(process.argv[1] ?? '') ? mountHelperArguments(given) : given;
 const exitCode = args === undefined ? 0 : await runCli(args, context);
 // Nothing that a command left open may keep the program: its work is done.

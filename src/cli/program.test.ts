@@ -198,6 +198,29 @@ test('wrong usage and wrong configuration exit with 2 and say what is wrong', as
   }
 });
 
+test('with --json, a wrong command line is told in one object', async () => {
+  const cases: [string[], string, RegExp][] = [
+    [['fs', 'ls', '/', '--json', '--bogus'], 'usage', /^unknown option '--bogus'/],
+    [['fs', 'ls', '--json'], 'usage', /^missing required argument/],
+    [['fs', 'find', '/', '--json', '--type', 'x'], 'usage', /Allowed choices are f, d, l/],
+    [['info', 'ring', '--json', ...enough, '--page-size', '5'], 'configuration', /too small/],
+    [['info', 'properties', '--json', ...enough, '--page-size', '5'], 'configuration', /too small/],
+  ];
+  for (const [args, expected, pattern] of cases) {
+    const { code, err } = await run(args);
+    assert.equal(code, 2, args.join(' '));
+    const { error } = JSON.parse(err) as { error: { code: string; reason: string } };
+    assert.equal(error.code, expected);
+    assert.match(error.reason, pattern);
+  }
+  // Behind `--` it is the name of a file.
+  assert.match((await run(['fs', 'ls', '--bogus', '--', '--json'])).err, /^error: unknown option/);
+  const daemon = { daemonStatus: async () => [] };
+  const { code, err } = await run(['status', '/mnt/none', '--json'], { daemon });
+  assert.equal(code, 1);
+  assert.match(err, /^\{"error":\{"reason":"\/mnt\/none is not mounted/);
+});
+
 test('print-config prints and does not mount', async () => {
   const good = await run(['mount', '--print-config', ...enough]);
   assert.deepEqual([good.code, good.calls], [0, []]);

@@ -5,6 +5,7 @@ import { addDevclusterCommand } from './commands/devcluster.ts';
 import { addMountCommand } from './commands/mount.ts';
 import { addStatusCommand } from './commands/status.ts';
 import { addUmountCommand } from './commands/umount.ts';
+import { asksForJson, complain } from './complaints.ts';
 import { addCompletionCommands } from './completion.ts';
 import { addFsCommands } from './fs.ts';
 import { addInfoCommands } from './info.ts';
@@ -22,14 +23,20 @@ Examples:
 
 Exit codes: 0 ok, 1 failure, 2 wrong usage or configuration; of fs, info and job: fs --help.`;
 
-export function buildProgram(context: CliContext, finish: (code: ExitCode) => void): Command {
+function buildProgram(
+  context: CliContext,
+  finish: (code: ExitCode) => void,
+  isJson: boolean,
+): Command {
   const program = new Command('alluxio-fuse')
     .description('Mounts an Alluxio cluster as a directory.')
     .version(context.version, '-V, --version')
     .exitOverride()
     .configureOutput({
       writeOut: (text) => context.out(text.replace(/\n$/, '')),
-      writeErr: (text) => context.err(text.replace(/\n$/, '')),
+      writeErr(text) {
+        if (!isJson) context.err(text.replace(/\n$/, ''));
+      },
     })
     .showHelpAfterError('(--help shows what is allowed)')
     .addHelpText('after', EXAMPLES);
@@ -49,18 +56,25 @@ export function buildProgram(context: CliContext, finish: (code: ExitCode) => vo
 /** Never throws: the exit code says it all, and the reason has been printed. */
 export async function runCli(args: readonly string[], context: CliContext): Promise<ExitCode> {
   let exitCode: ExitCode = EXIT_CODES.ok;
-  const program = buildProgram(context, (code) => {
+  const isJson = asksForJson(args);
+  const finish = (code: ExitCode): void => {
     exitCode = code;
-  });
+  };
+  const program = buildProgram(context, finish, isJson);
   try {
     await program.parseAsync(args, { from: 'user' });
     return exitCode;
   } catch (error) {
-    // The parser has printed its own message. It calls help and version errors, with code 0.
+    const reason = error instanceof Error ? error.message : String(error);
+    // The parser has printed its own message, to people. It calls help and version errors, with code 0.
     if (error instanceof CommanderError) {
-      return error.exitCode === 0 ? EXIT_CODES.ok : EXIT_CODES.usage;
+      if (error.exitCode === 0) return EXIT_CODES.ok;
+      const complaint = { code: 'usage', reason: reason.replace(/^error: /, '') };
+      if (isJson) complain(context, isJson, complaint);
+      return EXIT_CODES.usage;
     }
-    context.err(`alluxio-fuse: ${error instanceof Error ? error.message : String(error)}`);
-    return error instanceof UsageError ? EXIT_CODES.usage : EXIT_CODES.failure;
+    const isUsage = error instanceof UsageError;
+    complain(context, isJson, { code: isUsage ? 'usage' : undefined, reason });
+    return isUsage ? EXIT_CODES.usage : EXIT_CODES.failure;
   }
 }

@@ -28,9 +28,7 @@ export function addStatusCommand(
       const daemon = await context.loadDaemon();
       const reports = await daemon.daemonStatus(path, { stateDir });
       if (path !== undefined && reports.length === 0) {
-        context.err(`alluxio-fuse: ${path} is not mounted by alluxio-fuse`);
-        finish(EXIT_CODES.failure);
-        return;
+        throw new Error(`${path} is not mounted by alluxio-fuse`);
       }
       if (flags.json === true) {
         context.out(JSON.stringify(path === undefined ? reports : reports[0], undefined, 2));
