@@ -20,6 +20,13 @@ export function printable(text: string): string {
   });
 }
 
+/** Bytes, which the paths are that are no text, as base64. */
+export function jsonText(value: unknown, indent?: number): string {
+  const plain = (_name: string, part: unknown): unknown =>
+    part instanceof Uint8Array ? Buffer.from(part).toString('base64') : part;
+  return JSON.stringify(value, plain, indent);
+}
+
 export function sizeText(bytes: number, isHuman: boolean): string {
   // Units as options take them: KB is 1024.
   return isHuman ? bytesText(bytes).replace(' ', '').replace('iB', 'B') : String(bytes);

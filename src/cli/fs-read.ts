@@ -7,7 +7,7 @@ import type { EntryType, FileInfo, FindOptions } from '../client/index.ts';
 import { parseSize } from '../config/index.ts';
 import { EXIT_CODES, UsageError } from './context.ts';
 import type { CliContext } from './context.ts';
-import { infoLines, longLine, printable, sizeText } from './fs-print.ts';
+import { infoLines, jsonText, longLine, printable, sizeText } from './fs-print.ts';
 import { onCluster, type Finish, type Session, type Work } from './fs-session.ts';
 
 /** Bytes to a pipe as fast as its reader takes them. */
@@ -15,9 +15,12 @@ async function writeOut(chunk: Uint8Array): Promise<void> {
   if (!process.stdout.write(chunk)) await once(process.stdout, 'drain');
 }
 
-async function copyOut(session: Session, path: string): Promise<void> {
-  const { fs, signal } = session;
-  for await (const chunk of await fs.readStream(path, { signal })) await writeOut(chunk);
+async function copyOut(
+  { fs, signal }: Session,
+  path: string,
+  part: { readonly offset?: number; readonly length?: number } = {},
+): Promise<void> {
+  for await (const chunk of await fs.readStream(path, { ...part, signal })) await writeOut(chunk);
 }
 
 function size(flag: string, text: string | undefined): number | undefined {
@@ -49,13 +52,30 @@ export function addReadCommands(group: Command, context: CliContext, finish: Fin
     const { fs, signal, json } = session;
     const { long, humanReadable, recursive } = ls.opts<Record<string, boolean | undefined>>();
     const all: FileInfo[] = [];
+    let isFirst = true;
+    const show = (info: FileInfo, name: string): void => {
+      if (json) all.push(info);
+      else if (long === true) context.out(longLine(info, name, humanReadable === true));
+      else context.out(printable(name));
+      isFirst = false;
+    };
     const code = await session.each(paths, async (path) => {
-      const found = recursive === true ? fs.find(path, { signal }) : await fs.ls(path, { signal });
-      for await (const info of found) {
-        const name = recursive === true ? info.path : info.name;
-        if (json) all.push(info);
-        else if (long === true) context.out(longLine(info, name, humanReadable === true));
-        else context.out(printable(name));
+      if (recursive === true) {
+        for await (const info of fs.find(path, { signal })) show(info, info.path);
+        return;
+      }
+      const found = await fs.ls(path, { signal });
+      const [only] = found;
+      const mayBeFile = found.length === 1 && only?.type !== 'directory';
+      if (json || paths.length === 1) {
+        for (const info of found) show(info, info.name);
+      } else if (only !== undefined && mayBeFile && !(await fs.isdir(path, { signal }))) {
+        show(only, path);
+      } else {
+        // As ls(1): of several directories, each under its name.
+        context.out(`${isFirst ? '' : '\n'}${printable(path)}:`);
+        isFirst = false;
+        for (const info of found) show(info, info.name);
       }
     });
     if (json) session.print(all, () => []);
@@ -82,9 +102,11 @@ export function addReadCommands(group: Command, context: CliContext, finish: Fin
       .summary(`print the ${name === 'head' ? 'first' : 'last'} bytes of a file`)
       .argument('<path>')
       .option('-c, --bytes <SIZE>', 'how many', '1KB');
-    onCluster(end, context, finish, async ({ fs, signal }, [path = '']) => {
-      const numOfBytes = size('--bytes', end.opts<{ bytes: string }>().bytes) ?? 0;
-      await writeOut(await fs[name](path, { numOfBytes, signal }));
+    onCluster(end, context, finish, async (session, [path = '']) => {
+      const length = size('--bytes', end.opts<{ bytes: string }>().bytes) ?? 0;
+      // From the end on, of nothing, would be all.
+      const isTail = name === 'tail' && length > 0;
+      await copyOut(session, path, isTail ? { offset: -length } : { length });
       return undefined;
     });
   }
@@ -124,7 +146,7 @@ export function addReadCommands(group: Command, context: CliContext, finish: Fin
     return session.each(paths, async (path) => {
       const usage = await session.fs.du(path, { signal: session.signal });
       const shown = sizeText(usage.size, humanReadable === true);
-      session.print(usage, () => `${shown}\t${usage.files}\t${printable(usage.path)}`);
+      session.printOne(usage, () => `${shown}\t${usage.files}\t${printable(usage.path)}`);
     });
   });
 
@@ -153,7 +175,7 @@ export function addReadCommands(group: Command, context: CliContext, finish: Fin
     };
     // One object a line: a tree of a million files must not be held for the sake of a bracket.
     for await (const info of session.fs.find(path, options)) {
-      if (session.json) context.out(JSON.stringify(info));
+      if (session.json) context.out(jsonText(info));
       else if (given['print0'] !== undefined) {
         await writeOut(Buffer.concat([info.pathBytes ?? Buffer.from(info.path), Buffer.of(0)]));
       } else if (given.long === true) context.out(longLine(info, info.path, false));
@@ -201,7 +223,7 @@ export function addReadCommands(group: Command, context: CliContext, finish: Fin
       const { signal } = session;
       for await (const chunk of await session.fs.readStream(path, { signal })) hash.update(chunk);
       const digest = hash.digest('hex');
-      session.print({ path, algorithm, digest }, () => `${digest}  ${printable(path)}`);
+      session.printOne({ path, algorithm, digest }, () => `${digest}  ${printable(path)}`);
     });
   });
 }

@@ -14,6 +14,7 @@ import type { ConfigInspection, MountConfig, OptionField, OptionGroup } from '..
 import { complain, warn } from './complaints.ts';
 import { EXIT_CODES, UsageError } from './context.ts';
 import type { CliContext, ExitCode } from './context.ts';
+import { jsonText } from './fs-print.ts';
 import { collect, joinLists } from './repeated.ts';
 
 const GROUPS: ReadonlySet<OptionGroup> = new Set([
@@ -39,6 +40,8 @@ export interface Session {
   readonly signal: AbortSignal;
   /** JSON where that was asked for, else the lines. */
   print(value: unknown, lines: () => string | readonly string[]): void;
+  /** One of many that belong to no list: the object is a line, too, so that nobody need hold them all. */
+  printOne(value: unknown, line: () => string): void;
   /** Tells a failure that is not the end of the command, and the exit code that it makes. */
   failed(error: unknown): ExitCode;
   /** One after the other, also where some fail: the exit code is that of the first of these. */
@@ -138,12 +141,14 @@ async function inSession(
     fs = await AlluxioFileSystem.openWith(config, { logger }, { signal });
     const print: Session['print'] = (value, lines) => {
       if (json) {
-        context.out(JSON.stringify(value, undefined, 2));
+        context.out(jsonText(value, 2));
         return;
       }
       const given = lines();
       for (const line of typeof given === 'string' ? [given] : given) context.out(line);
     };
+    const printOne: Session['printOne'] = (value, line) =>
+      context.out(json ? jsonText(value) : line());
     const failed = (error: unknown): ExitCode => tell(context, error, json, signal);
     const each: Session['each'] = async (paths, one) => {
       let code: ExitCode | undefined;
@@ -159,7 +164,7 @@ async function inSession(
       }
       return code;
     };
-    const code = await work({ context, fs, config, json, signal, print, failed, each });
+    const code = await work({ context, fs, config, json, signal, print, printOne, failed, each });
     // What was changed is in the cluster only now: its failure is the command's.
     await fs.close();
     return { code: code ?? EXIT_CODES.ok };

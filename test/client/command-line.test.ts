@@ -16,7 +16,7 @@ import { sampleBytes } from '../support/tree.ts';
 import { waitFor } from '../support/wait.ts';
 
 const MAIN = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
-const SUITE_MS = 300_000;
+const SUITE_MS = 450_000;
 
 describe('commands on a cluster', { skip: skipReason('etcd'), timeout: SUITE_MS }, () => {
   const cleanup = lastFirst(after);
@@ -123,6 +123,67 @@ describe('commands on a cluster', { skip: skipReason('etcd'), timeout: SUITE_MS 
     }
   });
 
+  test('directories are listed under their names where there are several', async () => {
+    await ok('fs', 'mkdir', '-p', '/l/a/sub', '/l/none');
+    await ok('fs', 'touch', '/l/a/f', '/l/single');
+    const several = await ok('fs', 'ls', '/l/single', '/l/a', '/l/none');
+    assert.equal(several, '/l/single\n\n/l/a:\nf\nsub\n\n/l/none:\n');
+    assert.equal(await ok('fs', 'ls', '/l/a'), 'f\nsub\n');
+    assert.equal(await ok('fs', 'ls', '/l/a/f'), 'f\n');
+    assert.equal(await ok('fs', 'ls', '-R', '/l/a', '/l/none'), '/l/a/f\n/l/a/sub\n');
+    const all = JSON.parse(await ok('fs', 'ls', '--json', '/l/a', '/l/single')) as unknown[];
+    assert.equal(all.length, 3);
+    const lines = (await ok('fs', 'du', '--json', '/l/a', '/l/none')).trim().split('\n');
+    assert.deepEqual(
+      lines.map((line) => (JSON.parse(line) as { path: string }).path),
+      ['/l/a', '/l/none'],
+    );
+  });
+
+  test('with --json, names that are no text are base64, and whatever goes wrong is an object', async () => {
+    const name = Buffer.from([0x78, 0xff]);
+    await mkdir(join(cluster.dataDir, 'bytes'));
+    await writeFile(Buffer.concat([Buffer.from(`${cluster.dataDir}/bytes/`), name]), 'x');
+    const whole = Buffer.concat([Buffer.from('/bytes/'), name]).toString('base64');
+    const [listed] = JSON.parse(await ok('fs', 'ls', '--json', '/bytes')) as object[];
+    const found = JSON.parse(await ok('fs', 'find', '--json', '/bytes')) as object;
+    for (const info of [listed, found]) {
+      assert.equal((info as { pathBytes: string }).pathBytes, whole);
+    }
+    for (const [args, code, key] of [
+      [['fs', 'ls', '/', '--json', '--page-size', 'bogus'], 'configuration', 'error'],
+      [['fs', 'ls', '/', '--json', '--bogus'], 'usage', 'error'],
+      [['fs', 'find', '/', '--json', '--min-size', 'x'], 'usage', 'error'],
+      [['fs', 'stat', '/none', '--json'], 'not-found', 'error'],
+      [['fs', 'ls', '/', '--json', '--cluster-name', 'Nobody'], undefined, 'warning'],
+    ] as const) {
+      const { err } = await cli(...args);
+      const objects = err
+        .trim()
+        .split('\n')
+        .map((line) => JSON.parse(line) as object);
+      assert.equal(objects.length, 1, err);
+      const told = (objects[0] as Record<string, { code?: string }>)[key];
+      assert.equal(told?.code, code, err);
+    }
+  });
+
+  test('a wrong cluster name is not taken for an empty cluster', async () => {
+    const { code, err } = await cli('fs', 'ls', '/', '--cluster-name', 'Nobody');
+    assert.equal(code, 0, err);
+    assert.match(err, /No worker of the cluster Nobody is registered; check --cluster-name/);
+    assert.equal((await cli('fs', 'ls', '/')).err, '');
+  });
+
+  test('output that cannot be written says why', async () => {
+    await ok('fs', 'touch', '/l/touched');
+    const full = await run('sh', ['-c', `"$0" "$1" fs ls / >/dev/full`, process.execPath, MAIN], {
+      env,
+    });
+    assert.equal(full.code, 1);
+    assert.match(full.err, /^alluxio-fuse: Standard output cannot be written: ENOSPC/);
+  });
+
   test('Enterprise copies into a directory that nothing was written to, beside its own store', async () => {
     const other = await startTestDevcluster(cleanup, { workers: 1, personality: 'enterprise' });
     const more = commandEnvironment(other, await makeTempDir(cleanup, 'staging'));
@@ -160,6 +221,9 @@ describe('commands on a cluster', { skip: skipReason('etcd'), timeout: SUITE_MS 
     assert.equal(written.code, 0, written.err);
     assert.equal(await ok('fs', 'head', '-c', '3', '/w/f'), 'one');
     assert.equal(await ok('fs', 'tail', '-c', '4', '/w/f'), 'two\n');
+    assert.equal(await ok('fs', 'tail', '-c', '4KB', '/w/f'), input);
+    assert.equal(await ok('fs', 'tail', '-c', '0', '/w/f'), '');
+    assert.equal(await ok('fs', 'head', '-c', '0', '/w/f'), '');
     assert.match(await ok('fs', 'location', '/w/f'), /^path: \/w\/f\nufs: file:.*\nworker: /);
   });
 
