@@ -8,7 +8,7 @@ import { ClusterError } from '../cluster/index.ts';
 import type { RemoveOptions } from '../cluster/worker-extras.ts';
 import type { AttributeChange, FileContent, NodeStatus } from '../store/index.ts';
 import type { Connection } from './connection.ts';
-import { chunksOf, lengthOf } from './data.ts';
+import { chunksOf, lengthOf, mustBeData } from './data.ts';
 import { ofEntry } from './entries.ts';
 import { AlluxioError, hasCode, shownPath } from './errors.ts';
 import { forEachOf } from './many.ts';
@@ -211,6 +211,7 @@ export async function writeFile(
   attributes: AttributeChange,
   scope: Scope,
 ): Promise<NodeStatus> {
+  mustBeData(data);
   const lengthBytes = lengthOf(data);
   if (lengthBytes !== undefined) {
     const content: FileContent = { lengthBytes, open: () => chunksOf(data) };
@@ -219,8 +220,15 @@ export async function writeFile(
   // A request says its length before its bytes, so what has none waits on the disk.
   const staged = await connection.stagingPath();
   try {
-    const source = Readable.from(chunksOf(data), { objectMode: false });
-    await pipeline(source, createWriteStream(staged, { mode: 0o600 }), { signal: scope.signal });
+    const { signal } = scope;
+    await fromCaller(
+      () => chunksOf(data),
+      scope,
+      async (open) => {
+        const source = Readable.from(open(), { objectMode: false });
+        await pipeline(source, createWriteStream(staged, { mode: 0o600 }), { signal });
+      },
+    );
     return await putLocalFile(connection, staged, path, attributes, scope);
   } finally {
     await rm(staged, { force: true });
@@ -230,20 +238,25 @@ export async function writeFile(
 /** Large enough for a request's overhead not to count. */
 const LOCAL_CHUNK_BYTES = 1024 * 1024;
 
-/**
- * `seen`: what the caller knows of the local file; nothing is published where it is not that any more.
- * `isNew`: the directory is there, and this name is known not to be in it.
- */
+export interface PutOptions {
+  /** What the caller knows of the local file; nothing is published where it is not that any more. */
+  readonly seen?: Stats;
+  /** The directory is there, and this name is known not to be in it. */
+  readonly isNew?: boolean;
+  /** Asked once all bytes but the last are sent; what it throws keeps them from being published. */
+  readonly mayPublish?: () => Promise<void>;
+}
+
 export async function putLocalFile(
   connection: Connection,
   local: string | Buffer,
   path: ByteString,
   attributes: AttributeChange,
   scope: Scope,
-  { seen, isNew }: { readonly seen?: Stats; readonly isNew?: boolean } = {},
+  { seen, isNew, mayPublish }: PutOptions = {},
 ): Promise<NodeStatus> {
   const before = seen ?? (await statLocal(local));
-  const open = (): AsyncIterable<Uint8Array> => unchanged(local, before);
+  const open = (): AsyncIterable<Uint8Array> => unchanged(local, before, mayPublish);
   const content = { lengthBytes: before.size, open };
   const put = isNew === true ? putContent : putFile;
   return put(connection, path, content, attributes, scope);
@@ -253,6 +266,7 @@ export async function putLocalFile(
 async function* unchanged(
   local: string | Buffer,
   before: Stats,
+  mayPublish?: () => Promise<void>,
 ): AsyncGenerator<Uint8Array, void, undefined> {
   const file = await openLocal(local, 'r');
   try {
@@ -271,6 +285,7 @@ async function* unchanged(
       const message = `${local.toString('utf8')} changed while it was uploaded`;
       throw new ClusterError('version-changed', message, { retryable: true });
     }
+    await mayPublish?.();
     if (held !== undefined) yield held;
   } finally {
     await file.close();
@@ -295,7 +310,6 @@ async function putFile(
   return putContent(connection, path, content, attributes, scope);
 }
 
-/** The bytes to write are the caller's, and so is what their source fails with. */
 async function putContent(
   connection: Connection,
   path: ByteString,
@@ -304,19 +318,41 @@ async function putContent(
   scope: Scope,
 ): Promise<NodeStatus> {
   const store = await connection.store();
+  return fromCaller(
+    () => content.open(),
+    scope,
+    (open) => store.putFile(path, { ...content, open }, attributes, scope.long()),
+  );
+}
+
+/** The bytes to write are the caller's, and so is what their source fails with. */
+async function fromCaller<T>(
+  source: () => AsyncIterable<Uint8Array>,
+  { signal }: Scope,
+  work: (open: () => AsyncGenerator<Uint8Array, void, undefined>) => Promise<T>,
+): Promise<T> {
   let failure: { readonly error: unknown } | undefined;
   const open = async function* (): AsyncGenerator<Uint8Array, void, undefined> {
+    const chunks = source()[Symbol.asyncIterator]();
     try {
-      yield* content.open();
-    } catch (error) {
-      failure = { error };
-      throw error;
+      for (;;) {
+        // Not around `yield`: what the taker throws back in is no failure of the source.
+        const next = await chunks.next().catch((error: unknown) => {
+          failure = { error };
+          throw error;
+        });
+        if (next.done === true) return;
+        yield next.value;
+      }
+    } finally {
+      await chunks.return?.();
     }
   };
   try {
-    return await store.putFile(path, { ...content, open }, attributes, scope.long());
+    return await work(open);
   } catch (error) {
-    throw failure === undefined ? error : unreadable(failure.error);
+    // A source that ends with the call did not fail.
+    throw failure === undefined || signal.aborted ? error : unreadable(failure.error);
   }
 }
 

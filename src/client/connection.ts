@@ -1,5 +1,5 @@
 /** What every face of the library works over: the cluster, the name space, and the end of both. */
-import { mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ByteString } from '../base/byte-string.ts';
 import { systemClock } from '../base/clock.ts';
@@ -24,6 +24,9 @@ const CLOSE_MS = 30_000;
 
 /** A worker serves each of these on a connection of its own. */
 const CONCURRENCY = 8;
+
+/** Another process may have the directory once its journal is closed here. */
+const STAGED_PREFIX = `library-${process.pid}-`;
 
 export type ConnectionOptions = Pick<ClientOptions, 'logger' | 'concurrency' | 'targetOptions'>;
 
@@ -143,11 +146,11 @@ export class Connection {
     throw new ClusterError('permission', message);
   }
 
-  /** A new name for bytes that wait for their upload; gone with the next start if left there. */
+  /** A new name for bytes that wait for their upload; gone with the client, or with the next start. */
   async stagingPath(): Promise<string> {
     await this.store();
     this.#stagedFiles += 1;
-    return join(this.#stagingDirectory, `library-${process.pid}-${this.#stagedFiles}`);
+    return join(this.#stagingDirectory, `${STAGED_PREFIX}${this.#stagedFiles}`);
   }
 
   /** Ends calls under way; then brings what was changed to the cluster. */
@@ -162,8 +165,20 @@ export class Connection {
     try {
       await store?.close(context);
     } finally {
-      if (this.#slot !== undefined) releaseSlot(this.#slot);
+      if (this.#slot !== undefined) {
+        this.#giveUpStaged();
+        releaseSlot(this.#slot);
+      }
       await this.cluster.close();
+    }
+  }
+
+  /** Of files that were neither closed nor given up. */
+  #giveUpStaged(): void {
+    const directory = this.#stagingDirectory;
+    if (!existsSync(directory)) return;
+    for (const name of readdirSync(directory)) {
+      if (name.startsWith(STAGED_PREFIX)) rmSync(join(directory, name), { force: true });
     }
   }
 

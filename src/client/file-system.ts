@@ -385,12 +385,11 @@ export class AlluxioFileSystem extends BaseClient {
     if (node?.kind === 'directory') throw new AlluxioError('is-a-directory', 'It is a directory');
     if (node !== undefined && mode === 'x') throw new AlluxioError('exists', 'The name is taken');
     const staged = await connection.stagingPath();
-    let start = 0;
     if (mode === 'a' && node !== undefined) {
       await downloadFile(connection, path, localPath(staged), {}, scope, { known: node });
-      start = node.lengthBytes;
     }
-    return new AlluxioWriteFile({ connection, path, signal: options.signal }, staged, start);
+    const base = { mode, version: node };
+    return new AlluxioWriteFile({ connection, path, signal: options.signal }, staged, base);
   }
 
   async *#list(path: ByteString, scope: Scope): AsyncGenerator<FileInfo> {

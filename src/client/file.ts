@@ -3,10 +3,13 @@ import { createWriteStream, type WriteStream } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { once } from 'node:events';
 import type { ByteString } from '../base/byte-string.ts';
+import type { FileVersion } from '../cluster/index.ts';
+import { isSameVersion } from '../cluster/path-choice.ts';
 import type { NodeStatus } from '../store/index.ts';
-import { putLocalFile } from './changes.ts';
+import { lookUp, putLocalFile } from './changes.ts';
 import type { Connection } from './connection.ts';
 import { readPiece, readPieces } from './content.ts';
+import { mustBeBytes } from './data.ts';
 import { AlluxioError, asAlluxioError, shownPath } from './errors.ts';
 import { rangeOf } from './numbers.ts';
 import type { Scope } from './scope.ts';
@@ -48,6 +51,7 @@ abstract class OpenFile {
     const scope = this.parts.connection.scope(this.options(options));
     try {
       if (this.isClosed) throw new AlluxioError('invalid', 'The file is closed');
+      scope.signal.throwIfAborted();
       return await work(scope);
     } catch (error) {
       throw asAlluxioError(scope.endOf(error), operation, this.parts.path);
@@ -166,20 +170,32 @@ export class AlluxioReadFile extends OpenFile {
   }
 }
 
+/** What must be under the name when the file is published; else others' data would go without a word. */
+export interface WriteBase {
+  readonly mode: 'w' | 'a' | 'x';
+  /** As it was opened; undefined where nothing was there. */
+  readonly version: NodeStatus | undefined;
+}
+
 /**
  * What is written waits on this machine's disk; `close` uploads it as a whole and says whether that
- * worked. Without `close`, nothing is under the name.
+ * worked. Without `close`, nothing is under the name. After a failure `close` may be tried again, until
+ * `abort`, or the end of the client, gives up what was written.
  */
 export class AlluxioWriteFile extends OpenFile {
   readonly #stagingPath: string;
+  readonly #base: WriteBase;
   readonly #stream: WriteStream;
   #position: number;
   #failure: unknown;
+  #ended: Promise<void> | undefined;
+  #closing: Promise<void> | undefined;
 
-  constructor(parts: FileParts, stagingPath: string, startBytes: number) {
+  constructor(parts: FileParts, stagingPath: string, base: WriteBase) {
     super(parts);
     this.#stagingPath = stagingPath;
-    this.#position = startBytes;
+    this.#base = base;
+    this.#position = (base.mode === 'a' ? base.version?.lengthBytes : undefined) ?? 0;
     this.#stream = createWriteStream(stagingPath, { flags: 'a', mode: 0o600 });
     this.#stream.on('error', (error) => {
       this.#failure = error;
@@ -190,11 +206,14 @@ export class AlluxioWriteFile extends OpenFile {
     return this.#position;
   }
 
-  async write(data: string | Uint8Array): Promise<number> {
-    return this.run('write', undefined, async () => {
+  async write(data: string | Uint8Array, options?: CallOptions): Promise<number> {
+    return this.run('write', options, async (scope) => {
+      if (this.#ended !== undefined) {
+        throw new AlluxioError('invalid', 'The file ended with the first close');
+      }
       const bytes = typeof data === 'string' ? Buffer.from(data, 'utf8') : data;
-      await this.#put(bytes);
-      this.#position += bytes.length;
+      mustBeBytes(bytes);
+      await this.#put(bytes, scope.signal);
       return bytes.length;
     });
   }
@@ -210,22 +229,17 @@ export class AlluxioWriteFile extends OpenFile {
     });
   }
 
-  async close(options?: CallOptions): Promise<void> {
-    if (this.isClosed) return;
-    await this.run('close', options, async (scope) => {
-      this.isClosed = true;
-      try {
-        await this.#end();
-        const { connection, path } = this.parts;
-        await putLocalFile(connection, this.#stagingPath, path, {}, scope);
-      } finally {
-        await rm(this.#stagingPath, { force: true });
-      }
+  close(options?: CallOptions): Promise<void> {
+    if (this.isClosed) return Promise.resolve();
+    this.#closing ??= this.run('close', options, (scope) => this.#publish(scope)).finally(() => {
+      this.#closing = undefined;
     });
+    return this.#closing;
   }
 
   /** Forgets what was written. */
   async abort(): Promise<void> {
+    await this.#closing?.catch(ignore);
     if (this.isClosed) return;
     this.isClosed = true;
     this.#stream.destroy();
@@ -237,10 +251,40 @@ export class AlluxioWriteFile extends OpenFile {
     return this.abort();
   }
 
-  async #put(bytes: Uint8Array): Promise<void> {
+  async #put(bytes: Uint8Array, signal: AbortSignal): Promise<void> {
     if (this.#failure !== undefined) throw this.#failure;
     // The caller may use its memory again.
-    if (!this.#stream.write(Buffer.from(bytes))) await once(this.#stream, 'drain');
+    const isTakenUp = this.#stream.write(Buffer.from(bytes));
+    this.#position += bytes.length;
+    if (!isTakenUp) await once(this.#stream, 'drain', { signal });
+  }
+
+  async #publish(scope: Scope): Promise<void> {
+    const { connection, path } = this.parts;
+    this.#ended ??= this.#end();
+    await this.#ended;
+    const mayPublish = (): Promise<void> => this.#mustFollowBase(scope);
+    await putLocalFile(connection, this.#stagingPath, path, {}, scope, { mayPublish });
+    this.isClosed = true;
+    await rm(this.#stagingPath, { force: true });
+  }
+
+  async #mustFollowBase(scope: Scope): Promise<void> {
+    const { mode, version } = this.#base;
+    if (mode === 'w') return;
+    const { connection, path } = this.parts;
+    const now = await lookUp(connection, path, scope);
+    if (mode === 'x') {
+      if (now === undefined) return;
+      throw new AlluxioError('exists', 'The name was taken meanwhile');
+    }
+    if (now === undefined && version === undefined) return;
+    if (isSame(now, version)) return;
+    // One worker may remember what was there before: the store knows better, where it can be asked.
+    const { signal } = scope;
+    const stored = await connection.routed.writer.statStored(path, { signal });
+    if (isSame(stored, version)) return;
+    throw new AlluxioError('version-changed', 'The file changed since it was opened to append');
   }
 
   async #end(): Promise<void> {
@@ -250,6 +294,14 @@ export class AlluxioWriteFile extends OpenFile {
       this.#stream.end(resolve);
     });
   }
+}
+
+function isSame(now: FileVersion | undefined, base: FileVersion | undefined): boolean {
+  return now !== undefined && base !== undefined && isSameVersion(now, base);
+}
+
+function ignore(): void {
+  // Whoever called close was told.
 }
 
 /** Pulled as the reader takes it. */
