@@ -86,6 +86,7 @@ export class DiskDirectory {
   readonly #health: Health;
   /** Taken for pages that are being written. */
   #reservedBytes = 0;
+  #isCompacting = false;
   readonly #remover: Remover;
   /** By nonce: rows are used again. */
   readonly #writing = new Map<number, Writing>();
@@ -518,7 +519,8 @@ export class DiskDirectory {
       fileCount * (FILE_RECORD_BYTES + PATH_BYTES) + pageCount * PAGE_RECORD_BYTES;
     const log = this.#log;
     const spareBytes = Math.min(COMPACT_BYTES_MIN, this.#options.limitBytes / 16);
-    if (log?.needsCompaction(neededBytes, spareBytes) !== true) return;
+    if (this.#isCompacting || log?.needsCompaction(neededBytes, spareBytes) !== true) return;
+    this.#isCompacting = true;
     // For a while there are two.
     const reservedBytes = Math.min(neededBytes, log.sizeBytes);
     this.#reservedBytes += reservedBytes;
@@ -531,6 +533,7 @@ export class DiskDirectory {
         }),
       );
     } finally {
+      this.#isCompacting = false;
       this.#reservedBytes -= reservedBytes;
     }
   }

@@ -149,3 +149,46 @@ test('written anew, it has what was selected and the news, and is shorter', asyn
   assert.equal(told.filter((line) => line.startsWith('use')).length, 2);
   await truncate(path, 0);
 });
+
+test('written anew again and again, it is what is read at the next start', async (context) => {
+  const path = join(await makeDirectory(context), 'index');
+  const log = await IndexLog.open(path, PAGE, collect().handler, assert.ifError);
+  for (let id = 0; id < 3; id++) {
+    log.append((builder) => builder.use(file(id), id));
+    await log.compact((builder) => ({
+      ...collect().handler,
+      use: (used, lastUseS) => builder.use(used, lastUseS),
+    }));
+  }
+  log.append((builder) => builder.use(file(3), 3));
+  await log.close();
+  const told = await read(path);
+  assert.deepEqual(
+    told.map((line) => line.slice(-2)),
+    [' 0', ' 1', ' 2', ' 3'],
+  );
+});
+
+test('whoever is told and takes its time keeps nobody from writing anew, and is told all', async (context) => {
+  const path = join(await makeDirectory(context), 'index');
+  const nothing = collect().handler;
+  const log = await IndexLog.open(path, PAGE, nothing, assert.ifError);
+  const count = 20_000;
+  for (let id = 0; id < count; id++) {
+    const record = { ...file(id), lengthBytes: id, mtimeMs: 1, lastUseS: 1 };
+    log.append((builder) => builder.file({ ...record, path: `/${id}` as ByteString }));
+  }
+  await log.settled();
+  const slow = collect();
+  let go: () => void = () => undefined;
+  const gone = new Promise<void>((resolve) => (go = resolve));
+  const telling = log.tell(slow.handler, async () => await gone);
+  await log.compact(() => nothing);
+  const later = collect();
+  await log.tell(later.handler);
+  assert.equal(later.told.length, 0);
+  await log.close();
+  go();
+  await telling;
+  assert.equal(slow.told.length, count);
+});

@@ -19,7 +19,6 @@ const WAITING_BYTES_MAX = 16 * 1024 * 1024;
 
 /** One log file, appended to in the order of the calls. */
 class LogFile {
-  readonly path: string;
   readonly #handle: FileHandle;
   readonly #onError: (error: Error) => void;
   #sizeBytes: number;
@@ -28,12 +27,10 @@ class LogFile {
   #isClosing = false;
 
   constructor(
-    path: string,
     handle: FileHandle,
     sizeBytes: number,
     onError: (error: Error) => void = () => undefined,
   ) {
-    this.path = path;
     this.#handle = handle;
     this.#sizeBytes = sizeBytes;
     this.#onError = onError;
@@ -124,7 +121,7 @@ export async function pageSizeOfLog(path: string): Promise<number | undefined> {
   let found: number | undefined;
   const nothing = (): void => undefined;
   try {
-    await new LogFile(path, handle, 0).read(SLICE_BYTES, {
+    await new LogFile(handle, 0).read(SLICE_BYTES, {
       head(_, pageSizeBytes) {
         found ??= pageSizeBytes;
         return false;
@@ -141,6 +138,7 @@ export async function pageSizeOfLog(path: string): Promise<number | undefined> {
 }
 
 export class IndexLog {
+  readonly #path: string;
   #file: LogFile;
   /** The log that is being written anew, which is told all news, too. */
   #next: LogFile | undefined;
@@ -151,7 +149,13 @@ export class IndexLog {
   readonly #onError: (error: Error) => void;
   #isClosed = false;
 
-  private constructor(file: LogFile, pageSizeBytes: number, onError: (error: Error) => void) {
+  private constructor(
+    path: string,
+    file: LogFile,
+    pageSizeBytes: number,
+    onError: (error: Error) => void,
+  ) {
+    this.#path = path;
     this.#file = file;
     this.#onError = onError;
     this.#pageSizeBytes = pageSizeBytes;
@@ -177,7 +181,7 @@ export class IndexLog {
     try {
       const { size } = await handle.stat();
       let hasHead = false;
-      const whole = await new LogFile(path, handle, size).read(size, {
+      const whole = await new LogFile(handle, size).read(size, {
         ...boundHandler(handler),
         head(_, pageBytes) {
           hasHead = pageBytes === pageSizeBytes;
@@ -186,7 +190,8 @@ export class IndexLog {
       });
       const kept = hasHead ? whole : 0;
       if (kept < size) await handle.truncate(kept);
-      const log = new IndexLog(new LogFile(path, handle, kept, onError), pageSizeBytes, onError);
+      const file = new LogFile(handle, kept, onError);
+      const log = new IndexLog(path, file, pageSizeBytes, onError);
       if (!hasHead) {
         log.#builder.head(pageSizeBytes);
         log.#builder.flush();
@@ -251,9 +256,8 @@ export class IndexLog {
     select: (builder: FrameBuilder) => Omit<RecordHandler, 'head'>,
   ): Promise<void> {
     this.flush();
-    const { path } = this.#file;
-    const handle = await open(newPath(path), 'w+', 0o600);
-    const next = new LogFile(newPath(path), handle, 0, this.#onError);
+    const nextPath = newPath(this.#path);
+    const next = new LogFile(await open(nextPath, 'w+', 0o600), 0, this.#onError);
     const endBytes = this.#file.sizeBytes;
     const builder = new FrameBuilder((frame) => next.append(frame));
     builder.head(this.#pageSizeBytes);
@@ -265,11 +269,11 @@ export class IndexLog {
       // At the end of each slice: news must not get in between what was told and the log.
       await this.#file.read(endBytes, handler, () => builder.flush());
       await next.settled();
-      await rename(next.path, path);
+      await rename(nextPath, this.#path);
     } catch (error) {
       this.#next = undefined;
       await next.close().catch(() => undefined);
-      await rm(next.path, { force: true }).catch(() => undefined);
+      await rm(nextPath, { force: true }).catch(() => undefined);
       throw error;
     }
     const old = this.#file;
@@ -278,13 +282,21 @@ export class IndexLog {
     await old.close();
   }
 
-  /** Tells all records of now; `rest` between some of them. */
+  /**
+   * Tells all records of now; `rest` between some of them, for as long as it likes: the log of now stays
+   * readable through a handle of its own when it is written anew meanwhile.
+   */
   async tell(handler: Omit<RecordHandler, 'head'>, rest?: () => Promise<void>): Promise<void> {
+    let file: LogFile | undefined;
     await this.#alone(async () => {
       await this.settled();
-      const file = this.#file;
-      await file.read(file.sizeBytes, { ...boundHandler(handler), head: () => true }, rest);
+      file = new LogFile(await open(this.#path, 'r'), this.#file.sizeBytes);
     });
+    try {
+      await file?.read(file.sizeBytes, { ...boundHandler(handler), head: () => true }, rest);
+    } finally {
+      await file?.close();
+    }
   }
 
   async close(): Promise<void> {
