@@ -8,6 +8,13 @@ import type { FileTable } from './file-table.ts';
 import type { FileIdentity } from './records.ts';
 import { readFully } from './vectors.ts';
 
+/** What a link, a directory or a pipe in place of a file answers. */
+const NO_FILE = new Set(['ELOOP', 'EISDIR', 'ESPIPE', 'ENXIO']);
+
+export function isNoFile({ code = '' }: NodeJS.ErrnoException): boolean {
+  return NO_FILE.has(code);
+}
+
 /** It is not what was written. */
 export class CorruptFileError extends Error {
   constructor(message: string) {

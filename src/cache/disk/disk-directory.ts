@@ -13,11 +13,11 @@ import { systemClock } from '../../base/clock.ts';
 import type { Clock } from '../../base/clock.ts';
 import { BackingFiles } from './backing-files.ts';
 import type { CacheKey } from './cache-key.ts';
-import { checkFile, CorruptFileError } from './check-file.ts';
+import { checkFile, CorruptFileError, isNoFile } from './check-file.ts';
 import { checksumOf } from './checksum.ts';
 import { lockDirectory } from './directory-lock.ts';
 import type { LockHolder } from './directory-lock.ts';
-import { FileTable, onDiskBytes } from './file-table.ts';
+import { FileTable, nowS, onDiskBytes } from './file-table.ts';
 import type { Row } from './file-table.ts';
 import { HandleCache } from './handle-cache.ts';
 import { Health } from './health.ts';
@@ -164,11 +164,7 @@ export class DiskDirectory {
       this.#health.succeeded();
       return isRight;
     } catch (error) {
-      const { code } = error as NodeJS.ErrnoException;
-      // Removed meanwhile, by us or by others.
-      if (code === 'ENOENT') this.#forget(identity);
-      else if (code === 'ELOOP' || code === 'EISDIR') this.#corrupt(identity, 'it is no file');
-      else this.#failed('read', error as Error);
+      this.#unreadable(identity, error as Error);
       return pages.map(() => false);
     }
   }
@@ -341,26 +337,30 @@ export class DiskDirectory {
     return this.#table.identityOf(row);
   }
 
-  /** Reads what is held of a file; true where all of it is as it was written. Otherwise it is gone. */
-  async verify(identity: FileIdentity, signal?: AbortSignal): Promise<boolean> {
+  /** Reads what is held of a file; what is not as it was written is gone then. */
+  async verify(identity: FileIdentity, signal?: AbortSignal): Promise<void> {
     const row = this.#table.findExactly(identity);
-    if (row === undefined) return false;
+    // What is being written is neither as long as it will be nor all there.
+    if (row === undefined || this.#isWriting(row)) return;
     const path = this.#files.pathOf(identity);
     try {
       const table = this.#table;
       const seen = await checkFile(path, table, identity, signal);
       const found = table.findExactly(identity);
-      if (seen === undefined || found === undefined) return false;
-      if (table.isComplete(found)) table.setSeen(found, seen);
-      return true;
+      if (seen === undefined || found === undefined) return;
+      if (table.isComplete(found) && !this.#isWriting(found)) table.setSeen(found, seen);
     } catch (error) {
-      const { code, message } = error as NodeJS.ErrnoException;
-      if (code === 'ENOENT') this.#forget(identity);
-      else if (error instanceof CorruptFileError) this.#corrupt(identity, message);
-      else if (code === 'ELOOP') this.#corrupt(identity, 'it is a link');
-      else this.#failed('read', error as Error);
-      return false;
+      if (!this.#writing.has(identity.nonce)) this.#unreadable(identity, error as Error);
     }
+  }
+
+  /** What a failure to read says of the file. */
+  #unreadable(identity: FileIdentity, error: NodeJS.ErrnoException): void {
+    // Removed meanwhile, by us or by others.
+    if (error.code === 'ENOENT') this.#forget(identity);
+    else if (error instanceof CorruptFileError) this.#corrupt(identity, error.message);
+    else if (isNoFile(error)) this.#corrupt(identity, 'it is no file');
+    else this.#failed('read', error);
   }
 
   /** Whether the file lies here; where it does, its check is not believed any more. */
@@ -593,6 +593,3 @@ export class DiskDirectory {
     return this.#files.pathOf(this.#table.identityOf(row));
   }
 }
-
-/** Seconds: fits in 32 bits until 2106. */
-const nowS = (): number => Math.floor(Date.now() / 1000);

@@ -1,9 +1,20 @@
 /** A tier whose disk is slow or broken, or that is asked for much at once. */
 import assert from 'node:assert/strict';
+import { constants } from 'node:fs';
 import { test } from 'node:test';
 import { ManualClock } from '../../base/clock.ts';
 import { intercept } from './testing/calls.ts';
-import { backingFiles, fileOf, keep, makeDirectory, openTier, PAGE } from './testing/tier.ts';
+import {
+  allPages,
+  backingFiles,
+  fileOf,
+  isServed,
+  keep,
+  makeDirectory,
+  openTier,
+  PAGE,
+  tellEvents,
+} from './testing/tier.ts';
 import { waitFor } from './testing/wait.ts';
 
 test('many files are removed a few at a time, and others have their turn meanwhile', async (context) => {
@@ -112,4 +123,31 @@ test('a listing that nobody takes does not cost what is cached', async (context)
   assert.equal((await tier.drop(() => true)).files, left);
   await tier.close();
   void unread;
+});
+
+test('a check beside a write finds nothing wrong with what is not all there yet', async (context) => {
+  const directory = await makeDirectory(context);
+  const events = tellEvents();
+  const tier = await openTier([directory], { events });
+  let [isMade, goOn] = [false, (): void => undefined];
+  const isChecked = new Promise<void>((resolve) => (goOn = resolve));
+  intercept(context, 'open', (open) => async (path, flags, mode) => {
+    const handle = await open(path, flags, mode);
+    if (typeof flags !== 'number' || (flags & constants.O_CREAT) === 0) return handle;
+    // It is there, and empty.
+    isMade = true;
+    await isChecked;
+    return handle;
+  });
+  const file = fileOf('new', 3 * PAGE);
+  const keeping = keep(tier, file, allPages(file));
+  await waitFor('the file', () => isMade);
+  const progress = { files: 0, checked: 0, corrupt: 0 };
+  await tier.verify(() => true, progress, new AbortController().signal);
+  goOn();
+  await keeping;
+  assert.deepEqual(progress, { files: 1, checked: 1, corrupt: 0 });
+  assert.deepEqual(events.lines, []);
+  assert.equal(await isServed(tier, file), true);
+  await tier.close();
 });

@@ -29,6 +29,9 @@ export interface Seen {
   readonly ctimeNs: bigint;
 }
 
+/** Of a last use, in seconds: fits in 32 bits until 2106. */
+export const nowS = (): number => Math.floor(Date.now() / 1000);
+
 export function onDiskBytes(lengthBytes: number): number {
   return Math.ceil(lengthBytes / BLOCK_BYTES) * BLOCK_BYTES;
 }

@@ -3,7 +3,7 @@ import promises from 'node:fs/promises';
 import { syncBuiltinESMExports } from 'node:module';
 import type { TestContext } from 'node:test';
 
-type Name = 'unlink' | 'statfs';
+type Name = 'unlink' | 'statfs' | 'open';
 type Call<N extends Name> = (...args: Parameters<(typeof promises)[N]>) => Promise<unknown>;
 
 /** Until the end of the test the call is answered by `answer`, which is given the real one. */
