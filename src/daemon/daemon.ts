@@ -1,5 +1,6 @@
 /** One life of the daemon: joins the kernel thread, the cluster layer, telemetry and the admin socket. */
 import { systemClock } from '../base/clock.ts';
+import { LinkedSignal } from '../base/linked-signal.ts';
 import { makePrivateDirectory } from '../base/private-directory.ts';
 import { Slab, slabGeometry } from '../cache/index.ts';
 import type { DiskTier } from '../cache/disk/index.ts';
@@ -303,10 +304,10 @@ export class Daemon {
         },
       };
       await startAdminServer(path, answers, async (body, emit, left) => {
-        const signal = AbortSignal.any([left, this.#ending.signal]);
+        const either = new LinkedSignal([left, this.#ending.signal]);
         const warm = { files, pageSizeBytes, requestTimeoutMs, memory };
-        const parts = { tier: this.#disk, emit, signal, warm };
-        await runCacheRequest(body as CacheRequest, parts);
+        const parts = { tier: this.#disk, emit, signal: either.signal, warm };
+        await runCacheRequest(body as CacheRequest, parts).finally(() => either.end());
       });
     } catch (error) {
       // The mount is worth more than its status page.
