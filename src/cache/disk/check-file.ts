@@ -1,11 +1,11 @@
 /** Reads a backing file and compares it with what the index says of it. */
-import { constants } from 'node:fs';
 import type { BigIntStats } from 'node:fs';
 import { open } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { checksumOf } from './checksum.ts';
 import type { FileTable } from './file-table.ts';
 import type { FileIdentity } from './records.ts';
+import { READ_FLAGS } from './handle-cache.ts';
 import { readFully } from './vectors.ts';
 
 /** What a link, a directory or a pipe in place of a file answers. */
@@ -13,6 +13,13 @@ const NO_FILE = new Set(['ELOOP', 'EISDIR', 'ESPIPE', 'ENXIO']);
 
 export function isNoFile({ code = '' }: NodeJS.ErrnoException): boolean {
   return NO_FILE.has(code);
+}
+
+/** What the disk, or a file system with checksums, answers for bytes that are lost. */
+const BAD_SECTOR = new Set(['EIO', 'EBADMSG', 'EUCLEAN']);
+
+export function isBadSector({ code = '' }: NodeJS.ErrnoException): boolean {
+  return BAD_SECTOR.has(code);
 }
 
 /** It is not what was written. */
@@ -33,7 +40,7 @@ export async function checkFile(
   identity: FileIdentity,
   signal: AbortSignal | undefined,
 ): Promise<BigIntStats | undefined> {
-  const handle = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW);
+  const handle = await open(path, READ_FLAGS);
   try {
     const before = await handle.stat({ bigint: true });
     const row = table.findExactly(identity);

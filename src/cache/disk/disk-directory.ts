@@ -13,19 +13,20 @@ import { systemClock } from '../../base/clock.ts';
 import type { Clock } from '../../base/clock.ts';
 import { BackingFiles } from './backing-files.ts';
 import type { CacheKey } from './cache-key.ts';
-import { checkFile, CorruptFileError, isNoFile } from './check-file.ts';
+import { checkFile, CorruptFileError, isBadSector, isNoFile } from './check-file.ts';
 import { checksumOf } from './checksum.ts';
 import { lockDirectory } from './directory-lock.ts';
 import type { LockHolder } from './directory-lock.ts';
+import { DiskReader, OverdueError } from './disk-reader.ts';
 import { FileTable, nowS, onDiskBytes } from './file-table.ts';
 import type { Row } from './file-table.ts';
-import { HandleCache } from './handle-cache.ts';
 import { Health } from './health.ts';
 import { HeldFiles } from './held-files.ts';
 import { IndexLog } from './index-log.ts';
 import { liveFiles, tableLoader } from './load-index.ts';
+import { indexBytesOf } from './records.ts';
 import type { FileIdentity, FileRecord } from './records.ts';
-import { Remover } from './remover.ts';
+import { FILES_PER_TURN, Remover } from './remover.ts';
 import { Room } from './room.ts';
 import type { FreeSpace } from './room.ts';
 import { sweep } from './sweep.ts';
@@ -37,7 +38,6 @@ import type {
   DiskOperation,
   NotKept,
 } from './types.ts';
-import { readFully } from './vectors.ts';
 import type { PageCopy } from './write-behind.ts';
 import { writePages } from './write-pages.ts';
 import type { WriteBatch } from './write-pages.ts';
@@ -45,13 +45,6 @@ import type { WriteBatch } from './write-pages.ts';
 const TEND_MS = 10_000;
 /** A use is written down so often: after a kill, the order of use is that exact. */
 const USE_S = 300;
-/** Index bytes of a file, beside its path, and of a page, rather too many. */
-const FILE_RECORD_BYTES = 100;
-const PAGE_RECORD_BYTES = 12;
-/** Of a path, as they are. */
-const PATH_BYTES = 60;
-/** Dropped before others have their turn: a millisecond or two. */
-export const FILES_PER_TURN = 256;
 /** An index is not worth writing anew before so much of it is not true any more. */
 const COMPACT_BYTES_MIN = 4 * 1024 * 1024;
 
@@ -76,7 +69,7 @@ export class DiskDirectory {
   readonly #clock: Clock;
   readonly #files: BackingFiles;
   readonly #lock: FileHandle;
-  readonly #handles = new HandleCache();
+  readonly #reader = new DiskReader();
   readonly #room: Room;
   #table: FileTable;
   #log: IndexLog | undefined;
@@ -145,6 +138,7 @@ export class DiskDirectory {
     pages: readonly (readonly Uint8Array[])[],
   ): Promise<boolean[]> {
     const table = this.#table;
+    if (this.#reader.isOverdue) return pages.map(() => false);
     // Perhaps another file of the same key by now.
     if (pages.some((_, order) => !table.hasPage(row, firstPage + order))) {
       return pages.map(() => false);
@@ -154,9 +148,8 @@ export class DiskDirectory {
     const path = this.#files.pathOf(identity);
     this.#use(row);
     try {
-      const isWhole = await this.#handles.use(path, (handle) =>
-        readFully(handle, pages.flat(), firstPage * table.pageSizeBytes),
-      );
+      const position = firstPage * table.pageSizeBytes;
+      const isWhole = await this.#reader.read(path, pages.flat(), position);
       const isRight = pages.map((pieces, order) => isWhole && checksumOf(pieces) === sums[order]);
       if (isRight.includes(false)) {
         this.#corrupt(identity, isWhole ? 'a page has another checksum' : 'it is too short');
@@ -174,7 +167,7 @@ export class DiskDirectory {
     const notKept = (why: NotKept, pages: number): void => {
       this.#options.figures.notKeptPages[why] += pages;
     };
-    if (this.#state !== 'serving' || this.#isClosed || this.#health.isFull) {
+    if (this.#state !== 'serving' || this.#isClosed || this.#isPaused) {
       notKept(this.#state === 'loading' ? 'not-ready' : 'failed', batch.copies.length);
       return;
     }
@@ -195,6 +188,11 @@ export class DiskDirectory {
     }
   }
 
+  /** Threads that a disk keeps waiting are missing elsewhere. */
+  get #isPaused(): boolean {
+    return this.#health.isFull || this.#reader.isOverdue;
+  }
+
   /** Those that are neither there nor on their way. */
   #wanted({ key, copies }: WriteBatch): readonly PageCopy[] {
     const row = this.#table.find(key);
@@ -213,7 +211,7 @@ export class DiskDirectory {
     const ownBytes = own === undefined ? 0 : this.#table.heldBytes(own);
     const share = limitBytes / 2;
     if (version.lengthBytes > share && ownBytes + bytes > share) return false;
-    const indexBytes = FILE_RECORD_BYTES + path.length + PAGE_RECORD_BYTES * copies.length;
+    const indexBytes = indexBytesOf(1, copies.length, path.length);
     const isFull = (): boolean =>
       this.#isOver(bytes, indexBytes) ||
       (this.#table.isFull && this.#table.find(key) === undefined);
@@ -294,8 +292,8 @@ export class DiskDirectory {
     const table = this.#table;
     const path = this.#files.pathOf(identity);
     await this.#files.makeFolder(path);
-    const { O_CREAT, O_NOFOLLOW, O_WRONLY } = constants;
-    const handle = await open(path, O_CREAT | O_NOFOLLOW | O_WRONLY, 0o600);
+    const { O_CREAT, O_NOFOLLOW, O_NONBLOCK, O_WRONLY } = constants;
+    const handle = await open(path, O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_WRONLY, 0o600);
     try {
       // Exactly as long as the file from the beginning, however much of it is there.
       if (isNew && copies.length < table.pagesOf(row)) await handle.truncate(version.lengthBytes);
@@ -360,7 +358,11 @@ export class DiskDirectory {
     if (error.code === 'ENOENT') this.#forget(identity);
     else if (error instanceof CorruptFileError) this.#corrupt(identity, error.message);
     else if (isNoFile(error)) this.#corrupt(identity, 'it is no file');
-    else this.#failed('read', error);
+    else {
+      // It is fetched and written anew, elsewhere on the disk.
+      if (isBadSector(error)) this.#forget(identity);
+      this.#failed('read', error);
+    }
   }
 
   /** Whether the file lies here; where it does, its check is not believed any more. */
@@ -448,7 +450,7 @@ export class DiskDirectory {
     } catch (error) {
       this.#failed('index', error as Error);
     }
-    this.#handles.clear();
+    this.#reader.clear();
     await this.#lock.close();
   }
 
@@ -486,6 +488,10 @@ export class DiskDirectory {
 
   async #tend(): Promise<void> {
     if (this.#state !== 'serving' || this.#isClosed) return;
+    if (this.#reader.isOverdue) {
+      this.#failed('read', new OverdueError());
+      return;
+    }
     try {
       await this.#room.refresh();
       await this.#shrink();
@@ -515,8 +521,7 @@ export class DiskDirectory {
 
   async #compact(): Promise<void> {
     const { fileCount, pageCount } = this.#table;
-    const neededBytes =
-      fileCount * (FILE_RECORD_BYTES + PATH_BYTES) + pageCount * PAGE_RECORD_BYTES;
+    const neededBytes = indexBytesOf(fileCount, pageCount);
     const log = this.#log;
     const spareBytes = Math.min(COMPACT_BYTES_MIN, this.#options.limitBytes / 16);
     if (this.#isCompacting || log?.needsCompaction(neededBytes, spareBytes) !== true) return;
@@ -569,7 +574,7 @@ export class DiskDirectory {
       this.#table.remove(row);
       this.#log?.append((log) => log.drop(identity));
     }
-    this.#handles.drop(path);
+    this.#reader.drop(path);
     this.#remover.remove(identity, bytes);
   }
 
@@ -584,7 +589,7 @@ export class DiskDirectory {
     this.#state = 'retired';
     this.#reason = reason;
     this.#table = new FileTable(this.#options.pageSizeBytes);
-    this.#handles.clear();
+    this.#reader.clear();
     clearInterval(this.#timer);
     if (!this.#isClosed) this.#options.events.retired(this.#options.directory, reason);
   }

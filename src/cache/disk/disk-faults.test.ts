@@ -1,9 +1,11 @@
 /** A tier whose disk is slow or broken, or that is asked for much at once. */
 import assert from 'node:assert/strict';
-import { constants } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { constants, unlinkSync } from 'node:fs';
 import { test } from 'node:test';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { ManualClock } from '../../base/clock.ts';
-import { intercept } from './testing/calls.ts';
+import { intercept, interceptReads } from './testing/calls.ts';
 import {
   allPages,
   backingFiles,
@@ -13,6 +15,7 @@ import {
   makeDirectory,
   openTier,
   PAGE,
+  readPages,
   tellEvents,
 } from './testing/tier.ts';
 import { waitFor } from './testing/wait.ts';
@@ -149,5 +152,116 @@ test('a check beside a write finds nothing wrong with what is not all there yet'
   assert.deepEqual(progress, { files: 1, checked: 1, corrupt: 0 });
   assert.deepEqual(events.lines, []);
   assert.equal(await isServed(tier, file), true);
+  await tier.close();
+});
+
+function failure(code: string): Error {
+  return Object.assign(new Error(code), { code });
+}
+
+test('what cannot be read is written anew; a want of descriptors is not held against a disk', async (context) => {
+  const directory = await makeDirectory(context);
+  const tier = await openTier([directory]);
+  const [bad, good] = [fileOf('bad', 2 * PAGE), fileOf('good', PAGE)];
+  await keep(tier, bad, [0, 1]);
+  await keep(tier, good, [0]);
+  const before = backingFiles(directory);
+  let code: string | undefined = 'EIO';
+  await interceptReads(context, (read) => async (...args) => {
+    if (code !== undefined) throw failure(code);
+    return await read(...args);
+  });
+  assert.deepEqual(await readPages(tier, bad, [0]), [undefined]);
+  code = undefined;
+  assert.deepEqual(await readPages(tier, bad, [0, 1]), [undefined, undefined], 'given up');
+  await keep(tier, bad, [0, 1]);
+  assert.equal(await isServed(tier, bad), true);
+  assert.equal(backingFiles(directory).filter((path) => !before.includes(path)).length, 1);
+  for (code of ['EMFILE', 'ENFILE', 'ENOMEM']) {
+    for (let times = 0; times < 10; times++) {
+      assert.deepEqual(await readPages(tier, good, [0]), [undefined]);
+    }
+  }
+  code = undefined;
+  assert.equal(await isServed(tier, good), true);
+  await tier.close();
+});
+
+test('pipes in place of files are no files, and nobody waits for them', async (context) => {
+  const directory = await makeDirectory(context);
+  const events = tellEvents();
+  const tier = await openTier([directory], { events });
+  const files = Array.from({ length: 6 }, (_, index) => fileOf(`f${index}`, 100));
+  for (const file of files) await keep(tier, file, [0]);
+  for (const path of backingFiles(directory)) {
+    unlinkSync(path);
+    execFileSync('mkfifo', [path]);
+  }
+  const found = await Promise.all(files.map(async (file) => await isServed(tier, file)));
+  assert.deepEqual(found, Array<boolean>(6).fill(false));
+  assert.deepEqual(events.lines, Array<string>(6).fill('corrupt: it is no file'));
+  await tier.close();
+});
+
+test('a read that the disk does not answer is over in time, and touches nothing when it ends', async (context) => {
+  const directory = await makeDirectory(context);
+  const events = tellEvents();
+  const tier = await openTier([directory], { events });
+  const file = fileOf('file', 6 * PAGE);
+  await keep(tier, file, allPages(file));
+  const content = tier.contentOf(file.path, file.version) ?? assert.fail();
+  let hung: (() => void)[] | undefined = [];
+  await interceptReads(context, (read) => async (...args) => {
+    await new Promise<void>((resolve) => (hung === undefined ? resolve() : hung.push(resolve)));
+    return await read(...args);
+  });
+  context.mock.timers.enable({ apis: ['setTimeout'] });
+  const memory = allPages(file).map(() => Buffer.alloc(PAGE, 1));
+  const reads = memory.map(async (piece, index) => await content.read(index, [[piece]]));
+  for (let turn = 0; turn < 1000 && hung.length < 3; turn++) await nextTurn();
+  // The others leave threads to whoever else needs one.
+  assert.equal(hung.length, 3);
+  context.mock.timers.tick(5_000);
+  assert.deepEqual((await Promise.all(reads)).flat(), Array<boolean>(6).fill(false));
+  assert.deepEqual(await content.read(0, [[Buffer.alloc(PAGE)]]), [false], 'it is not asked again');
+  await keep(tier, fileOf('other', 100), [0]);
+  assert.equal(tier.status().figures.notKeptPages.failed, 1);
+  const late = hung;
+  hung = undefined;
+  for (const resolve of late) resolve();
+  let isRight = false;
+  for (let turn = 0; turn < 10_000 && !isRight; turn++) {
+    await nextTurn();
+    isRight = (await content.read(1, [[Buffer.alloc(PAGE)]]))[0] === true;
+  }
+  assert.ok(isRight, 'it is asked again once it has answered');
+  for (const piece of memory) assert.deepEqual(piece, Buffer.alloc(PAGE, 1));
+  assert.equal(tier.status().figures.failures.read, 6);
+  context.mock.timers.reset();
+  await tier.close();
+});
+
+test('a directory whose disk never answers is given up', async (context) => {
+  const directory = await makeDirectory(context);
+  context.mock.timers.enable({ apis: ['setInterval', 'setTimeout'] });
+  const events = tellEvents();
+  const tier = await openTier([directory], { events });
+  const file = fileOf('file', 100);
+  await keep(tier, file, [0]);
+  const hung: (() => void)[] = [];
+  await interceptReads(context, (read) => async (...args) => {
+    await new Promise<void>((resolve) => hung.push(resolve));
+    return await read(...args);
+  });
+  const reading = isServed(tier, file);
+  for (let turn = 0; turn < 1000 && hung.length === 0; turn++) await nextTurn();
+  for (let tick = 0; tick < 8; tick++) {
+    context.mock.timers.tick(10_000);
+    await nextTurn();
+  }
+  assert.equal(await reading, false);
+  assert.equal(tier.status().directories[0]?.state, 'retired');
+  for (const resolve of hung) resolve();
+  context.mock.timers.reset();
   await tier.close();
 });

@@ -7,6 +7,9 @@ import { LRUCache } from 'lru-cache';
 /** Enough for the files that a data loader has in hand; a process may have 1024 files open. */
 const HANDLES_MAX = 256;
 
+/** A link or a pipe is nothing that we made: it is not followed, nor waited for. */
+export const READ_FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
+
 interface Entry {
   readonly handle: Promise<FileHandle>;
   users: number;
@@ -26,8 +29,7 @@ export class HandleCache {
   async use<T>(path: string, work: (handle: FileHandle) => Promise<T>): Promise<T> {
     let entry = this.#entries.get(path);
     if (entry === undefined) {
-      // A link is nothing that we made.
-      const handle = open(path, constants.O_RDONLY | constants.O_NOFOLLOW);
+      const handle = open(path, READ_FLAGS);
       entry = { handle, users: 0, isDropped: false };
       this.#entries.set(path, entry);
     }

@@ -6,6 +6,8 @@ const FAILURES_MAX = 8;
 /** A full disk is not tried more often. */
 const FULL_PAUSE_MS = 10_000;
 const FULL = new Set(['ENOSPC', 'EDQUOT']);
+/** What the process or the machine is short of: the directory is as good as before. */
+const SHORTAGE = new Set(['EMFILE', 'ENFILE', 'ENOMEM']);
 
 export class Health {
   readonly #clock: Clock;
@@ -33,6 +35,7 @@ export class Health {
       this.#pausedUntilMs = this.#clock.nowMs() + FULL_PAUSE_MS;
       return;
     }
+    if (code !== undefined && SHORTAGE.has(code)) return;
     if (++this.#failuresInRow >= FAILURES_MAX) this.#giveUp(error.message);
   }
 }

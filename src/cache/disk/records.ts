@@ -46,6 +46,17 @@ export interface RecordHandler {
   drop(file: FileIdentity): void;
 }
 
+/** Beside its path, rather too many. */
+const FILE_BYTES = 100;
+const PAGE_BYTES = 12;
+/** Of a path, as they are. */
+const PATH_BYTES = 60;
+
+/** About what so many files and pages take. */
+export function indexBytesOf(files: number, pages: number, pathBytes = files * PATH_BYTES): number {
+  return files * FILE_BYTES + pathBytes + pages * PAGE_BYTES;
+}
+
 /** Gathers records into frames. */
 export class FrameBuilder {
   readonly #buffer = Buffer.allocUnsafeSlow(FRAME_HEAD_BYTES + FRAME_BYTES_MAX);

@@ -8,6 +8,8 @@ import type { FileIdentity } from './records.ts';
 
 /** Beside them, readers need threads of the pool of four. */
 const REMOVALS_MAX = 2;
+/** Given up by the index before others have their turn: a millisecond or two. */
+export const FILES_PER_TURN = 256;
 /** What stands in a row for each file that waits: its key, its nonce, its bytes. */
 const NUMBERS = KEY_WORDS + 2;
 

@@ -44,6 +44,19 @@ async function all(
   return true;
 }
 
+/** Copies the bytes into the first of the pieces; what is left of these. */
+export function scatter(bytes: Buffer, pieces: readonly Uint8Array[]): readonly Uint8Array[] {
+  let done = 0;
+  for (const piece of pieces) {
+    if (done === bytes.length) break;
+    const part = bytes.subarray(done, done + piece.length);
+    // Not `set`: into shared memory it copies word by word.
+    Buffer.from(piece.buffer, piece.byteOffset, part.length).fill(part);
+    done += part.length;
+  }
+  return rest(pieces, done);
+}
+
 /** What is left after so many bytes. */
 function rest(pieces: readonly Uint8Array[], bytes: number): readonly Uint8Array[] {
   let done = bytes;

@@ -20,3 +20,22 @@ export function intercept<N extends Name>(
     syncBuiltinESMExports();
   });
 }
+
+type Read = (memory: Buffer, offset: number, length: number, position: number) => Promise<unknown>;
+
+/** As `intercept`, for reads of open files. */
+export async function interceptReads(
+  context: TestContext,
+  answer: (real: Read) => Read,
+): Promise<void> {
+  const handle = await promises.open('/dev/null', 'r');
+  const methods = Object.getPrototypeOf(handle) as Record<
+    'read' | 'readv',
+    (...args: never[]) => unknown
+  >;
+  await handle.close();
+  const real = methods.read as unknown as (this: unknown, ...args: unknown[]) => Promise<unknown>;
+  context.mock.method(methods, 'read', function (this: unknown, ...args: Parameters<Read>) {
+    return answer(async (...again) => await real.call(this, ...again))(...args);
+  });
+}
