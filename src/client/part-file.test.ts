@@ -103,6 +103,11 @@ test('the mode of what is replaced stays, and a new file has no more than was sa
   await part.publish(Buffer.from(target()), 3, { ...FINISH, replaced });
   await part.close();
   assert.equal(statSync(target()).mode & 0o777, 0o604);
+  const readOnly = await openPart(0, 0o444);
+  assert.equal(statSync(partPath()).mode & 0o777, 0o644);
+  await readOnly.publish(Buffer.from(join(directory, 'read')), 0, { ...FINISH, mode: 0o444 });
+  await readOnly.close();
+  assert.equal(statSync(join(directory, 'read')).mode & 0o777, 0o444);
   const made = await openPart(0, 0o666);
   await made.publish(Buffer.from(join(directory, 'made')), 0, { ...FINISH, mode: 0o640 });
   await made.close();

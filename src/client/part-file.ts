@@ -45,7 +45,7 @@ export class PartFile {
     this.#syncedTo = Math.max(0, size - SYNC_BYTES);
   }
 
-  /** `mode`: no wider than that of the file that it becomes. */
+  /** `mode`: that of the file that it becomes, which its owner may not be able to write; this one can. */
   static async open(
     directory: Buffer,
     identity: string,
@@ -54,10 +54,11 @@ export class PartFile {
   ): Promise<PartFile> {
     const name = `${PART_PREFIX}${identity}`;
     const path = joinLocal(directory, name);
-    const own = await openOwn(path, mode);
+    const openMode = mode | 0o600;
+    const own = await openOwn(path, openMode);
     if (own === undefined) {
       const fresh = joinLocal(directory, `${name}-${randomBytes(8).toString('hex')}`);
-      return new PartFile(await open(fresh, FLAGS | O_EXCL, mode), fresh, 0, true);
+      return new PartFile(await open(fresh, FLAGS | O_EXCL, openMode), fresh, 0, true);
     }
     const { file, size } = own;
     if (size <= lengthBytes) return new PartFile(file, path, size, false);
