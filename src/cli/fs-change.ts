@@ -3,6 +3,7 @@ import { fstatSync, type Stats } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { opendir, stat } from 'node:fs/promises';
 import { Option, type Command } from 'commander';
+import { enteredFrom } from '../base/link-circle.ts';
 import type { TransferOptions } from '../client/index.ts';
 import { EXIT_CODES, UsageError } from './context.ts';
 import type { CliContext, ExitCode } from './context.ts';
@@ -199,12 +200,13 @@ async function amountOfLocal(path: string, above: readonly string[] = []): Promi
   const found = await stat(path, { bigint: true }).catch(() => undefined);
   if (found === undefined) return nothing;
   if (!found.isDirectory()) return { files: 1, bytes: Number(found.size) };
-  const own = `${found.dev} ${found.ino}`;
-  const directory = above.includes(own) ? undefined : await opendir(path).catch(() => undefined);
+  const entered = enteredFrom(above, found);
+  if (entered === undefined) return nothing;
+  const directory = await opendir(path).catch(() => undefined);
   if (directory === undefined) return nothing;
   let [files, bytes] = [0, 0];
   for await (const entry of directory) {
-    const below = await amountOfLocal(join(path, entry.name), [...above, own]);
+    const below = await amountOfLocal(join(path, entry.name), entered);
     files += below.files;
     bytes += below.bytes;
   }

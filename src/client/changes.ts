@@ -69,10 +69,7 @@ export async function makeDirectory(
 ): Promise<boolean> {
   const store = await connection.store();
   if (!parents) {
-    const above = await statOf(connection, parentOf(path), scope);
-    if (above.kind !== 'directory') {
-      throw new AlluxioError('not-a-directory', 'The parent is not a directory');
-    }
+    await mustHaveDirectory(connection, path, scope);
     await store.makeDirectory(path, attributes, scope.step());
     return true;
   }
@@ -88,6 +85,23 @@ export async function makeDirectory(
     if (!hasCode(error, 'exists')) throw error;
     return false;
   }
+}
+
+/** Else whoever makes the name says that something is missing, but not what. */
+async function mustHaveDirectory(
+  connection: Connection,
+  path: ByteString,
+  scope: Scope,
+): Promise<void> {
+  const above = parentOf(path);
+  const found = await lookUp(connection, above, scope);
+  if (found?.kind === 'directory') return;
+  const details = { path: shownPath(path) };
+  if (found === undefined) {
+    const reason = `The directory ${shownPath(above)} does not exist`;
+    throw new AlluxioError('not-found', reason, details);
+  }
+  throw new AlluxioError('not-a-directory', `${shownPath(above)} is not a directory`, details);
 }
 
 export async function remove(
@@ -173,12 +187,7 @@ export async function move(
 ): Promise<void> {
   const options = { isExclusive: false, watched: [], keepsTarget: false };
   const store = await connection.store();
-  // Else whoever moves it names the source, or nothing.
-  const above = await lookUp(connection, parentOf(to), scope);
-  if (above?.kind !== 'directory') {
-    const reason = 'The directory of the target does not exist';
-    throw new AlluxioError('not-found', reason, { path: shownPath(to) });
-  }
+  await mustHaveDirectory(connection, to, scope);
   await store.rename(from, to, options, scope.long());
 }
 

@@ -1,6 +1,7 @@
 /** From this machine's disk to the cluster. */
 import { opendir, stat } from 'node:fs/promises';
 import { byteStringOfBytes, joinPath, type ByteString } from '../base/byte-string.ts';
+import { enteredFrom } from '../base/link-circle.ts';
 import { lookUp, makeDirectory, putLocalFile, sameTime, timesOf } from './changes.ts';
 import type { Connection } from './connection.ts';
 import type { TransferOptions } from './download.ts';
@@ -52,9 +53,8 @@ export async function uploadTree(
   scope: Scope,
   above: readonly string[] = [],
 ): Promise<void> {
-  const { dev, ino } = await stat(from, { bigint: true });
-  const own = `${dev} ${ino}`;
-  if (above.includes(own)) {
+  const entered = enteredFrom(above, await stat(from, { bigint: true }));
+  if (entered === undefined) {
     const path = from.toString('utf8');
     throw new AlluxioError('local', 'It links to a directory that it lies in', { path });
   }
@@ -77,7 +77,7 @@ export async function uploadTree(
   for (const name of directories) {
     const local = joinLocal(from, name);
     await ofEntry(entryOf(name), () =>
-      uploadTree(connection, local, joinPath(to, name), options, scope, [...above, own]),
+      uploadTree(connection, local, joinPath(to, name), options, scope, entered),
     );
   }
 }

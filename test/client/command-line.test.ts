@@ -111,7 +111,9 @@ describe('commands on a cluster', { skip: skipReason('etcd'), timeout: SUITE_MS 
       assert.equal((await cli('fs', 'test', path)).code, 1, path);
     }
     const moved = await cli('fs', 'mv', '/b/dated-0', '/b/no/such');
-    assert.match(moved.err, /\/b\/no\/such: The directory of the target does not exist/);
+    assert.match(moved.err, /\/b\/no\/such: The directory \/b\/no does not exist/);
+    const made = await cli('fs', 'mkdir', '/b/no/such');
+    assert.match(made.err, /\/b\/no\/such: The directory \/b\/no does not exist/);
     for (const args of [
       ['cp', '/b/dated-0', '/b/none/'],
       ['mv', '/b/dated-0', '/b/none/'],
