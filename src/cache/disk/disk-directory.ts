@@ -206,10 +206,9 @@ export class DiskDirectory {
   /** Evicts until so many bytes fit in; true: they are reserved. */
   async #makeRoom({ key, version, path, copies }: WriteBatch, bytes: number): Promise<boolean> {
     const own = this.#table.find(key);
-    const { limitBytes } = this.#options;
     // A file that is larger than the cache would push out itself, and all others for nothing.
     const ownBytes = own === undefined ? 0 : this.#table.heldBytes(own);
-    const share = limitBytes / 2;
+    const share = this.#options.limitBytes / 2;
     if (version.lengthBytes > share && ownBytes + bytes > share) return false;
     const indexBytes = indexBytesOf(1, copies.length, path.length);
     const isFull = (): boolean =>

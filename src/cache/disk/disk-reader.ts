@@ -1,7 +1,7 @@
 /**
  * Reads backing files, with a deadline. A call that the disk does not answer cannot be taken back and
  * writes into its memory whenever it ends, so calls have memory of their own, and what comes in time is
- * copied: some 0.05 CPU seconds a gigabyte, out of the processor's cache.
+ * copied: some 0.1 CPU seconds a gigabyte, out of the processor's cache.
  */
 import { HandleCache } from './handle-cache.ts';
 import { scatter } from './vectors.ts';
