@@ -1,5 +1,5 @@
 /** The changes that both faces of the library make. Each did what it says when it resolves. */
-import { createWriteStream, type Stats } from 'node:fs';
+import { createWriteStream, type Stats, type WriteStream } from 'node:fs';
 import { open as openLocal, rm, stat as statLocal } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
@@ -228,6 +228,7 @@ export async function writeFile(
   }
   // A request says its length before its bytes, so what has none waits on the disk.
   const staged = await connection.stagingPath();
+  const sink = createWriteStream(staged, { mode: 0o600 });
   try {
     const { signal } = scope;
     await fromCaller(
@@ -235,13 +236,22 @@ export async function writeFile(
       scope,
       async (open) => {
         const source = Readable.from(open(), { objectMode: false });
-        await pipeline(source, createWriteStream(staged, { mode: 0o600 }), { signal });
+        await pipeline(source, sink, { signal });
       },
     );
     return await putLocalFile(connection, staged, path, attributes, scope);
   } finally {
+    await destroyed(sink);
     await rm(staged, { force: true });
   }
+}
+
+/** Until then it may still make the file that it was told to open. */
+export async function destroyed(stream: WriteStream): Promise<void> {
+  if (stream.closed) return;
+  const isClosed = new Promise<void>((resolve) => stream.once('close', resolve));
+  stream.destroy();
+  await isClosed;
 }
 
 /** Large enough for a request's overhead not to count. */

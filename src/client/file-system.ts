@@ -386,7 +386,9 @@ export class AlluxioFileSystem extends BaseClient {
     if (node !== undefined && mode === 'x') throw new AlluxioError('exists', 'The name is taken');
     const staged = await connection.stagingPath();
     if (mode === 'a' && node !== undefined) {
-      await downloadFile(connection, path, localPath(staged), {}, scope, { known: node });
+      // Ours to write, whoever may write the file.
+      const known = { ...node, posix: { ...node.posix, mode: 0o600 } };
+      await downloadFile(connection, path, localPath(staged), {}, scope, { known });
     }
     const base = { mode, version: node };
     return new AlluxioWriteFile({ connection, path, signal: options.signal }, staged, base);

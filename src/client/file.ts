@@ -6,7 +6,7 @@ import type { ByteString } from '../base/byte-string.ts';
 import type { FileVersion } from '../cluster/index.ts';
 import { isSameVersion } from '../cluster/path-choice.ts';
 import type { NodeStatus } from '../store/index.ts';
-import { lookUp, putLocalFile } from './changes.ts';
+import { destroyed, lookUp, putLocalFile } from './changes.ts';
 import type { Connection } from './connection.ts';
 import { readPiece, readPieces } from './content.ts';
 import { mustBeBytes } from './data.ts';
@@ -190,6 +190,8 @@ export class AlluxioWriteFile extends OpenFile {
   #failure: unknown;
   #ended: Promise<void> | undefined;
   #closing: Promise<void> | undefined;
+  /** A close came so far, and failed. */
+  #mayBePublished = false;
 
   constructor(parts: FileParts, stagingPath: string, base: WriteBase) {
     super(parts);
@@ -242,7 +244,7 @@ export class AlluxioWriteFile extends OpenFile {
     await this.#closing?.catch(ignore);
     if (this.isClosed) return;
     this.isClosed = true;
-    this.#stream.destroy();
+    await destroyed(this.#stream);
     await rm(this.#stagingPath, { force: true });
   }
 
@@ -263,7 +265,10 @@ export class AlluxioWriteFile extends OpenFile {
     const { connection, path } = this.parts;
     this.#ended ??= this.#end();
     await this.#ended;
-    const mayPublish = (): Promise<void> => this.#mustFollowBase(scope);
+    const mayPublish = async (): Promise<void> => {
+      await this.#mustFollowBase(scope);
+      this.#mayBePublished = true;
+    };
     await putLocalFile(connection, this.#stagingPath, path, {}, scope, { mayPublish });
     this.isClosed = true;
     await rm(this.#stagingPath, { force: true });
@@ -274,12 +279,15 @@ export class AlluxioWriteFile extends OpenFile {
     if (mode === 'w') return;
     const { connection, path } = this.parts;
     const now = await lookUp(connection, path, scope);
-    if (mode === 'x') {
-      if (now === undefined) return;
-      throw new AlluxioError('exists', 'The name was taken meanwhile');
-    }
     if (now === undefined && version === undefined) return;
-    if (isSame(now, version)) return;
+    if (mode === 'a' && isSame(now, version)) return;
+    if (this.#mayBePublished) {
+      // By an earlier close that did not hear of it: what is there is this very file, or a part of it.
+      if (now?.lengthBytes === this.#position) return;
+      const message = 'An earlier close may still be publishing the file';
+      throw new AlluxioError('unavailable', message, { retryable: true });
+    }
+    if (mode === 'x') throw new AlluxioError('exists', 'The name was taken meanwhile');
     // One worker may remember what was there before: the store knows better, where it can be asked.
     const { signal } = scope;
     const stored = await connection.routed.writer.statStored(path, { signal });
@@ -289,10 +297,13 @@ export class AlluxioWriteFile extends OpenFile {
 
   async #end(): Promise<void> {
     if (this.#failure !== undefined) throw this.#failure;
+    // What was written last may be refused only now.
     await new Promise<void>((resolve, reject) => {
-      this.#stream.once('error', reject);
-      this.#stream.end(resolve);
+      this.#stream.end((error?: Error | null) =>
+        error instanceof Error ? reject(error) : resolve(),
+      );
     });
+    if (this.#failure !== undefined) throw this.#failure;
   }
 }
 

@@ -40,8 +40,8 @@ export async function localTargetOf(to: Buffer, isInTree: boolean): Promise<Loca
 }
 
 const { O_WRONLY, O_APPEND, O_NONBLOCK, O_NOCTTY } = constants;
-/** Between looks whether a pipe takes more. */
-const PIPE_MS = 10;
+/** Between looks whether a pipe takes more: at first one, then up to this. */
+const PIPE_MS_MAX = 10;
 
 /** Nothing here waits in the kernel, where it could not be called back. */
 export async function writeInto(
@@ -66,13 +66,13 @@ export async function writeInto(
 }
 
 async function retried<T>(errno: string, signal: AbortSignal, work: () => Promise<T>): Promise<T> {
-  for (;;) {
+  for (let pauseMs = 1; ; pauseMs = Math.min(PIPE_MS_MAX, 2 * pauseMs)) {
     signal.throwIfAborted();
     try {
       return await work();
     } catch (error) {
       if (!hasErrno(error, errno)) throw error;
     }
-    await pause(PIPE_MS, undefined, { signal });
+    await pause(pauseMs, undefined, { signal });
   }
 }

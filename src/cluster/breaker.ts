@@ -42,6 +42,7 @@ const FAILURES_MAX = 3;
 const SUSPICION_MS = 1_000;
 /** A worker that collects garbage misses one probe. */
 const MISSED_PROBES_MAX = 2;
+const HANGS = 'The worker answers nobody, and not when asked for its health either';
 /** A restarted worker is back within seconds … */
 const BACKOFF_MS_MIN = 1_000;
 /** … and one that stays away costs a probe every half minute. */
@@ -128,8 +129,10 @@ export class Breakers {
   /** Forgets workers that left; one that came back at another address starts afresh. */
   retain(workers: readonly Worker[], isSameAddress: (worker: Worker) => boolean): void {
     const kept = new Set(workers.filter(isSameAddress).map((worker) => worker.id));
-    for (const id of this.#breakers.keys()) {
-      if (!kept.has(id)) this.#breakers.delete(id);
+    for (const [id, breaker] of this.#breakers) {
+      if (kept.has(id)) continue;
+      this.#breakers.delete(id);
+      this.#giveUp(breaker, 'The worker has left the cluster');
     }
   }
 
@@ -148,7 +151,7 @@ export class Breakers {
       breaker.missedProbes += 1;
       const hangs = breaker.missedProbes >= MISSED_PROBES_MAX;
       if (why !== 'waiting' || hangs || breaker.state !== 'closed') this.#open(worker, breaker);
-      if (hangs) this.#giveUp(worker, breaker);
+      if (hangs) this.#giveUp(breaker, HANGS);
     } else {
       breaker.answeredMs = this.#options.clock.nowMs();
       breaker.missedProbes = 0;
@@ -157,8 +160,7 @@ export class Breakers {
     }
   }
 
-  #giveUp(worker: Worker, { waiting }: Breaker): void {
-    const message = 'The worker answers nobody, and not when asked for its health either';
+  #giveUp({ worker, waiting }: Breaker, message: string): void {
     const details = { worker: worker.id, retryable: true };
     const all = [...waiting.keys()];
     waiting.clear();

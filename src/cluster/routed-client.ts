@@ -254,8 +254,9 @@ export class RoutedClient implements ClusterClient {
     if (hosts.size < 2 || routing === 'node') return undefined;
     const { view } = this.#placement;
     const worker =
-      view.workers.find(({ host }) => !hosts.has(host)) ?? this.#placement.knownOwner(ufsPath);
-    if (worker === undefined) return undefined;
+      view.workers.find((each) => !hosts.has(each.host) && this.#breakers.isAvailable(each)) ??
+      this.#placement.knownOwner(ufsPath);
+    if (worker === undefined || !this.#breakers.isAvailable(worker)) return undefined;
     const request = { path, ufsPath, offset: 0, lengthBytes: 1 };
     try {
       const limits = { context, clock, timeoutMs: shareMs(remainingMs(context, clock), true) };

@@ -85,6 +85,7 @@ async function list(
     },
   );
   await Promise.all(waiting);
+  signal.throwIfAborted();
 }
 
 async function sums(
@@ -99,5 +100,6 @@ async function sums(
     if (isComplete) meant.completeFiles++;
     meant.cachedBytes += cachedBytes;
   });
+  signal.throwIfAborted();
   return { meant };
 }

@@ -1,10 +1,14 @@
 // Files that are opened to be written: against other writers, ended early, closed twice; and what is no data.
 import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, afterEach, before, describe, test } from 'node:test';
+import type { ByteString } from '../../src/base/byte-string.ts';
+import type { Connection } from '../../src/client/connection.ts';
+import { AlluxioWriteFile } from '../../src/client/file.ts';
 import { AlluxioFileSystem, type Data } from '../../src/client/index.ts';
+import { ClusterError } from '../../src/cluster/index.ts';
 import type { Devcluster, FaultRule } from '../../src/devcluster/index.ts';
 import { commandEnvironment, startTestDevcluster } from '../support/devcluster.ts';
 import { lastFirst } from '../support/last-first.ts';
@@ -89,6 +93,42 @@ describe('files open for writing', { skip: skipReason('etcd'), timeout: SUITE_MS
     await assert.rejects(given.close({ timeoutMs: 300 }), { code: 'timeout' });
     await given.abort();
     assert.deepEqual(staged(), []);
+  });
+
+  test('a close that did not hear of its own success succeeds when it is tried again', async (context) => {
+    await fs.write('/b/heard', 'one ');
+    const { connection } = fs as unknown as { readonly connection: Connection };
+    const store = await connection.store();
+    for (const [path, mode, content] of [
+      ['/b/heard', 'a', 'one mine'],
+      ['/b/unheard', 'x', 'mine'],
+    ] as const) {
+      const put = store.putFile.bind(store);
+      const file = await fs.open(path, { mode });
+      await file.write('mine');
+      const cut = context.mock.method(store, 'putFile', async (...args: Parameters<typeof put>) => {
+        await put(...args);
+        throw new ClusterError('timeout', 'The answer was lost', { retryable: true });
+      });
+      await assert.rejects(file.close(), { code: 'timeout' });
+      cut.mock.restore();
+      await file.close();
+      assert.equal(await readFile(inStore(path.slice(3)), 'utf8'), content);
+    }
+    assert.deepEqual(staged(), []);
+  });
+
+  test('what the disk here did not take is not published as if it had', async () => {
+    const { connection } = fs as unknown as { readonly connection: Connection };
+    const base = { mode: 'w', version: undefined } as const;
+    const parts = { connection, path: '/b/full' as ByteString, signal: undefined };
+    // Through a link, which is all that a wrong build would remove.
+    const disk = join(staging, 'full');
+    await symlink('/dev/full', disk);
+    const file = new AlluxioWriteFile(parts, disk, base);
+    await file.write('small').catch(() => undefined);
+    await assert.rejects(file.close(), { code: 'local' });
+    await assert.rejects(readFile(inStore('full')), { code: 'ENOENT' });
   });
 
   test('what is neither closed nor given up is gone with the client', async () => {

@@ -357,6 +357,8 @@ export class DiskDirectory {
     if (error.code === 'ENOENT') this.#forget(identity);
     else if (error instanceof CorruptFileError) this.#corrupt(identity, error.message);
     else if (isNoFile(error)) this.#corrupt(identity, 'it is no file');
+    // All who read are late at once: only time makes it more (`#tend`).
+    else if (error instanceof OverdueError) this.#options.figures.failures.read++;
     else {
       // It is fetched and written anew, elsewhere on the disk.
       if (isBadSector(error)) this.#forget(identity);
@@ -487,10 +489,7 @@ export class DiskDirectory {
 
   async #tend(): Promise<void> {
     if (this.#state !== 'serving' || this.#isClosed) return;
-    if (this.#reader.isOverdue) {
-      this.#failed('read', new OverdueError());
-      return;
-    }
+    if (this.#reader.isOverdue) return this.#failed('read', new OverdueError());
     try {
       await this.#room.refresh();
       await this.#shrink();

@@ -266,8 +266,12 @@ export class IndexLog {
     try {
       await this.#file.settled();
       const handler = { ...boundHandler(select(builder)), head: () => true };
-      // At the end of each slice: news must not get in between what was told and the log.
-      await this.#file.read(endBytes, handler, () => builder.flush());
+      await this.#file.read(endBytes, handler, async () => {
+        // At the end of each slice: news must not get in between what was told and the log.
+        builder.flush();
+        // What a slow disk has not taken yet is bounded, and beyond that left out.
+        await next.settled();
+      });
       await next.settled();
       await rename(nextPath, this.#path);
     } catch (error) {
