@@ -82,6 +82,12 @@ function configurationOf(definition: MetricDefinition): {
 }
 
 /**
+ * Between looks at how late the event loop is: each wakes the daemon, which should sleep while nobody uses the
+ * mount. The figures of the lag are of so long pauses, so that much is none.
+ */
+const LAG_PRECISION_MS = 500;
+
+/**
  * The registry of one process with every metric of the table in it. Counting is by key of the
  * table, so that a metric cannot be counted that is not described there. A metric that nobody feeds
  * shows 0 (without labels) or nothing (with labels).
@@ -108,7 +114,8 @@ export class Metrics {
 
   /** Adds `process_*` and `nodejs_*` as prom-client defines them; once, and only in a daemon. */
   collectProcessFigures(): void {
-    collectDefaultMetrics({ register: this.#registry });
+    const eventLoopMonitoringPrecision = LAG_PRECISION_MS;
+    collectDefaultMetrics({ register: this.#registry, eventLoopMonitoringPrecision });
   }
 
   count<K extends CounterKey>(key: K, labels: LabelsOf<K>, amount = 1): void {
