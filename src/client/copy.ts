@@ -7,6 +7,7 @@ import { readPieces } from './content.ts';
 import { ofEntry, type Entry } from './entries.ts';
 import { AlluxioError, hasCode, shownPath } from './errors.ts';
 import { forEachOf } from './many.ts';
+import { shownTime } from './paths.ts';
 import type { Scope } from './scope.ts';
 import { entriesOf } from './tree.ts';
 import type { CallOptions } from './types.ts';
@@ -14,7 +15,7 @@ import type { CallOptions } from './types.ts';
 export interface CopyOptions extends CallOptions {
   /** Of directories. */
   readonly recursive?: boolean | undefined;
-  /** The copy shows the time of its source; true when left out. */
+  /** The target shows the time of its source; true when left out. */
   readonly preserveTimes?: boolean | undefined;
   /** What has the length and the time of its source already is left as it is. */
   readonly resume?: boolean | undefined;
@@ -45,16 +46,12 @@ export async function copyFile(
     throw new AlluxioError('unsupported', `A ${node.kind} cannot be copied: it has no content`);
   }
   if (from === to) throw new AlluxioError('invalid', 'The source and the target are the same file');
-  const shownMs = node.posix.mtimeMs ?? node.mtimeMs;
+  const shownMs = shownTime(node);
   const before = await lookUp(connection, to, scope);
   if (before?.kind === 'directory')
     throw new AlluxioError('is-a-directory', 'The target is a directory');
   const isSame = before?.lengthBytes === node.lengthBytes;
-  if (
-    options.resume === true &&
-    isSame &&
-    sameTime(before.posix.mtimeMs ?? before.mtimeMs, shownMs)
-  ) {
+  if (options.resume === true && isSame && sameTime(shownTime(before), shownMs)) {
     options.onFile?.(shownPath(from), node.lengthBytes, 'skipped');
     return;
   }

@@ -12,6 +12,7 @@ import type { NodeStatus } from '../store/index.ts';
 import { lookUp, sameTime, statOf } from './changes.ts';
 import type { Connection } from './connection.ts';
 import { readPieces } from './content.ts';
+import type { CopyOptions } from './copy.ts';
 import { ofEntry, type Entry } from './entries.ts';
 import { AlluxioError, hasCode, shownPath } from './errors.ts';
 import { joinLocal, parentOfLocal } from './local-path.ts';
@@ -19,27 +20,13 @@ import { makeOwnDirectory, writeLink } from './local-entries.ts';
 import { localTargetOf, writeInto } from './local-target.ts';
 import { forEachOf } from './many.ts';
 import { PartFile } from './part-file.ts';
+import { shownTime } from './paths.ts';
 import type { Scope } from './scope.ts';
 import { entriesOf } from './tree.ts';
-import type { CallOptions } from './types.ts';
 
-export interface TransferOptions extends CallOptions {
-  /** Of directories. */
-  readonly recursive?: boolean | undefined;
-  /** The target gets the time of its source; true when left out. */
-  readonly preserveTimes?: boolean | undefined;
-  /** What has the length and the time of its source already is left as it is. */
-  readonly resume?: boolean | undefined;
-  /** Files at a time. */
-  readonly concurrency?: number | undefined;
-  readonly onFile?:
-    ((path: string, size: number, outcome: 'copied' | 'skipped') => void) | undefined;
+/** Between the cluster and this machine; what is left out of a tree is also what this machine cannot read or write. */
+export interface TransferOptions extends CopyOptions {
   readonly onBytes?: ((bytes: number) => void) | undefined;
-  /**
-   * Told of what of a tree is left out: this machine cannot read it or write it, or the cluster can neither
-   * name nor keep it. Else it is the end of the call, as every other failure is.
-   */
-  readonly onError?: ((error: AlluxioError) => void) | undefined;
 }
 
 /** Of what nothing else is known of. */
@@ -254,8 +241,4 @@ async function downloadEntry(
 /** Who makes it can write into it. */
 function directoryMode({ mode = DIRECTORY_MODE }: NodeStatus['posix']): number {
   return (mode & 0o777) | 0o700;
-}
-
-function shownTime(node: NodeStatus): number {
-  return node.posix.mtimeMs ?? node.mtimeMs;
 }

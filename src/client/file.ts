@@ -12,6 +12,7 @@ import { readPiece, readPieces } from './content.ts';
 import { mustBeBytes } from './data.ts';
 import { AlluxioError, asAlluxioError, shownPath } from './errors.ts';
 import { rangeOf } from './numbers.ts';
+import { shownTime } from './paths.ts';
 import type { Scope } from './scope.ts';
 import type { CallOptions } from './types.ts';
 
@@ -80,7 +81,7 @@ export class AlluxioReadFile extends OpenFile {
   }
 
   get mtimeMs(): number {
-    return this.#version.posix.mtimeMs ?? this.#version.mtimeMs;
+    return shownTime(this.#version);
   }
 
   tell(): number {

@@ -69,14 +69,19 @@ function shown(path: ByteString): Shown {
   };
 }
 
+/** What users see of a node: the time kept beside the file, if there is one. */
+export function shownTime({ posix, mtimeMs }: Pick<NodeStatus, 'posix' | 'mtimeMs'>): number {
+  return posix.mtimeMs ?? mtimeMs;
+}
+
 export function infoOfNode(path: ByteString, node: NodeStatus): FileInfo {
-  const { kind, lengthBytes, mtimeMs, owner, group, contentHash, posix } = node;
+  const { kind, lengthBytes, owner, group, contentHash, posix } = node;
   const { mode, uid, gid, target } = posix;
   return {
     ...shown(path),
     type: kind,
     size: lengthBytes,
-    mtimeMs: posix.mtimeMs ?? mtimeMs,
+    mtimeMs: shownTime(node),
     ...(mode === undefined ? {} : { mode }),
     ...(owner === undefined ? {} : { owner }),
     ...(group === undefined ? {} : { group }),

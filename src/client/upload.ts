@@ -9,6 +9,7 @@ import { ofEntry, type Entry } from './entries.ts';
 import { AlluxioError } from './errors.ts';
 import { joinLocal } from './local-path.ts';
 import { forEachOf } from './many.ts';
+import { shownTime } from './paths.ts';
 import { PART_PREFIX } from './part-file.ts';
 import type { Scope } from './scope.ts';
 
@@ -30,7 +31,7 @@ export async function uploadFile(
   if (options.resume === true) {
     const there = await lookUp(connection, to, scope);
     const isSame = there?.kind === 'file' && there.lengthBytes === before.size;
-    if (isSame && sameTime(there.posix.mtimeMs ?? there.mtimeMs, mtimeMs)) {
+    if (isSame && sameTime(shownTime(there), mtimeMs)) {
       options.onFile?.(shown, before.size, 'skipped');
       return;
     }

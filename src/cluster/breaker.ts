@@ -63,8 +63,8 @@ export class Breakers {
     const breaker = this.#breakers.get(worker.id);
     if (breaker === undefined || breaker.state === 'closed') return true;
     if (breaker.state === 'open' && this.#options.clock.nowMs() >= breaker.probeAtMs) {
-      this.#set(worker, breaker, 'half-open');
-      void this.#probe(worker, breaker, 'open');
+      this.#set(breaker, 'half-open');
+      void this.#probe(breaker, 'open');
     }
     return false;
   }
@@ -83,7 +83,7 @@ export class Breakers {
     breaker.answeredMs = this.#options.clock.nowMs();
     breaker.missedProbes = 0;
     breaker.consecutiveFailures = 0;
-    if (breaker.state !== 'closed') this.#close(worker, breaker);
+    if (breaker.state !== 'closed') this.#close(breaker);
   }
 
   noteFailure(worker: Worker, code: ClusterErrorCode, message: string): void {
@@ -93,10 +93,10 @@ export class Breakers {
     if (breaker.state !== 'closed') return;
     const hasFailedOften = breaker.consecutiveFailures >= FAILURES_MAX;
     // A worker that hangs on data may well answer a health probe; its readers hang all the same.
-    if (hasFailedOften && code === 'timeout') this.#open(worker, breaker);
+    if (hasFailedOften && code === 'timeout') this.#open(breaker);
     // Each timeout has cost somebody long: that of a worker that hangs should stay the only one.
-    else if (hasFailedOften) void this.#probe(worker, breaker, 'failures');
-    else if (code === 'timeout') void this.#probe(worker, breaker, 'timeout');
+    else if (hasFailedOften) void this.#probe(breaker, 'failures');
+    else if (code === 'timeout') void this.#probe(breaker, 'timeout');
   }
 
   /** For a call that could be answered elsewhere: `giveUp` is called once the worker is found to hang. */
@@ -116,7 +116,7 @@ export class Breakers {
       if (oldestMs === undefined) continue;
       isAnyWaiting = true;
       const isSuspect = oldestMs <= sinceMs && breaker.answeredMs <= sinceMs;
-      if (isSuspect) void this.#probe(breaker.worker, breaker, 'waiting');
+      if (isSuspect) void this.#probe(breaker, 'waiting');
     }
     if (isAnyWaiting) this.#lookAgain();
   }
@@ -137,11 +137,8 @@ export class Breakers {
   }
 
   /** Failures that a healthy worker explains (a file or directory it trips over) do not open. */
-  async #probe(
-    worker: Worker,
-    breaker: Breaker,
-    why: 'failures' | 'timeout' | 'waiting' | 'open',
-  ): Promise<void> {
+  async #probe(breaker: Breaker, why: 'failures' | 'timeout' | 'waiting' | 'open'): Promise<void> {
+    const { worker } = breaker;
     if (breaker.isProbing) return;
     breaker.isProbing = true;
     const isWell = await this.#options.probe(worker);
@@ -150,13 +147,13 @@ export class Breakers {
     if (!isWell) {
       breaker.missedProbes += 1;
       const hangs = breaker.missedProbes >= MISSED_PROBES_MAX;
-      if (why !== 'waiting' || hangs || breaker.state !== 'closed') this.#open(worker, breaker);
+      if (why !== 'waiting' || hangs || breaker.state !== 'closed') this.#open(breaker);
       if (hangs) this.#giveUp(breaker, HANGS);
     } else {
       breaker.answeredMs = this.#options.clock.nowMs();
       breaker.missedProbes = 0;
       if (why === 'failures') breaker.consecutiveFailures = 0;
-      if (breaker.state !== 'closed') this.#close(worker, breaker);
+      if (breaker.state !== 'closed') this.#close(breaker);
     }
   }
 
@@ -167,7 +164,7 @@ export class Breakers {
     for (const giveUp of all) giveUp(new ClusterError('timeout', message, details));
   }
 
-  #open(worker: Worker, breaker: Breaker): void {
+  #open(breaker: Breaker): void {
     const backoffMs = Math.min(
       BACKOFF_MS_MAX,
       BACKOFF_MS_MIN * 2 ** Math.min(breaker.openings, 10),
@@ -176,19 +173,19 @@ export class Breakers {
     // Half of it jittered, so that a thousand mounts do not probe a returning worker together.
     const jitteredMs = backoffMs * (0.5 + this.#options.random() / 2);
     breaker.probeAtMs = this.#options.clock.nowMs() + jitteredMs;
-    this.#set(worker, breaker, 'open');
+    this.#set(breaker, 'open');
   }
 
-  #close(worker: Worker, breaker: Breaker): void {
+  #close(breaker: Breaker): void {
     breaker.openings = 0;
     breaker.consecutiveFailures = 0;
-    this.#set(worker, breaker, 'closed');
+    this.#set(breaker, 'closed');
   }
 
-  #set(worker: Worker, breaker: Breaker, state: BreakerState): void {
+  #set(breaker: Breaker, state: BreakerState): void {
     if (breaker.state === state) return;
     breaker.state = state;
-    this.#options.events.breaker(worker.id, state);
+    this.#options.events.breaker(breaker.worker.id, state);
   }
 
   #breakerOf(worker: Worker): Breaker {
