@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { AlluxioFileSystem } from '../../src/client/index.ts';
 import { PART_PREFIX } from '../../src/client/part-file.ts';
 import type { Devcluster, FaultRule } from '../../src/devcluster/index.ts';
-import { commandEnvironment, startTestDevcluster } from '../support/devcluster.ts';
+import { commandEnvironment, faultsOf, startTestDevcluster } from '../support/devcluster.ts';
 import { lastFirst } from '../support/last-first.ts';
 import { run } from '../support/run.ts';
 import { skipReason } from '../support/skip.ts';
@@ -39,9 +39,7 @@ describe('downloads', { skip: skipReason('etcd'), timeout: SUITE_MS }, () => {
   afterEach(() => faults([]));
 
   const inStore = (path: string): string => join(cluster.dataDir, 'b', path);
-  const faults = async (rules: readonly FaultRule[]): Promise<void> => {
-    await Promise.all(cluster.workers.map((worker) => worker.setFaults(rules, 1)));
-  };
+  const faults = (rules: readonly FaultRule[]): Promise<void> => faultsOf(cluster, rules);
   const parts = (): string[] => readdirSync(local).filter((name) => name.startsWith(PART_PREFIX));
 
   test('through a link to what it names, which keeps its mode', async () => {

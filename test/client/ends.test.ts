@@ -8,7 +8,7 @@ import { after, afterEach, before, describe, test } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
 import { AlluxioFileSystem } from '../../src/client/index.ts';
 import type { Devcluster, FaultRule } from '../../src/devcluster/index.ts';
-import { startTestDevcluster } from '../support/devcluster.ts';
+import { faultsOf, startTestDevcluster } from '../support/devcluster.ts';
 import { lastFirst } from '../support/last-first.ts';
 import { skipReason } from '../support/skip.ts';
 import { makeTempDir } from '../support/temp-dir.ts';
@@ -47,9 +47,7 @@ describe('calls that end early', { skip: skipReason('etcd'), timeout: SUITE_MS }
   afterEach(() => faults([]));
 
   const inStore = (path: string): string => join(cluster.dataDir, 'b', path);
-  const faults = async (rules: readonly FaultRule[]): Promise<void> => {
-    await Promise.all(cluster.workers.map((worker) => worker.setFaults(rules, 1)));
-  };
+  const faults = (rules: readonly FaultRule[]): Promise<void> => faultsOf(cluster, rules);
   const hidden = (): string[] => {
     const uploads = inStore('.alluxio-fuse-uploads');
     return existsSync(uploads) ? readdirSync(uploads) : [];

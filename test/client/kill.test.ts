@@ -9,7 +9,7 @@ import { after, afterEach, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { PART_PREFIX } from '../../src/client/part-file.ts';
 import type { Devcluster, FaultRule } from '../../src/devcluster/index.ts';
-import { commandEnvironment, startTestDevcluster } from '../support/devcluster.ts';
+import { commandEnvironment, faultsOf, startTestDevcluster } from '../support/devcluster.ts';
 import { lastFirst } from '../support/last-first.ts';
 import { output } from '../support/run.ts';
 import { skipReason } from '../support/skip.ts';
@@ -41,9 +41,7 @@ describe('commands that are killed', { skip: skipReason('etcd'), timeout: SUITE_
   });
   afterEach(() => faults([]));
 
-  async function faults(rules: readonly FaultRule[]): Promise<void> {
-    await Promise.all(cluster.workers.map((worker) => worker.setFaults(rules, 1)));
-  }
+  const faults = (rules: readonly FaultRule[]): Promise<void> => faultsOf(cluster, rules);
 
   async function killedOnce(
     args: readonly string[],

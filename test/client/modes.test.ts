@@ -9,7 +9,7 @@ import type { Connection } from '../../src/client/connection.ts';
 import { AlluxioFileSystem } from '../../src/client/index.ts';
 import type { Devcluster, FaultRule } from '../../src/devcluster/index.ts';
 import type { AttributeChange } from '../../src/store/index.ts';
-import { commandEnvironment, startTestDevcluster } from '../support/devcluster.ts';
+import { commandEnvironment, faultsOf, startTestDevcluster } from '../support/devcluster.ts';
 import { lastFirst } from '../support/last-first.ts';
 import { skipReason } from '../support/skip.ts';
 import { makeTempDir } from '../support/temp-dir.ts';
@@ -34,9 +34,7 @@ for (const targetProtocol of ['file', 'none'] as const) {
     });
     afterEach(() => faults([]));
 
-    const faults = async (rules: readonly FaultRule[]): Promise<void> => {
-      await Promise.all(cluster.workers.map((worker) => worker.setFaults(rules, 1)));
-    };
+    const faults = (rules: readonly FaultRule[]): Promise<void> => faultsOf(cluster, rules);
     /** As a mount keeps them. */
     async function set(path: string, change: AttributeChange): Promise<void> {
       const { connection } = fs as unknown as { readonly connection: Connection };

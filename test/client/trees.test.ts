@@ -10,7 +10,7 @@ import type { Connection } from '../../src/client/connection.ts';
 import { AlluxioFileSystem, type FileInfo } from '../../src/client/index.ts';
 import type { Devcluster, FaultRule } from '../../src/devcluster/index.ts';
 import type { NodeKind, PosixAttributes } from '../../src/store/index.ts';
-import { commandEnvironment, startTestDevcluster } from '../support/devcluster.ts';
+import { commandEnvironment, faultsOf, startTestDevcluster } from '../support/devcluster.ts';
 import { lastFirst } from '../support/last-first.ts';
 import { run } from '../support/run.ts';
 import { skipReason } from '../support/skip.ts';
@@ -36,9 +36,7 @@ describe('trees', { skip: skipReason('etcd'), timeout: SUITE_MS }, () => {
   });
   afterEach(() => faults([]));
 
-  const faults = async (rules: readonly FaultRule[]): Promise<void> => {
-    await Promise.all(cluster.workers.map((worker) => worker.setFaults(rules, 1)));
-  };
+  const faults = (rules: readonly FaultRule[]): Promise<void> => faultsOf(cluster, rules);
   const cli = (...args: string[]) =>
     run(process.execPath, [MAIN, 'fs', ...args], { env, cwd: local });
 

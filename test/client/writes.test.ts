@@ -10,7 +10,7 @@ import { AlluxioWriteFile } from '../../src/client/file.ts';
 import { AlluxioFileSystem, type Data } from '../../src/client/index.ts';
 import { ClusterError } from '../../src/cluster/index.ts';
 import type { Devcluster, FaultRule } from '../../src/devcluster/index.ts';
-import { commandEnvironment, startTestDevcluster } from '../support/devcluster.ts';
+import { commandEnvironment, faultsOf, startTestDevcluster } from '../support/devcluster.ts';
 import { lastFirst } from '../support/last-first.ts';
 import { skipReason } from '../support/skip.ts';
 import { makeTempDir } from '../support/temp-dir.ts';
@@ -34,9 +34,7 @@ describe('files open for writing', { skip: skipReason('etcd'), timeout: SUITE_MS
   });
   afterEach(() => faults([]));
 
-  const faults = async (rules: readonly FaultRule[]): Promise<void> => {
-    await Promise.all(cluster.workers.map((worker) => worker.setFaults(rules, 1)));
-  };
+  const faults = (rules: readonly FaultRule[]): Promise<void> => faultsOf(cluster, rules);
   const inStore = (path: string): string => join(cluster.dataDir, 'b', path);
   const staged = (): string[] =>
     readdirSync(staging, { recursive: true, encoding: 'utf8' }).filter((name) =>

@@ -1,5 +1,5 @@
 /** A devcluster for one test or one suite, stopped at its end. */
-import type { Devcluster, DevclusterOptions } from '../../src/devcluster/index.ts';
+import type { Devcluster, DevclusterOptions, FaultRule } from '../../src/devcluster/index.ts';
 import { startDevcluster } from '../../src/devcluster/index.ts';
 import type { Cleanup } from './temp-dir.ts';
 import { makeTempDir } from './temp-dir.ts';
@@ -39,4 +39,12 @@ export function commandEnvironment(
     ALLUXIO_FUSE_VIRTUAL_NODES: info.mounts === undefined ? '5' : '2000',
     ALLUXIO_FUSE_STAGING_DIR: stagingDir,
   };
+}
+
+/** The same for all workers, in place of what they had. */
+export async function faultsOf(
+  cluster: Pick<Devcluster, 'workers'>,
+  rules: readonly FaultRule[],
+): Promise<void> {
+  await Promise.all(cluster.workers.map((worker) => worker.setFaults(rules, 1)));
 }
