@@ -66,8 +66,9 @@ export class Directories {
     else this.#answer(call, handle.listing);
   }
 
+  /** An answer without entries ends the directory for its reader: what comes later would be missed. */
   #mustWait(call: ReaddirRequest, listing: Listing): boolean {
-    return listing.isArriving && listing.count <= indexOf(call.offset);
+    return listing.isArriving && !listing.hasShownFrom(indexOf(call.offset));
   }
 
   /** However many parts without anything new arrive, the deadline is that of the request. */

@@ -75,6 +75,12 @@ export class Listing {
     return exception === 'hidden' ? undefined : (exception ?? this.#entries.status(index));
   }
 
+  /** Whether there is an entry to show at that place or later, of those that have arrived. */
+  hasShownFrom(index: number): boolean {
+    for (let at = index; at < this.count; at++) if (this.status(at) !== undefined) return true;
+    return false;
+  }
+
   /** The places of directories, ascending, as they were listed. */
   directories(): Uint32Array {
     return this.#entries.directories();

@@ -11,6 +11,7 @@ import { batchOf, Core, Counters, ROOT_INODE } from '../../src/vfs/index.ts';
 import type {
   Attributes,
   CoreReplies,
+  EntrySink,
   HandleId,
   Job,
   JobId,
@@ -70,8 +71,11 @@ class Answers implements CoreReplies {
   data(request: RequestId): void {
     this.#note(request, 'data');
   }
-  entries(request: RequestId): void {
-    this.#note(request, 'entries');
+  entries(request: RequestId, _sizeBytes: number, fill: (sink: EntrySink) => void): void {
+    const names: string[] = [];
+    const add = (name: string): boolean => names.push(name) > 0;
+    fill({ add, addPlus: add });
+    this.#note(request, `entries ${names.join(' ')}`);
   }
   attributeValue(request: RequestId): void {
     this.#note(request, 'value');
@@ -184,6 +188,31 @@ test('a version that was found gone is not brought back by a listing asked for b
   assert.equal(answers.of(9), `version 2 for ${TTL_MS} ms`);
 });
 
+test('a part of a listing with nothing but what was removed does not end the directory', () => {
+  const { core, answers, take, lookup } = setUp(false);
+  const listed = (id: JobId, name: string, isLast: boolean): void => {
+    const batch = batchOf([name as ByteString], [OLD]);
+    core.deliver({ kind: 'listed', id, batch, isLast });
+  };
+  const read = (request: number, offset: number): void => {
+    const handle = answers.handleOf.get(3 as RequestId) as HandleId;
+    core.readdir(request as RequestId, handle, { offset, sizeBytes: 1000, isPlus: false });
+  };
+  lookup(1);
+  core.deliver({ kind: 'status', id: take('stat'), status: OLD });
+  core.unlink(2 as RequestId, ROOT_INODE, NAME);
+  core.deliver({ kind: 'removed', id: take('remove-file'), kept: undefined });
+  core.opendir(3 as RequestId, ROOT_INODE);
+  const id = take('list');
+  listed(id, NAME, false);
+  read(4, 0);
+  read(5, 2);
+  assert.deepEqual([4, 5].map(answers.of.bind(answers)), [undefined, undefined]);
+  listed(id, 'g', true);
+  assert.equal(answers.of(4), 'entries . .. g');
+  assert.equal(answers.of(5), 'entries g');
+});
+
 for (const [how, answer] of [
   ['comes through', 'stale'],
   ['fails', 'opened'],
@@ -276,7 +305,7 @@ test('what is not found while its directory moves is looked for where that has g
   const again = takeJob('list');
   assert.equal(again.path, '/e');
   listed(again.id, NEW);
-  assert.equal(answers.of(5), 'entries');
+  assert.equal(answers.of(5), 'entries . .. f');
   const asked = takeJob('stat');
   assert.equal(asked.path, '/e/g');
   core.deliver({ kind: 'status', id: asked.id, status: NEW });
