@@ -8,7 +8,7 @@ import { scatter } from './vectors.ts';
 
 /** A disk that works takes milliseconds, one that is woken up some seconds; the cluster takes less. */
 const DEADLINE_MS = 5_000;
-/** The pool has four threads: reads that hang leave one for other directories and for names. */
+/** Reads that hang keep their threads: of Node's pool, some must be left for other directories and for names. */
 const READS_MAX = 3;
 /** Of one call: large enough for the disk, and small enough for the processor's cache. */
 const READ_BYTES = 1024 * 1024;
