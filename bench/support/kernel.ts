@@ -19,14 +19,21 @@ export function cpuSeconds(pids: readonly number[]): number {
   return ticks / TICKS_PER_SECOND;
 }
 
-/** What these processes have in memory, what they share counted for each. */
+/**
+ * What these processes of one program have in memory. The pages of files are those of the program and
+ * its libraries, which the kernel has once, whoever runs them: those of the process with the most count.
+ */
 export function residentBytes(pids: readonly number[]): number {
-  return pids.reduce((sum, pid) => {
-    const kilobytes = /^VmRSS:\s+(\d+) kB/m.exec(
-      readFileSync(`/proc/${pid}/status`, 'latin1'),
-    )?.[1];
-    return sum + Number(kilobytes ?? 0) * 1024;
-  }, 0);
+  let own = 0;
+  let ofFiles = 0;
+  for (const pid of pids) {
+    const status = readFileSync(`/proc/${pid}/status`, 'latin1');
+    const bytes = (field: string): number =>
+      Number(new RegExp(`^${field}:\\s+(\\d+) kB`, 'm').exec(status)?.[1] ?? 0) * 1024;
+    own += bytes('RssAnon') + bytes('RssShmem');
+    ofFiles = Math.max(ofFiles, bytes('RssFile'));
+  }
+  return own + ofFiles;
 }
 
 /** A process and all that come from it. */
