@@ -3,7 +3,7 @@
  * nobody else's, and takes the target's place in one step.
  */
 import { randomBytes } from 'node:crypto';
-import { constants, type Stats } from 'node:fs';
+import { constants, type BigIntStats, type Stats } from 'node:fs';
 import { lstat, open, rename, rm, type FileHandle } from 'node:fs/promises';
 import { AlluxioError } from './errors.ts';
 import { isMissing, joinLocal } from './local-path.ts';
@@ -86,13 +86,13 @@ export class PartFile {
 
   /** Under the name, as a whole, and on the disk before: a power failure must not find the name first. */
   async publish(target: Buffer, lengthBytes: number, finish: Finish): Promise<void> {
-    const { size } = await this.#file.stat();
-    if (size !== lengthBytes) {
-      throw this.#failure(`The disk has ${size} of ${lengthBytes} bytes`);
+    const own = await this.#file.stat({ bigint: true });
+    if (own.size !== BigInt(lengthBytes)) {
+      throw this.#failure(`The disk has ${own.size} of ${lengthBytes} bytes`);
     }
-    await this.#dress(finish);
+    await this.#dress(own, finish);
     await this.#file.datasync();
-    if (await this.#isAt(this.#path)) {
+    if (await isAt(this.#path, own)) {
       try {
         await rename(this.#path, target);
         return;
@@ -101,7 +101,7 @@ export class PartFile {
       }
     }
     // Another process that fills the same part may have been first: then the target is what it should be.
-    if (!(await this.#isAt(target))) {
+    if (!(await isAt(target, own))) {
       throw this.#failure('The part of the download was removed or replaced meanwhile');
     }
   }
@@ -112,21 +112,15 @@ export class PartFile {
     if (this.#isFresh) await rm(this.#path, { force: true });
   }
 
-  async #dress({ replaced, mode, mtime }: Finish): Promise<void> {
-    const own = await this.#file.stat();
+  async #dress(own: BigIntStats, { replaced, mode, mtime }: Finish): Promise<void> {
     const isRoot = process.geteuid?.() === 0;
     if (isRoot && replaced !== undefined && !hasOwnerOf(own, replaced)) {
       await this.#file.chown(replaced.uid, replaced.gid);
     }
-    const wanted = replaced === undefined ? own.mode & mode & 0o777 : replaced.mode & 0o777;
-    if ((own.mode & 0o7777) !== wanted) await this.#file.chmod(wanted);
+    const made = Number(own.mode) & 0o7777;
+    const wanted = (replaced === undefined ? made & mode : replaced.mode) & 0o777;
+    if (made !== wanted) await this.#file.chmod(wanted);
     if (mtime !== undefined) await this.#file.utimes(mtime, mtime);
-  }
-
-  async #isAt(path: Buffer): Promise<boolean> {
-    const own = await this.#file.stat({ bigint: true });
-    const found = await lstat(path, { bigint: true }).catch(() => undefined);
-    return found?.dev === own.dev && found.ino === own.ino;
   }
 
   #failure(reason: string): AlluxioError {
@@ -134,8 +128,13 @@ export class PartFile {
   }
 }
 
-function hasOwnerOf(a: Stats, b: Stats): boolean {
-  return a.uid === b.uid && a.gid === b.gid;
+async function isAt(path: Buffer, own: BigIntStats): Promise<boolean> {
+  const found = await lstat(path, { bigint: true }).catch(() => undefined);
+  return found?.dev === own.dev && found.ino === own.ino;
+}
+
+function hasOwnerOf(own: BigIntStats, { uid, gid }: Stats): boolean {
+  return Number(own.uid) === uid && Number(own.gid) === gid;
 }
 
 /** The name can be guessed, so what is there may be a trap: undefined where it is not a file of ours alone. */
