@@ -354,7 +354,15 @@ export class AttributeStore {
           directory === ROOT ||
           (await unlessMissing(reader.stat(directory, context))) !== undefined;
         if (isThere) await this.#replace(directory, records, loaded, context);
-        else cache.forget(directory);
+        else {
+          cache.forget(directory);
+          if ([...changes.values()].some(({ record }) => record !== undefined)) {
+            this.#parts.logger.warn(
+              { directory: displayByteString(directory), names: changes.size },
+              'Attributes set here have nobody to be of: another client removed their directory',
+            );
+          }
+        }
       }
       const stored = [...changes.keys()].filter((name) => isLatest(name));
       // First there: an entry that could not be ended would be written again by the next start, over

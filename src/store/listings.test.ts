@@ -67,6 +67,13 @@ describe('a listing under way', () => {
     assert.deepEqual(await directory.list(), ['a 1', 'b 2', 'c 1']);
   });
 
+  it('fails where its directory is moved away, and does not end as if that were all', async () => {
+    const directory = new Directory(({ listings }) => listings.noteDirectoryGone(text('/')));
+    await assert.rejects(directory.list(), /moved or removed/);
+    const other = new Directory(({ listings }) => listings.noteDirectoryGone(text('/a')));
+    assert.deepEqual(await other.list(), ['a 1', 'b 1', 'c 1']);
+  });
+
   it('knows nothing of what went before it began', async () => {
     const directory = new Directory(() => undefined);
     directory.listings.noteGone(text('/b'));

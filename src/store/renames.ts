@@ -319,6 +319,7 @@ export class Renames {
       job.entry = switched.entry;
       other.commit();
       for (const plan of forgotten) plan.commit();
+      if (isDirectory) this.#parts.listings.noteDirectoryGone(from);
     };
     await attributes.change(updates, changes, { isDurable: !job.entry.isAtomic, commit });
   }

@@ -211,7 +211,7 @@ export class ClusterStore implements WritableStore {
       }
       await trees.emptyHidden(path, context);
       await writer.removeDirectory(path, context);
-      this.#parts.listings.noteGone(path);
+      this.#parts.listings.noteDirectoryGone(path);
       const updates = await this.#withoutRecord(path, context);
       const plan = together([
         attributes.planForget(path),

@@ -127,8 +127,13 @@ export class NameSpaceView {
     const special = new Set<ByteString>();
     const replaced = new Map<ByteString, NodeStatus>();
     for (const status of overlay.replacementsIn(path)) replaced.set(status.name, status);
+    const mustBeThere = (): void => {
+      if (!listing.isOvertaken) return;
+      throw storeError('not-found', 'The directory was moved or removed while it was listed', path);
+    };
     for await (const batch of this.#reader.list(path, context)) {
       const view = await loading;
+      mustBeThere();
       const shown: NodeStatus[] = [];
       for (const status of batch) {
         const { name } = status;
@@ -150,6 +155,7 @@ export class NameSpaceView {
       }
       if (shown.length > 0) yield shown;
     }
+    mustBeThere();
     const rest: NodeStatus[] = [];
     for (const name of replaced.keys()) {
       special.add(name);
@@ -161,6 +167,7 @@ export class NameSpaceView {
       if (record.kind === undefined || special.has(name)) continue;
       if (!overlay.isHidden(joinPath(path, name))) rest.push(specialStatus(name, record));
     }
+    mustBeThere();
     if (rest.length > 0) yield rest;
   }
 

@@ -1,16 +1,19 @@
 /** How a request waits: for the answer to a question, within the deadline, or for a job of its own. */
 import type { Inode } from './inode.ts';
 import type { ResolveWaiter } from './metadata.ts';
+import type { Moves } from './moves.ts';
 import type { PendingRequests } from './pending.ts';
 import type { CoreReplies, FsErrorCode, RequestId } from './types.ts';
 
 export class Asking {
   readonly #pending: PendingRequests;
   readonly #replies: CoreReplies;
+  readonly #moves: Moves;
 
-  constructor(pending: PendingRequests, replies: CoreReplies) {
+  constructor(pending: PendingRequests, replies: CoreReplies, moves: Moves) {
     this.#pending = pending;
     this.#replies = replies;
+    this.#moves = moves;
   }
 
   /** Waits for a question if it has to, within the deadline, and answers errors. */
@@ -36,6 +39,24 @@ export class Asking {
     isWaiting = true;
     this.#pending.add(request, (code) => {
       if (this.#pending.take(request)) this.#replies.error(request, code);
+    });
+  }
+
+  /**
+   * Waits, within the deadline, until none of these is on its way elsewhere: what is asked of the cluster
+   * by their paths would come where they are no more. The kernel holds them as long as the request waits.
+   */
+  whenStill(request: RequestId, inodes: readonly Inode[], run: () => void): void {
+    const moving = inodes.find((inode) => this.#moves.isMoving(inode));
+    if (moving === undefined) {
+      run();
+      return;
+    }
+    this.#pending.add(request, (code) => {
+      if (this.#pending.take(request)) this.#replies.error(request, code);
+    });
+    this.#moves.whenStill(moving, () => {
+      if (this.#pending.take(request)) this.whenStill(request, inodes, run);
     });
   }
 

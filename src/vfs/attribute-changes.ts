@@ -77,7 +77,7 @@ export class AttributeChanges {
     const change = this.#changeOf(inode, wanted);
     const isLocal = inode.isUnlinked || inode.staged !== undefined;
     if (change !== undefined && !isLocal) {
-      this.#submit(request, inode, change, () => this.answer(request, inode));
+      this.#save(request, inode, change, () => this.answer(request, inode));
       return;
     }
     if (change !== undefined) this.#changeLocally(inode, change);
@@ -134,6 +134,15 @@ export class AttributeChanges {
     inode.touchedMs = this.#context.wallNowMs();
     if (inode.staged !== undefined) inode.staged.changeAttributes(change);
     else inode.posix = mergeAttributes(inode.posix, change);
+  }
+
+  #save(request: RequestId, inode: Inode, change: AttributeChange, done: () => void): void {
+    this.#context.asking.whenStill(request, [inode], () => {
+      if (inode.isUnlinked || inode.staged !== undefined) {
+        this.#changeLocally(inode, change);
+        done();
+      } else this.#submit(request, inode, change, done);
+    });
   }
 
   #submit(request: RequestId, inode: Inode, change: AttributeChange, done: () => void): void {
@@ -225,10 +234,7 @@ export class AttributeChanges {
         xattrs: new Map([[name, copy]]),
         ctimeMs: this.#context.wallNowMs(),
       };
-      if (inode.isUnlinked || inode.staged !== undefined) {
-        this.#changeLocally(inode, change);
-        replies.ok(request);
-      } else this.#submit(request, inode, change, () => replies.ok(request));
+      this.#save(request, inode, change, () => replies.ok(request));
     }
   }
 

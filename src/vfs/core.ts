@@ -84,6 +84,7 @@ export class Core {
     const { options, clock, counters, tier, replies, effects } = parts;
     const wallOffsetMs = parts.wallMs - clock.nowMs();
     const pending = new PendingRequests(clock, options.requestTimeoutMs, counters);
+    const moves = new Moves();
     this.#context = {
       options,
       clock,
@@ -98,9 +99,9 @@ export class Core {
       implicit: new ImplicitHandles(options.readAheadBytes),
       passthrough: new Passthrough(() => this.#context, parts.backings ?? NO_BACKING_FILES),
       jobs: new Jobs(effects, counters),
-      moves: new Moves(),
+      moves,
       pending,
-      asking: new Asking(pending, replies),
+      asking: new Asking(pending, replies, moves),
       kernelListings: new KernelListings({ clock, effects, options }),
     };
     this.#metadata = new Metadata(this.#context);
@@ -443,17 +444,11 @@ export class Core {
 
   /** fsync(2) of a directory: what was acknowledged of its entries is in the cluster. */
   syncDirectory(request: RequestId, handleId: HandleId): void {
-    const { handles, replies, options, asking } = this.#context;
+    const { handles, replies, options } = this.#context;
     const handle = handles.find(handleId, 'directory');
     if (typeof handle === 'string') replies.error(request, handle);
     else if (options.isReadOnly) replies.ok(request);
-    else {
-      asking.until(
-        request,
-        (settle) => this.#writer.drain(handle.inode, settle),
-        () => replies.ok(request),
-      );
-    }
+    else this.#writer.syncDirectory(request, handle.inode);
   }
 
   release(request: RequestId, handleId: HandleId): void {

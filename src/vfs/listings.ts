@@ -9,7 +9,7 @@ import { Listing } from './listing.ts';
 import type { OwnChanges } from './own-changes.ts';
 import { failureOf } from './pending.ts';
 import type { FsErrorCode } from './types.ts';
-import { isOlder } from './versions.ts';
+import { isNews, isOlder, isOurs } from './versions.ts';
 
 /** Some 200 bytes an entry while it is held: a gigabyte at most for one directory. */
 export const LISTING_ENTRIES_MAX = 5_000_000;
@@ -99,7 +99,8 @@ export class Listings {
           const { code, reason } = failureOf(result);
           const isOvertaken =
             code === 'not-found' && !directory.isUnlinked && this.#isOvertaken(directory, path);
-          if (isOvertaken && listing.count === 0) this.#submitWhenStill(directory, listing);
+          // Names that have come already are kept as they came.
+          if (isOvertaken) this.#submitWhenStill(directory, listing);
           else this.#end(directory, listing, code, reason);
         }
         this.#context.counters.set('listingEntries', this.#kept.calculatedSize);
@@ -128,6 +129,9 @@ export class Listings {
     const own = this.#own.isEmpty ? undefined : this.#own.of(this.#context.inodes.path(directory));
     listing.append(batch, isLast, () => {
       for (const [name, change] of own ?? []) {
+        const child = this.#context.inodes.child(directory, name);
+        // What is not saved yet, no listing can know.
+        if (!isNews(change, listing) && !(child !== undefined && isOurs(child))) continue;
         const status = listing.find(name);
         if (change.status === undefined) {
           if (status !== undefined && isOlder(status, change, listing)) listing.hide(name);

@@ -436,6 +436,7 @@ export class Metadata {
     this.#own.note(this.#context.inodes.path(parent), name, {
       status,
       goneMtimeMs: -Infinity,
+      atMs: this.#context.clock.nowMs(),
     });
     parent.listing?.put(name, status);
   }
@@ -443,7 +444,7 @@ export class Metadata {
   #noteAbsence(parent: Inode, name: ByteString, goneMtimeMs: number): void {
     const atMs = this.#context.clock.nowMs();
     const path = this.#context.inodes.path(parent);
-    this.#own.note(path, name, { status: undefined, goneMtimeMs });
+    this.#own.note(path, name, { status: undefined, goneMtimeMs, atMs });
     this.#negatives.set(nameKey(parent, name), atMs + this.#context.options.negativeTimeoutMs);
     parent.listing?.hide(name);
   }

@@ -50,9 +50,10 @@ export class NameChanges {
   }
 
   makeDirectory(request: RequestId, parent: Inode, name: ByteString, creation: Creation): void {
-    const path = this.#pathOf(parent, name);
     const attributes = creationAttributes(parent, true, creation, this.#context.options.defaults);
-    this.#make(request, parent, name, (id) => ({ kind: 'make-directory', id, path, attributes }));
+    this.#make(request, parent, name, (id, path) => {
+      return { kind: 'make-directory', id, path, attributes };
+    });
   }
 
   makeNode(
@@ -62,7 +63,6 @@ export class NameChanges {
     nodeKind: SpecialKind,
     creation: Creation & Pick<PosixAttributes, 'target' | 'deviceNumber'>,
   ): void {
-    const path = this.#pathOf(parent, name);
     const { target, deviceNumber } = creation;
     const nowMs = this.#context.wallNowMs();
     const inherited = creationAttributes(parent, false, creation, this.#context.options.defaults);
@@ -75,26 +75,31 @@ export class NameChanges {
       ...(target === undefined ? {} : { target }),
       ...(deviceNumber === undefined ? {} : { deviceNumber }),
     };
-    this.#make(request, parent, name, (id) => ({
-      kind: 'make-node',
-      id,
-      path,
-      nodeKind,
-      attributes,
-    }));
+    this.#make(request, parent, name, (id, path) => {
+      return { kind: 'make-node', id, path, nodeKind, attributes };
+    });
   }
 
   #pathOf(parent: Inode, name: ByteString): ByteString {
     return joinPath(this.#context.inodes.path(parent), name);
   }
 
-  #make(request: RequestId, parent: Inode, name: ByteString, build: (id: JobId) => Job): void {
-    this.#run(request, [parent], build, (result, answer) => {
-      if (result.kind !== 'status') return;
-      this.#metadata.entriesChanged(parent);
-      const inode = this.#metadata.noteMade(parent, name, result.status);
-      answer(() => this.#found(request, inode));
-      this.#metadata.release(inode);
+  #make(
+    request: RequestId,
+    parent: Inode,
+    name: ByteString,
+    build: (id: JobId, path: ByteString) => Job,
+  ): void {
+    this.#context.asking.whenStill(request, [parent], () => {
+      const path = this.#pathOf(parent, name);
+      const job = (id: JobId): Job => build(id, path);
+      this.#run(request, [parent], job, (result, answer) => {
+        if (result.kind !== 'status') return;
+        this.#metadata.entriesChanged(parent);
+        const inode = this.#metadata.noteMade(parent, name, result.status);
+        answer(() => this.#found(request, inode));
+        this.#metadata.release(inode);
+      });
     });
   }
 
@@ -164,9 +169,14 @@ export class NameChanges {
       this.#context.replies.error(request, 'is-a-directory');
       return;
     }
-    this.#settled(request, child, () => {
+    this.#settled(request, [parent], child, () => {
       if (child.isLocal) {
         this.#metadata.beforeLocalChange(request, parent, () => {
+          // It may have been closed meanwhile, and be on its way to the cluster, or there.
+          if (!child.isLocal || child.staged?.isUploading === true) {
+            this.unlink(request, parent, name, child);
+            return;
+          }
           this.#unlinked(parent, name, child);
           this.#context.replies.ok(request);
         });
@@ -221,21 +231,24 @@ export class NameChanges {
     );
   }
 
-  /** Runs once no upload of the file is under way. */
-  #settled(request: RequestId, inode: Inode, run: () => void): void {
-    if (inode.staged?.isUploading !== true) {
-      run();
-      return;
-    }
-    this.#context.asking.until(
-      request,
-      (settle) => this.#writer.whenSettled(inode, () => settle(undefined)),
-      run,
-    );
+  /** Runs once no upload of the file is under way, and none of the directories is elsewhere soon. */
+  #settled(request: RequestId, directories: readonly Inode[], inode: Inode, run: () => void): void {
+    const { asking } = this.#context;
+    asking.whenStill(request, directories, () => {
+      if (inode.staged?.isUploading !== true) {
+        run();
+        return;
+      }
+      asking.until(
+        request,
+        (settle) => this.#writer.whenSettled(inode, () => settle(undefined)),
+        () => asking.whenStill(request, directories, run),
+      );
+    });
   }
 
   removeDirectory(request: RequestId, parent: Inode, name: ByteString, child: Inode): void {
-    const { replies } = this.#context;
+    const { replies, asking } = this.#context;
     if (child.kind !== 'directory') {
       replies.error(request, 'not-a-directory');
       return;
@@ -244,18 +257,20 @@ export class NameChanges {
       replies.error(request, 'not-empty');
       return;
     }
-    const path = this.#pathOf(parent, name);
-    this.#run(
-      request,
-      [parent, child],
-      (id) => ({ kind: 'remove-directory', id, path }),
-      (_, answer) => {
-        this.#metadata.entriesChanged(parent);
-        child.isUnlinked = true;
-        this.#metadata.noteGone(parent, name, child);
-        answer(() => replies.ok(request));
-      },
-    );
+    asking.whenStill(request, [parent], () => {
+      const path = this.#pathOf(parent, name);
+      this.#run(
+        request,
+        [parent, child],
+        (id) => ({ kind: 'remove-directory', id, path }),
+        (_, answer) => {
+          this.#metadata.entriesChanged(parent);
+          child.isUnlinked = true;
+          this.#metadata.noteGone(parent, name, child);
+          answer(() => replies.ok(request));
+        },
+      );
+    });
   }
 
   /** What is staged of the file, or below the directory, is saved first: then one move moves all. */
@@ -276,10 +291,15 @@ export class NameChanges {
       replies.error(request, wrong);
       return;
     }
+    const renameWhenStill = (): void => {
+      asking.whenStill(request, [from.parent, to.parent], () => {
+        this.#rename(request, from, to, isExclusive);
+      });
+    };
     const unsaved = stagedBelow(child);
     if (to.child?.staged !== undefined) unsaved.push(to.child);
     if (unsaved.length === 0) {
-      this.#rename(request, from, to, isExclusive);
+      renameWhenStill();
       return;
     }
     // A file that is saved may be let go of.
@@ -298,7 +318,7 @@ export class NameChanges {
           });
         }
       },
-      () => this.#rename(request, from, to, isExclusive),
+      renameWhenStill,
     );
   }
 

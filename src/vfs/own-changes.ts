@@ -10,6 +10,7 @@ import type { StatusMessage } from './types.ts';
 export interface OwnChange {
   /** Which of all changes it was, from 1. */
   readonly number: number;
+  readonly atMs: number;
   /** What the name became; undefined: nothing. */
   readonly status: StatusMessage | undefined;
   /** Of a name that went: the modification time that it had; a listing that shows it is an old one. */

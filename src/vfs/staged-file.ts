@@ -144,8 +144,9 @@ export class StagedFile {
     return undefined;
   }
 
-  /** Zeros over a range that lies within the file. */
+  /** Zeros over a range that ends within the file; nothing where it begins behind it. */
   zero(start: number, end: number, mtimeMs: number): StagingError | undefined {
+    if (start >= end) return undefined;
     const step = Buffer.alloc(Math.min(end - start, ZERO_STEP_BYTES));
     for (let at = start; at < end; at += step.length) {
       const error = this.write(step.subarray(0, Math.min(step.length, end - at)), at, mtimeMs);

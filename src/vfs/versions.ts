@@ -10,6 +10,17 @@ export function isOurs(inode: Inode): boolean {
   return inode.staged !== undefined || inode.isLocal || inode.isUnlinked;
 }
 
+/**
+ * Workers are told of our changes at once, and those that do not answer again after a minute. What a
+ * listing that was asked for later than that lacks, another client has removed.
+ */
+const OWN_NEWS_MS = 60_000;
+
+/** Whether the listing may be from before our change. */
+export function isNews({ number, atMs }: OwnChange, listing: Listing): boolean {
+  return number > listing.ownChanges || listing.startedMs - atMs <= OWN_NEWS_MS;
+}
+
 /** Whether a listing shows a name as it was before our change of it. */
 export function isOlder(status: StatusMessage, change: OwnChange, listing: Listing): boolean {
   if (change.number > listing.ownChanges) return true;

@@ -223,27 +223,53 @@ export class Writer {
           const { parent } = inode;
           const isEnough = error !== undefined || !options.isWriteBack || parent === undefined;
           if (isEnough) settle(error);
-          else this.drain(parent, settle, inode);
+          else this.#drain(parent, settle, inode);
         }),
       () => replies.ok(request),
     );
   }
 
-  /** Calls back when the cluster has what was acknowledged of the directory's entries, or of one. */
-  drain(directory: Inode, settle: (error: FsErrorCode | undefined) => void, entry?: Inode): void {
-    const { inodes } = this.#context;
-    const path = inodes.path(directory);
-    const file = entry === undefined ? undefined : inodes.path(entry);
-    this.#context.jobs.submit(
-      (id) => ({ kind: 'sync-directory', id, path, file }),
-      (result) => {
-        if (result.kind === 'failed') {
-          this.#context.effects.report({ code: result.code, path, reason: result.reason });
-        }
-        settle(result.kind === 'failed' ? result.code : undefined);
-        return true;
-      },
+  /** The same for what was acknowledged of a directory's entries. */
+  syncDirectory(request: RequestId, directory: Inode): void {
+    const { asking, replies } = this.#context;
+    asking.until(
+      request,
+      (settle) => this.#drain(directory, settle),
+      () => replies.ok(request),
     );
+  }
+
+  /** Calls back when the cluster has what was acknowledged of the directory's entries, or of one. */
+  #drain(directory: Inode, settle: (error: FsErrorCode | undefined) => void, entry?: Inode): void {
+    const { inodes, jobs, moves, effects } = this.#context;
+    const held = [directory, ...(entry === undefined ? [] : [entry])];
+    for (const inode of held) inode.openHandles++;
+    const end = (error: FsErrorCode | undefined): void => {
+      settle(error);
+      for (const inode of held) {
+        inode.openHandles--;
+        this.#metadata.release(inode);
+      }
+    };
+    // What it is called while it moves, the store knows nothing of any more.
+    moves.whenStill(entry ?? directory, () => {
+      if (directory.isUnlinked || entry?.isUnlinked === true) {
+        end(undefined);
+        return;
+      }
+      const path = inodes.path(entry?.parent ?? directory);
+      const file = entry === undefined ? undefined : inodes.path(entry);
+      jobs.submit(
+        (id) => ({ kind: 'sync-directory', id, path, file }),
+        (result) => {
+          if (result.kind === 'failed') {
+            effects.report({ code: result.code, path, reason: result.reason });
+          }
+          end(result.kind === 'failed' ? result.code : undefined);
+          return true;
+        },
+      );
+    });
   }
 
   /** Calls back, maybe at once, when the store has everything written so far, or will not. */

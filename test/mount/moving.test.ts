@@ -25,6 +25,10 @@ const FILES = 200;
 const WRITE_WHILE_MOVED = `
 import errno, os, sys, threading, time
 old, new = sys.argv[1:]
+for name in ('gone', 'private'):
+    with open(f'{old}/{name}', 'w') as file:
+        file.write(name)
+private = os.open(f'{old}/private', os.O_RDONLY)
 log = os.open(f'{old}/log', os.O_WRONLY | os.O_CREAT, 0o644)
 os.write(log, b'before')
 os.fsync(log)
@@ -46,12 +50,58 @@ def create():
     fd = os.open('made', os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644, dir_fd=directory)
     os.write(fd, b'new')
     os.close(fd)
-maker = threading.Thread(target=lambda: tried('create', create))
-maker.start()
+def count():
+    names = os.listdir(directory)
+    if len(names) < ${FILES}:
+        raise OSError(errno.ENODATA, f'{len(names)} names')
+beside = {
+    'create': create,
+    'mkdir': lambda: os.mkdir('sub', dir_fd=directory),
+    'symlink': lambda: os.symlink('made', 'link', dir_fd=directory),
+    'unlink': lambda: os.unlink('gone', dir_fd=directory),
+    'chmod': lambda: os.fchmod(private, 0o600),
+    'list': count,
+}
+threads = [threading.Thread(target=tried, args=each) for each in beside.items()]
+for thread in threads:
+    thread.start()
 tried('close', lambda: os.close(log))
-maker.join()
-rename.join()
-print(*(results[name] for name in ('moving', 'rename', 'close', 'create')))
+for thread in [*threads, rename]:
+    thread.join()
+print(*(results[name] for name in ('moving', 'rename', 'close', *beside)))
+`;
+
+/** A file that is closed while it is unlinked, in a directory whose time a program has set. */
+const UNLINK_WHILE_CLOSED = `
+import os, sys, threading
+directory = sys.argv[1]
+os.mkdir(directory)
+for number in range(40):
+    path = f'{directory}/{number}'
+    file = os.open(path, os.O_WRONLY | os.O_CREAT, 0o644)
+    os.write(file, b'content')
+    os.utime(directory, ns=(10**18, 10**18))
+    unlink = threading.Thread(target=os.unlink, args=[path])
+    unlink.start()
+    os.close(file)
+    unlink.join()
+print(os.listdir(directory))
+`;
+
+/** Ranges behind the end of the file: nothing is there to take away. */
+const PUNCH_BEHIND_END = `
+import ctypes, os, sys
+libc = ctypes.CDLL(None, use_errno=True)
+file = os.open(sys.argv[1], os.O_RDWR | os.O_CREAT, 0o644)
+os.write(file, b'x' * 50)
+KEEP_SIZE, PUNCH_HOLE, ZERO_RANGE = 1, 2, 16
+ends = []
+for mode in (PUNCH_HOLE | KEEP_SIZE, ZERO_RANGE):
+    failed = libc.fallocate(file, mode, ctypes.c_long(1000), ctypes.c_long(10))
+    ends.append((ctypes.get_errno() if failed else 0, os.fstat(file).st_size))
+os.close(file)
+with open(sys.argv[1], 'rb') as again:
+    print(*ends, again.read() == b'x' * 50 + bytes(960))
 `;
 
 for (const mode of WRITE_MODES) {
@@ -79,15 +129,27 @@ for (const mode of WRITE_MODES) {
         old,
       ]);
       const said = await output('python3', ['-c', WRITE_WHILE_MOVED, old, moved]);
-      assert.equal(said.trim(), 'True ok ok ok');
-      const read = [
-        '-c',
-        'cat "$1/log" "$1/made"; ls "$1" | wc -l; test ! -e "$2"',
-        '-',
-        moved,
-        old,
-      ];
-      assert.equal((await output('sh', read)).replace(/\s/g, ''), `afternew${FILES + 2}`);
+      assert.equal(said.trim(), 'True ok ok ok ok ok ok ok ok');
+      const look =
+        'cat "$1/log" "$1/link"; ls "$1" | wc -l; stat -c %a "$1/private"; ' +
+        'test -d "$1/sub" && test ! -e "$1/gone" && test ! -e "$2"';
+      const told = await output('sh', ['-c', look, '-', moved, old]);
+      // With log, made, sub, link and private.
+      assert.equal(told.replace(/\s/g, ''), `afternew${FILES + 5}600`);
+    });
+
+    test('a file that is removed while it is closed does not come back', async () => {
+      const directory = mount.path(cluster.name, 'removed');
+      assert.equal(await output('python3', ['-c', UNLINK_WHILE_CLOSED, directory]), '[]\n');
+    });
+
+    test('a range behind the end of a file is zeros, or nothing', async () => {
+      const path = mount.path(cluster.name, 'punched');
+      const said = await output('python3', ['-c', PUNCH_BEHIND_END, path]);
+      assert.equal(said, '(0, 50) (0, 1010) True\n');
+    });
+
+    test('the under store has what the mount shows', async () => {
       const sums = await storedAs(mount, mount.path(cluster.name), cluster.sourceDir);
       assert.equal(sums.stored, sums.mounted);
       await mount.unmount();

@@ -312,6 +312,69 @@ test('what is not found while its directory moves is looked for where that has g
   assert.match(answers.of(4) ?? '', /^version 2 /);
 });
 
+test('a listing that fails for its directory has moved is asked for again, and goes on', () => {
+  const { core, answers, take, takeJob, parent, move } = setUpMove();
+  const read = (request: number, offset: number): void => {
+    const handle = answers.handleOf.get(3 as RequestId) as HandleId;
+    core.readdir(request as RequestId, handle, { offset, sizeBytes: 1000, isPlus: false });
+  };
+  core.opendir(3 as RequestId, parent);
+  const id = take('list');
+  core.deliver({ kind: 'listed', id, batch: batchOf([NAME], [OLD]), isLast: false });
+  const arrive = move();
+  core.deliver({ kind: 'failed', id, code: 'not-found', reason: 'No such file' });
+  read(5, 0);
+  assert.equal(answers.of(5), 'entries . .. f');
+  arrive();
+  const again = takeJob('list');
+  assert.equal(again.path, '/e');
+  const batch = batchOf([NAME, 'g' as ByteString], [NEW, NEW]);
+  core.deliver({ kind: 'listed', id: again.id, batch, isLast: true });
+  read(6, 2);
+  assert.equal(answers.of(6), 'entries f g');
+});
+
+test('names and attributes below a directory that moves are changed where it is then', () => {
+  const { core, answers, take, takeJob, parent, file, move } = setUpMove();
+  const arrive = move();
+  const creation = { mode: 0o755, uid: 0, gid: 0 };
+  core.mkdir(3 as RequestId, parent, 'g' as ByteString, creation);
+  const unchanged = { lengthBytes: undefined, uid: undefined, gid: undefined };
+  const wanted = { ...unchanged, mode: 0o600, atimeMs: undefined, mtimeMs: undefined };
+  core.setattr(4 as RequestId, file, undefined, { ...wanted, clearsPrivileges: false });
+  core.unlink(5 as RequestId, parent, NAME);
+  assert.throws(() => take('make-directory'), /was asked for/);
+  arrive();
+  const made = takeJob('make-directory');
+  assert.equal(made.path, '/e/g');
+  core.deliver({ kind: 'status', id: made.id, status: { ...NEW, kind: 'directory' } });
+  assert.match(answers.of(3) ?? '', /^version 2 /);
+  const changed = takeJob('set-attributes');
+  assert.equal(changed.path, '/e/f');
+  const removed = takeJob('remove-file');
+  assert.equal(removed.path, '/e/f');
+});
+
+test('what this mount made a long time ago is not shown where a listing lacks it', () => {
+  const { clock, core, answers, take } = setUp(false);
+  const batch = batchOf([], []);
+  core.mkdir(1 as RequestId, ROOT_INODE, 'd' as ByteString, { mode: 0o755, uid: 0, gid: 0 });
+  const id = take('make-directory');
+  core.deliver({ kind: 'status', id, status: { ...NEW, kind: 'directory' } });
+  const shownAfter = (ms: number, request: number): string | undefined => {
+    clock.advance(ms);
+    core.opendir(request as RequestId, ROOT_INODE);
+    core.deliver({ kind: 'listed', id: take('list'), batch, isLast: true });
+    const handle = answers.handleOf.get(request as RequestId) as HandleId;
+    const range = { offset: 0, sizeBytes: 1000, isPlus: false };
+    core.readdir((request + 1) as RequestId, handle, range);
+    return answers.of(request + 1);
+  };
+  // A worker may not have heard of it yet.
+  assert.equal(shownAfter(10 * TTL_MS, 2), 'entries . .. d');
+  assert.equal(shownAfter(100 * TTL_MS, 4), 'entries . ..');
+});
+
 test('what is missing in a directory that moves for long is told at once', () => {
   const { core, answers, take, takeJob, parent, directory, move } = setUpMove();
   move();
