@@ -55,8 +55,8 @@ const DAEMON_NODE_FLAGS = ['--max-semi-space-size=4', '--heap-growing-percent=50
  * What one thread allocates and another frees (messages) leaves holes in the arena of each: one
  * arena has the fewest. Threads still allocate small pieces from their own caches.
  *
- * Calls to a disk that hangs keep their threads of Node's pool, at most six a cache directory (three
- * reads, a write, a removal, a check). Of the four that Node has by itself, none would be left for
+ * Calls to a disk that hangs keep their threads of Node's pool: three reads, two removals and a check
+ * of a cache directory, and two writes. Of the four that Node has by itself, none would be left for
  * staging and names.
  */
 const DAEMON_ENVIRONMENT = { MALLOC_ARENA_MAX: '1', UV_THREADPOOL_SIZE: '16' };

@@ -155,7 +155,6 @@ export class NameSpaceView {
       }
       if (shown.length > 0) yield shown;
     }
-    mustBeThere();
     const rest: NodeStatus[] = [];
     for (const name of replaced.keys()) {
       special.add(name);

@@ -75,8 +75,7 @@ export class AttributeChanges {
       return;
     }
     const change = this.#changeOf(inode, wanted);
-    const isLocal = inode.isUnlinked || inode.staged !== undefined;
-    if (change !== undefined && !isLocal) {
+    if (change !== undefined && !isKeptHere(inode)) {
       this.#save(request, inode, change, () => this.answer(request, inode));
       return;
     }
@@ -136,9 +135,10 @@ export class AttributeChanges {
     else inode.posix = mergeAttributes(inode.posix, change);
   }
 
+  /** Where the file is by then: a change of its name that is under way comes first. */
   #save(request: RequestId, inode: Inode, change: AttributeChange, done: () => void): void {
     this.#context.asking.whenStill(request, [inode], () => {
-      if (inode.isUnlinked || inode.staged !== undefined) {
+      if (isKeptHere(inode)) {
         this.#changeLocally(inode, change);
         done();
       } else this.#submit(request, inode, change, done);
@@ -272,6 +272,11 @@ export class AttributeChanges {
     if (sizeBytes > 0 && bytes.length > sizeBytes) this.#context.replies.error(request, 'range');
     else this.#context.replies.attributeValue(request, bytes, sizeBytes);
   }
+}
+
+/** Its attributes go to the cluster with its content, or never. */
+function isKeptHere({ isUnlinked, staged }: Inode): boolean {
+  return isUnlinked || staged !== undefined;
 }
 
 function isAbsent(value: unknown): boolean {

@@ -129,9 +129,7 @@ export class Listings {
     const own = this.#own.isEmpty ? undefined : this.#own.of(this.#context.inodes.path(directory));
     listing.append(batch, isLast, () => {
       for (const [name, change] of own ?? []) {
-        const child = this.#context.inodes.child(directory, name);
-        // What is not saved yet, no listing can know.
-        if (!isNews(change, listing) && !(child !== undefined && isOurs(child))) continue;
+        if (!isNews(change, listing) && !this.#isUnsaved(directory, name)) continue;
         const status = listing.find(name);
         if (change.status === undefined) {
           if (status !== undefined && isOlder(status, change, listing)) listing.hide(name);
@@ -140,6 +138,12 @@ export class Listings {
         }
       }
     });
+  }
+
+  /** No listing can know of it. */
+  #isUnsaved(directory: Inode, name: ByteString): boolean {
+    const child = this.#context.inodes.child(directory, name);
+    return child !== undefined && isOurs(child);
   }
 
   /** One that is larger than all that may be kept is only its readers'. */

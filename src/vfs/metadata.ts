@@ -387,6 +387,17 @@ export class Metadata {
     });
   }
 
+  /** Keeps inodes in the table until the returned function is called. */
+  hold(inodes: readonly Inode[]): () => void {
+    for (const inode of inodes) inode.openHandles++;
+    return () => {
+      for (const inode of inodes) {
+        inode.openHandles--;
+        this.release(inode);
+      }
+    };
+  }
+
   /** The directory's listing: the one at hand if it is fresh or arriving, else a new one. */
   list(directory: Inode): Listing {
     return this.#listings.list(directory);

@@ -122,7 +122,7 @@ export class NameChanges {
     asking.until(
       request,
       (settle) => {
-        const letGo = this.#hold(held);
+        const letGo = this.#metadata.hold(held);
         const ends = moving.map((inode) => moves.begin(inode));
         if (departing !== undefined) departing.departing ??= [];
         jobs.submit(build, (result) => {
@@ -147,17 +147,6 @@ export class NameChanges {
     );
   }
 
-  /** Keeps inodes in the table until the returned function is called. */
-  #hold(inodes: readonly Inode[]): () => void {
-    for (const inode of inodes) inode.openHandles++;
-    return () => {
-      for (const inode of inodes) {
-        inode.openHandles--;
-        this.#metadata.release(inode);
-      }
-    };
-  }
-
   #report(inode: Inode, code: FsErrorCode, reason: string): void {
     // These say what is the matter by themselves.
     const isPlain = code === 'exists' || code === 'not-empty' || code === 'not-found';
@@ -169,7 +158,7 @@ export class NameChanges {
       this.#context.replies.error(request, 'is-a-directory');
       return;
     }
-    this.#settled(request, [parent], child, () => {
+    this.#settled(request, parent, child, () => {
       if (child.isLocal) {
         this.#metadata.beforeLocalChange(request, parent, () => {
           // It may have been closed meanwhile, and be on its way to the cluster, or there.
@@ -231,10 +220,10 @@ export class NameChanges {
     );
   }
 
-  /** Runs once no upload of the file is under way, and none of the directories is elsewhere soon. */
-  #settled(request: RequestId, directories: readonly Inode[], inode: Inode, run: () => void): void {
+  /** Runs once no upload of the file is under way, and its directory is not on its way elsewhere. */
+  #settled(request: RequestId, parent: Inode, inode: Inode, run: () => void): void {
     const { asking } = this.#context;
-    asking.whenStill(request, directories, () => {
+    asking.whenStill(request, [parent], () => {
       if (inode.staged?.isUploading !== true) {
         run();
         return;
@@ -242,7 +231,7 @@ export class NameChanges {
       asking.until(
         request,
         (settle) => this.#writer.whenSettled(inode, () => settle(undefined)),
-        () => asking.whenStill(request, directories, run),
+        () => asking.whenStill(request, [parent], run),
       );
     });
   }
@@ -303,7 +292,7 @@ export class NameChanges {
       return;
     }
     // A file that is saved may be let go of.
-    const letGo = this.#hold(to.child === undefined ? [child] : [child, to.child]);
+    const letGo = this.#metadata.hold(to.child === undefined ? [child] : [child, to.child]);
     asking.until(
       request,
       (settle) => {
@@ -364,7 +353,7 @@ export class NameChanges {
   #reversion(inode: Inode): void {
     const { inodes, jobs, moves } = this.#context;
     const path = inodes.path(inode);
-    const letGo = this.#hold([inode]);
+    const letGo = this.#metadata.hold([inode]);
     const end = moves.begin(inode);
     jobs.submit(
       (id) => ({ kind: 'stat', id, path }),

@@ -10,6 +10,7 @@ import type { StatusMessage } from './types.ts';
 export interface OwnChange {
   /** Which of all changes it was, from 1. */
   readonly number: number;
+  /** As the core's clock tells. */
   readonly atMs: number;
   /** What the name became; undefined: nothing. */
   readonly status: StatusMessage | undefined;

@@ -220,10 +220,8 @@ export class Writer {
       request,
       (settle) =>
         this.whenSaved(inode, (error) => {
-          const { parent } = inode;
-          const isEnough = error !== undefined || !options.isWriteBack || parent === undefined;
-          if (isEnough) settle(error);
-          else this.#drain(parent, settle, inode);
+          if (error !== undefined || !options.isWriteBack) settle(error);
+          else this.#drain(inode, settle);
         }),
       () => replies.ok(request),
     );
@@ -239,26 +237,24 @@ export class Writer {
     );
   }
 
-  /** Calls back when the cluster has what was acknowledged of the directory's entries, or of one. */
-  #drain(directory: Inode, settle: (error: FsErrorCode | undefined) => void, entry?: Inode): void {
+  /** Calls back when the cluster has what was acknowledged of the directory's entries, or of the file. */
+  #drain(inode: Inode, settle: (error: FsErrorCode | undefined) => void): void {
     const { inodes, jobs, moves, effects } = this.#context;
-    const held = [directory, ...(entry === undefined ? [] : [entry])];
-    for (const inode of held) inode.openHandles++;
+    const letGo = this.#metadata.hold([inode]);
     const end = (error: FsErrorCode | undefined): void => {
       settle(error);
-      for (const inode of held) {
-        inode.openHandles--;
-        this.#metadata.release(inode);
-      }
+      letGo();
     };
     // What it is called while it moves, the store knows nothing of any more.
-    moves.whenStill(entry ?? directory, () => {
-      if (directory.isUnlinked || entry?.isUnlinked === true) {
+    moves.whenStill(inode, () => {
+      const isFile = inode.kind === 'file';
+      const directory = isFile ? inode.parent : inode;
+      if (inode.isUnlinked || directory === undefined) {
         end(undefined);
         return;
       }
-      const path = inodes.path(entry?.parent ?? directory);
-      const file = entry === undefined ? undefined : inodes.path(entry);
+      const path = inodes.path(directory);
+      const file = isFile ? inodes.path(inode) : undefined;
       jobs.submit(
         (id) => ({ kind: 'sync-directory', id, path, file }),
         (result) => {

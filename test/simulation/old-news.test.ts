@@ -139,7 +139,12 @@ function setUp(isReadOnly = true) {
     const batch = batchOf([NAME], [status]);
     core.deliver({ kind: 'listed', id, batch, isLast: true });
   };
-  return { clock, core, answers, take, takeJob, lookup, listed };
+  /** Of the directory that the request `opened` opened. */
+  const readdir = (request: number, opened: number, offset = 0): void => {
+    const handle = answers.handleOf.get(opened as RequestId) as HandleId;
+    core.readdir(request as RequestId, handle, { offset, sizeBytes: 1000, isPlus: false });
+  };
+  return { clock, core, answers, take, takeJob, lookup, listed, readdir };
 }
 
 test('a late "not found" does not undo what was seen after it was asked', () => {
@@ -189,14 +194,10 @@ test('a version that was found gone is not brought back by a listing asked for b
 });
 
 test('a part of a listing with nothing but what was removed does not end the directory', () => {
-  const { core, answers, take, lookup } = setUp(false);
+  const { core, answers, take, lookup, readdir } = setUp(false);
   const listed = (id: JobId, name: string, isLast: boolean): void => {
     const batch = batchOf([name as ByteString], [OLD]);
     core.deliver({ kind: 'listed', id, batch, isLast });
-  };
-  const read = (request: number, offset: number): void => {
-    const handle = answers.handleOf.get(3 as RequestId) as HandleId;
-    core.readdir(request as RequestId, handle, { offset, sizeBytes: 1000, isPlus: false });
   };
   lookup(1);
   core.deliver({ kind: 'status', id: take('stat'), status: OLD });
@@ -205,8 +206,8 @@ test('a part of a listing with nothing but what was removed does not end the dir
   core.opendir(3 as RequestId, ROOT_INODE);
   const id = take('list');
   listed(id, NAME, false);
-  read(4, 0);
-  read(5, 2);
+  readdir(4, 3);
+  readdir(5, 3, 2);
   assert.deepEqual([4, 5].map(answers.of.bind(answers)), [undefined, undefined]);
   listed(id, 'g', true);
   assert.equal(answers.of(4), 'entries . .. g');
@@ -282,7 +283,7 @@ test('a listing asked for before its directory moved tells no version of what is
 });
 
 test('what is not found while its directory moves is looked for where that has gone', () => {
-  const { core, answers, take, takeJob, listed, parent, move } = setUpMove();
+  const { core, answers, take, takeJob, listed, parent, move, readdir } = setUpMove();
   core.opendir(3 as RequestId, parent);
   const listing = take('list');
   core.lookup(4 as RequestId, parent, 'g' as ByteString);
@@ -291,11 +292,7 @@ test('what is not found while its directory moves is looked for where that has g
   for (const id of [listing, status]) {
     core.deliver({ kind: 'failed', id, code: 'not-found', reason: 'No such file' });
   }
-  core.readdir(5 as RequestId, answers.handleOf.get(3 as RequestId) as HandleId, {
-    offset: 0,
-    sizeBytes: 1000,
-    isPlus: false,
-  });
+  readdir(5, 3);
   // As gone as its directory: both are where they go.
   const above = takeJob('stat');
   assert.equal(above.path, '/f');
@@ -313,24 +310,20 @@ test('what is not found while its directory moves is looked for where that has g
 });
 
 test('a listing that fails for its directory has moved is asked for again, and goes on', () => {
-  const { core, answers, take, takeJob, parent, move } = setUpMove();
-  const read = (request: number, offset: number): void => {
-    const handle = answers.handleOf.get(3 as RequestId) as HandleId;
-    core.readdir(request as RequestId, handle, { offset, sizeBytes: 1000, isPlus: false });
-  };
+  const { core, answers, take, takeJob, parent, move, readdir } = setUpMove();
   core.opendir(3 as RequestId, parent);
   const id = take('list');
   core.deliver({ kind: 'listed', id, batch: batchOf([NAME], [OLD]), isLast: false });
   const arrive = move();
   core.deliver({ kind: 'failed', id, code: 'not-found', reason: 'No such file' });
-  read(5, 0);
+  readdir(5, 3);
   assert.equal(answers.of(5), 'entries . .. f');
   arrive();
   const again = takeJob('list');
   assert.equal(again.path, '/e');
   const batch = batchOf([NAME, 'g' as ByteString], [NEW, NEW]);
   core.deliver({ kind: 'listed', id: again.id, batch, isLast: true });
-  read(6, 2);
+  readdir(6, 3, 2);
   assert.equal(answers.of(6), 'entries f g');
 });
 
@@ -356,7 +349,7 @@ test('names and attributes below a directory that moves are changed where it is 
 });
 
 test('what this mount made a long time ago is not shown where a listing lacks it', () => {
-  const { clock, core, answers, take } = setUp(false);
+  const { clock, core, answers, take, readdir } = setUp(false);
   const batch = batchOf([], []);
   core.mkdir(1 as RequestId, ROOT_INODE, 'd' as ByteString, { mode: 0o755, uid: 0, gid: 0 });
   const id = take('make-directory');
@@ -365,9 +358,7 @@ test('what this mount made a long time ago is not shown where a listing lacks it
     clock.advance(ms);
     core.opendir(request as RequestId, ROOT_INODE);
     core.deliver({ kind: 'listed', id: take('list'), batch, isLast: true });
-    const handle = answers.handleOf.get(request as RequestId) as HandleId;
-    const range = { offset: 0, sizeBytes: 1000, isPlus: false };
-    core.readdir((request + 1) as RequestId, handle, range);
+    readdir(request + 1, request);
     return answers.of(request + 1);
   };
   // A worker may not have heard of it yet.

@@ -6,7 +6,7 @@ import type { BackingFiles } from './backing-files.ts';
 import { KEY_WORDS } from './cache-key.ts';
 import type { FileIdentity } from './records.ts';
 
-/** Beside them, readers need threads of the pool of four. */
+/** Beside them, readers need threads of Node's pool. */
 const REMOVALS_MAX = 2;
 /** Given up by the index before others have their turn: a millisecond or two. */
 export const FILES_PER_TURN = 256;

@@ -9,7 +9,7 @@ import { checksumOf } from './checksum.ts';
 const CHUNK_BYTES = 128 * 1024;
 /** Two seconds of a slow disk, and part of what the daemon may take beside its memory limit. */
 const QUEUE_BYTES = 64 * 1024 * 1024;
-/** Beside them, readers need threads of the pool of four. */
+/** Beside them, readers need threads of Node's pool. */
 const WRITERS_MAX = 2;
 
 /** A page that waits; `keep` or `discard` gives its memory back. */
