@@ -34,7 +34,7 @@ function clientOf(script: Script): ClusterClient {
   };
 }
 
-function filesOf(client: ClusterClient): JobRunnerParts['files'] {
+function filesOf(client: ClusterClient): Omit<JobRunnerParts['files'], 'mayListOld'> {
   const nodeOf = ({ name, type, lengthBytes, mtimeMs }: FileStatus) => {
     return { name, lengthBytes, mtimeMs, kind: type, posix: {} };
   };
@@ -47,13 +47,18 @@ function filesOf(client: ClusterClient): JobRunnerParts['files'] {
   };
 }
 
-function setUp(script: Script, disk?: JobRunnerParts['disk']) {
+interface Beside {
+  readonly disk?: JobRunnerParts['disk'];
+  readonly mayListOld?: () => boolean;
+}
+
+function setUp(script: Script, { disk, mayListOld = () => false }: Beside = {}) {
   const results: JobResult[] = [];
   const slab = new Slab({ slotBytes: 16, slotCount: 32 });
   let onResult = (): void => {};
   const runner = new JobRunner({
     client: clientOf(script),
-    files: filesOf(clientOf(script)),
+    files: { ...filesOf(clientOf(script)), mayListOld },
     writes: undefined,
     slab,
     disk,
@@ -253,6 +258,24 @@ test('a listing comes in parts, without names that the kernel would refuse', asy
   assert.deepEqual(batches.flat(), ['a', 'x'.repeat(255), ...many]);
 });
 
+test('a listing says whether it was asked for before the workers had heard of all changes', async () => {
+  let isOld = true;
+  const { run } = setUp(
+    {
+      async *list() {
+        await Promise.resolve();
+        isOld = false;
+        yield [{ name: 'a' as ByteString, type: 'file', lengthBytes: 1, mtimeMs: 2 }];
+      },
+    },
+    { mayListOld: () => isOld },
+  );
+  await run({ kind: 'list', id, path: PATH });
+  const results = await run({ kind: 'list', id, path: PATH });
+  const told = results.map((result) => result.kind === 'listed' && result.mayBeOld);
+  assert.deepEqual(told, [true, true, false, false]);
+});
+
 test('a job has a deadline and can be cancelled; its final result still comes', async () => {
   let deadlineMs = 0;
   const { run, runner } = setUp({
@@ -290,7 +313,7 @@ test('what lies on the disk of this machine does not wait behind reads of worker
     contentOf: (path: ByteString) => (path === onDisk ? cached : undefined),
     findBacking: () => undefined,
   };
-  const { runner, results } = setUp({ read: () => new Promise<never>(() => undefined) }, disk);
+  const { runner, results } = setUp({ read: () => new Promise<never>(() => undefined) }, { disk });
   for (let i = 100; i < 200; i++) runner.run({ ...FETCH, id: i as JobId });
   runner.run({ ...FETCH, path: onDisk, id });
   const backing = 2 as JobId;

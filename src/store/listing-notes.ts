@@ -55,6 +55,11 @@ export class ListingNotes {
     }
   }
 
+  /** Names are being changed in it, or its workers have yet to hear of that. */
+  has(directory: ByteString): boolean {
+    return this.#notes.has(directory) || this.#parts.writer.isListingOld(directory);
+  }
+
   /** Now, and once more when nothing of the last life is under way any more. */
   recover(): void {
     const { journal, writer } = this.#parts;

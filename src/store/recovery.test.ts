@@ -212,12 +212,15 @@ test('listings that no worker was told of are renewed by the next life, and only
 
   const next = await begin(new Life(new Random(2)));
   assert.deepEqual(cluster.renewed, ['/', '/d']);
+  const mayListOld = (): boolean[] => ['/', '/d', '/e'].map((path) => next.mayListOld(text(path)));
+  assert.deepEqual(mayListOld(), [true, true, false]);
   cluster.renewed.length = 0;
   cluster.oldListings.delete(text('/d'));
   const isForgotten = (): boolean =>
     journal.bytes.toString().includes('[{"kind":"listing","id":"/d"}]');
   while (!isForgotten()) await delay(50);
   assert.deepEqual(cluster.renewed.splice(0), ['/', '/d']);
+  assert.deepEqual(mayListOld(), [true, false, false]);
   await next.close(context);
 
   const last = await begin(new Life(new Random(3)));

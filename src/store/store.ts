@@ -53,6 +53,10 @@ export class ClusterStore implements WritableStore {
     return this.#parts.view.list(path, context);
   }
 
+  mayListOld(directory: ByteString): boolean {
+    return this.#parts.notes.has(directory);
+  }
+
   async read(request: ReadRequest, sink: ByteSink, context: CallContext): Promise<ReadResult> {
     const { writeBack, aliases, reader } = this.#parts;
     if (await writeBack.read(request, sink)) return { source: 'staging', worker: undefined };

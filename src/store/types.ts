@@ -109,6 +109,8 @@ export interface WritableStore {
   stat(path: ByteString, context: CallContext): Promise<NodeStatus>;
   /** Hidden names (temporary files, attribute files) never show. */
   list(path: ByteString, context: CallContext): AsyncIterable<readonly NodeStatus[]>;
+  /** Whether workers may list the directory as it was before changes of this store. */
+  mayListOld(directory: ByteString): boolean;
   /** As `ClusterClient.read`, also of versions that only the journal holds yet. */
   read(request: ReadRequest, sink: ByteSink, context: CallContext): Promise<ReadResult>;
 

@@ -4,11 +4,10 @@ import type { ByteString } from '../base/byte-string.ts';
 import { reportFailure } from './context.ts';
 import type { CoreContext } from './context.ts';
 import type { Inode } from './inode.ts';
-import type { ListBatch } from './list-batch.ts';
 import { Listing } from './listing.ts';
 import type { OwnChanges } from './own-changes.ts';
 import { failureOf } from './pending.ts';
-import type { FsErrorCode } from './types.ts';
+import type { FsErrorCode, JobResult } from './types.ts';
 import { isNews, isOlder, isOurs } from './versions.ts';
 
 /** Some 200 bytes an entry while it is held: a gigabyte at most for one directory. */
@@ -17,6 +16,8 @@ export const LISTING_ENTRIES_MAX = 5_000_000;
 const STATS_BEFORE_LISTING = 3;
 /** A worker lists some 10,000 entries in the time of some 1,000 single answers. */
 const ENTRIES_PER_STAT = 10;
+
+type Listed = Extract<JobResult, { readonly kind: 'listed' }>;
 
 /** Who knows the names of a directory. */
 interface Names {
@@ -78,7 +79,7 @@ export class Listings {
       (id) => ({ kind: 'list', id, path }),
       (result) => {
         if (result.kind === 'listed' && !result.isLast) {
-          if (listing.isArriving) this.#append(directory, listing, result.batch, false);
+          if (listing.isArriving) this.#append(directory, listing, result);
           if (listing.isArriving && listing.count > LISTING_ENTRIES_MAX) {
             const reason = `The directory has more than ${LISTING_ENTRIES_MAX} entries`;
             this.#end(directory, listing, 'limit', reason);
@@ -89,7 +90,7 @@ export class Listings {
         if (!listing.isArriving) {
           // Ended before by its bound: this is only the job's last word.
         } else if (result.kind === 'listed') {
-          this.#append(directory, listing, result.batch, true);
+          this.#append(directory, listing, result);
           directory.listedEntries = listing.count;
           if (directory.listing === listing) {
             if (!this.#context.moves.isMoving(directory)) this.#names.settle(directory, listing);
@@ -125,11 +126,11 @@ export class Listings {
   }
 
   /** What this mount has changed goes before what the cluster lists. */
-  #append(directory: Inode, listing: Listing, batch: ListBatch, isLast: boolean): void {
+  #append(directory: Inode, listing: Listing, { batch, isLast, mayBeOld }: Listed): void {
     const own = this.#own.isEmpty ? undefined : this.#own.of(this.#context.inodes.path(directory));
     listing.append(batch, isLast, () => {
       for (const [name, change] of own ?? []) {
-        if (!isNews(change, listing) && !this.#isUnsaved(directory, name)) continue;
+        if (!isNews(change, listing, mayBeOld) && !this.#isUnsaved(directory, name)) continue;
         const status = listing.find(name);
         if (change.status === undefined) {
           if (status !== undefined && isOlder(status, change, listing)) listing.hide(name);

@@ -11,14 +11,14 @@ export function isOurs(inode: Inode): boolean {
 }
 
 /**
- * Workers are told of our changes at once, and those that do not answer again after a minute. What a
- * listing that was asked for later than that lacks, another client has removed.
+ * A worker that has heard of our change may be about to remember a listing that it began before. What
+ * one that was asked for later than that lacks, another client has removed.
  */
 const OWN_NEWS_MS = 60_000;
 
-/** Whether the listing may be from before our change. */
-export function isNews({ number, atMs }: OwnChange, listing: Listing): boolean {
-  return number > listing.ownChanges || listing.startedMs - atMs <= OWN_NEWS_MS;
+/** Whether the listing may be from before our change; `mayBeOld`: workers have yet to hear of some. */
+export function isNews({ number, atMs }: OwnChange, listing: Listing, mayBeOld: boolean): boolean {
+  return mayBeOld || number > listing.ownChanges || listing.startedMs - atMs <= OWN_NEWS_MS;
 }
 
 /** Whether a listing shows a name as it was before our change of it. */

@@ -137,7 +137,7 @@ function setUp(isReadOnly = true) {
   };
   const listed = (id: JobId, status: StatusMessage): void => {
     const batch = batchOf([NAME], [status]);
-    core.deliver({ kind: 'listed', id, batch, isLast: true });
+    core.deliver({ kind: 'listed', id, batch, isLast: true, mayBeOld: false });
   };
   /** Of the directory that the request `opened` opened. */
   const readdir = (request: number, opened: number, offset = 0): void => {
@@ -197,7 +197,7 @@ test('a part of a listing with nothing but what was removed does not end the dir
   const { core, answers, take, lookup, readdir } = setUp(false);
   const listed = (id: JobId, name: string, isLast: boolean): void => {
     const batch = batchOf([name as ByteString], [OLD]);
-    core.deliver({ kind: 'listed', id, batch, isLast });
+    core.deliver({ kind: 'listed', id, batch, isLast, mayBeOld: false });
   };
   lookup(1);
   core.deliver({ kind: 'status', id: take('stat'), status: OLD });
@@ -313,7 +313,13 @@ test('a listing that fails for its directory has moved is asked for again, and g
   const { core, answers, take, takeJob, parent, move, readdir } = setUpMove();
   core.opendir(3 as RequestId, parent);
   const id = take('list');
-  core.deliver({ kind: 'listed', id, batch: batchOf([NAME], [OLD]), isLast: false });
+  core.deliver({
+    kind: 'listed',
+    id,
+    batch: batchOf([NAME], [OLD]),
+    isLast: false,
+    mayBeOld: false,
+  });
   const arrive = move();
   core.deliver({ kind: 'failed', id, code: 'not-found', reason: 'No such file' });
   readdir(5, 3);
@@ -322,7 +328,7 @@ test('a listing that fails for its directory has moved is asked for again, and g
   const again = takeJob('list');
   assert.equal(again.path, '/e');
   const batch = batchOf([NAME, 'g' as ByteString], [NEW, NEW]);
-  core.deliver({ kind: 'listed', id: again.id, batch, isLast: true });
+  core.deliver({ kind: 'listed', id: again.id, batch, isLast: true, mayBeOld: false });
   readdir(6, 3, 2);
   assert.equal(answers.of(6), 'entries f g');
 });
@@ -348,22 +354,23 @@ test('names and attributes below a directory that moves are changed where it is 
   assert.equal(removed.path, '/e/f');
 });
 
-test('what this mount made a long time ago is not shown where a listing lacks it', () => {
+test('what was made a long time ago is shown where a listing lacks it only if it may be old', () => {
   const { clock, core, answers, take, readdir } = setUp(false);
   const batch = batchOf([], []);
   core.mkdir(1 as RequestId, ROOT_INODE, 'd' as ByteString, { mode: 0o755, uid: 0, gid: 0 });
   const id = take('make-directory');
   core.deliver({ kind: 'status', id, status: { ...NEW, kind: 'directory' } });
-  const shownAfter = (ms: number, request: number): string | undefined => {
+  const shownAfter = (ms: number, request: number, mayBeOld = false): string | undefined => {
     clock.advance(ms);
     core.opendir(request as RequestId, ROOT_INODE);
-    core.deliver({ kind: 'listed', id: take('list'), batch, isLast: true });
+    core.deliver({ kind: 'listed', id: take('list'), batch, isLast: true, mayBeOld });
     readdir(request + 1, request);
     return answers.of(request + 1);
   };
-  // A worker may not have heard of it yet.
   assert.equal(shownAfter(10 * TTL_MS, 2), 'entries . .. d');
-  assert.equal(shownAfter(100 * TTL_MS, 4), 'entries . ..');
+  // A worker has not heard of it yet.
+  assert.equal(shownAfter(100 * TTL_MS, 4, true), 'entries . .. d');
+  assert.equal(shownAfter(2 * TTL_MS, 6), 'entries . ..');
 });
 
 test('what is missing in a directory that moves for long is told at once', () => {

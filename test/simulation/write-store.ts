@@ -157,7 +157,13 @@ export class WriteStore {
         const statuses = names.map((name) =>
           statusOf(this.#nodes.get(joinPath(job.path, name)) as Node),
         );
-        return { kind: 'listed', id, batch: batchOf(names, statuses), isLast: true };
+        return {
+          kind: 'listed',
+          id,
+          batch: batchOf(names, statuses),
+          isLast: true,
+          mayBeOld: false,
+        };
       }
       case 'fetch':
         return this.#fetch(job);
