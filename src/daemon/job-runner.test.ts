@@ -34,7 +34,7 @@ function clientOf(script: Script): ClusterClient {
   };
 }
 
-function filesOf(client: ClusterClient): Omit<JobRunnerParts['files'], 'mayListOld'> {
+function filesOf(client: ClusterClient): Omit<JobRunnerParts['files'], 'unheardMs'> {
   const nodeOf = ({ name, type, lengthBytes, mtimeMs }: FileStatus) => {
     return { name, lengthBytes, mtimeMs, kind: type, posix: {} };
   };
@@ -49,16 +49,16 @@ function filesOf(client: ClusterClient): Omit<JobRunnerParts['files'], 'mayListO
 
 interface Beside {
   readonly disk?: JobRunnerParts['disk'];
-  readonly mayListOld?: () => boolean;
+  readonly unheardMs?: () => number;
 }
 
-function setUp(script: Script, { disk, mayListOld = () => false }: Beside = {}) {
+function setUp(script: Script, { disk, unheardMs = () => 0 }: Beside = {}) {
   const results: JobResult[] = [];
   const slab = new Slab({ slotBytes: 16, slotCount: 32 });
   let onResult = (): void => {};
   const runner = new JobRunner({
     client: clientOf(script),
-    files: { ...filesOf(clientOf(script)), mayListOld },
+    files: { ...filesOf(clientOf(script)), unheardMs },
     writes: undefined,
     slab,
     disk,
@@ -258,22 +258,22 @@ test('a listing comes in parts, without names that the kernel would refuse', asy
   assert.deepEqual(batches.flat(), ['a', 'x'.repeat(255), ...many]);
 });
 
-test('a listing says whether it was asked for before the workers had heard of all changes', async () => {
-  let isOld = true;
+test('a listing says how long the workers had not heard of changes when it was asked for', async () => {
+  let unheardMs = 7;
   const { run } = setUp(
     {
       async *list() {
         await Promise.resolve();
-        isOld = false;
+        unheardMs = 0;
         yield [{ name: 'a' as ByteString, type: 'file', lengthBytes: 1, mtimeMs: 2 }];
       },
     },
-    { mayListOld: () => isOld },
+    { unheardMs: () => unheardMs },
   );
   await run({ kind: 'list', id, path: PATH });
   const results = await run({ kind: 'list', id, path: PATH });
-  const told = results.map((result) => result.kind === 'listed' && result.mayBeOld);
-  assert.deepEqual(told, [true, true, false, false]);
+  const told = results.map((result) => result.kind === 'listed' && result.unheardMs);
+  assert.deepEqual(told, [7, 7, 0, 0]);
 });
 
 test('a job has a deadline and can be cancelled; its final result still comes', async () => {

@@ -33,7 +33,7 @@ const BATCH_ENTRIES_MAX = 1000;
 export interface JobRunnerParts extends FetcherParts {
   readonly client: Pick<ClusterClient, 'locate'>;
   /** What the mount shows; with `writes`, also what it may change. */
-  readonly files: Pick<WritableStore, 'stat' | 'list' | 'mayListOld' | 'read'>;
+  readonly files: Pick<WritableStore, 'stat' | 'list' | 'unheardMs' | 'read'>;
   readonly writes: WritableStore | undefined;
   readonly disk: Pick<DiskTier, 'contentOf' | 'findBacking'> | undefined;
   readonly requestTimeoutMs: number;
@@ -217,12 +217,12 @@ export class JobRunner {
   async #list(id: JobId, path: ByteString, context: CallContext): Promise<void> {
     const { files, deliver } = this.#parts;
     // As it was when the workers were asked.
-    const mayBeOld = files.mayListOld(path);
+    const unheardMs = files.unheardMs(path);
     let pending: NodeStatus[] = [];
     const send = (isLast: boolean): void => {
       const names = pending.map((status) => status.name);
       const batch = batchOf(names, pending.map(statusMessage));
-      deliver({ kind: 'listed', id, batch, isLast, mayBeOld });
+      deliver({ kind: 'listed', id, batch, isLast, unheardMs });
       pending = [];
     };
     for await (const statuses of files.list(path, context)) {

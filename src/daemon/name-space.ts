@@ -24,7 +24,7 @@ export interface NameSpaceParts {
 }
 
 export interface NameSpace {
-  readonly files: Pick<WritableStore, 'stat' | 'list' | 'mayListOld' | 'read'>;
+  readonly files: Pick<WritableStore, 'stat' | 'list' | 'unheardMs' | 'read'>;
   /** Undefined: the mount is read-only. */
   readonly writes: ClusterStore | undefined;
 }
@@ -55,7 +55,7 @@ export async function openNameSpace(parts: NameSpaceParts): Promise<NameSpace> {
       files: {
         stat: async (path, context) => await view.stat(path, context),
         list: (path, context) => view.list(path, context),
-        mayListOld: () => false,
+        unheardMs: () => 0,
         read: async (request, sink, context) => await client.read(request, sink, context),
       },
       writes: undefined,

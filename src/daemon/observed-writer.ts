@@ -120,8 +120,8 @@ export class ObservedWriter implements ClusterWriter {
     return this.#writer.tellWorkers(...args);
   }
 
-  isListingOld(directory: ByteString): boolean {
-    return this.#writer.isListingOld(directory);
+  listingOldSinceMs(directory: ByteString): number | undefined {
+    return this.#writer.listingOldSinceMs(directory);
   }
 
   renewListing(directory: ByteString): void {

@@ -3,13 +3,13 @@
  * The journal has them before the first change, so that what a killed process told no worker the next
  * one tells: workers by themselves go on showing an old listing for days.
  */
-import type { ByteString } from '../base/byte-string.ts';
+import { parentOf, type ByteString } from '../base/byte-string.ts';
 import type { ClusterWriter } from '../cluster/write/cluster-writer.ts';
 import type { Journal, JournalChange } from './journal.ts';
 
 export interface ListingNotesParts {
   readonly journal: Journal;
-  readonly writer: Pick<ClusterWriter, 'isListingOld' | 'renewListing'>;
+  readonly writer: Pick<ClusterWriter, 'listingOldSinceMs' | 'renewListing'>;
   readonly stop: AbortSignal;
 }
 
@@ -20,12 +20,16 @@ interface Note {
   count: number;
   /** When the workers, if they do not answer, are told again; as performance.now() tells. */
   retryMs: number;
+  /** When files came to the cluster, the first one first. */
+  readonly arrived: Map<ByteString, number>;
 }
 
 /** A directory in which one name after the other changes is noted once, and a renewal takes milliseconds. */
 const FORGET_MS = 2_000;
 /** Workers that do not answer for many seconds are away for minutes. */
 const RETRY_MS = 60_000;
+/** Of one directory: each costs a listing a question, and some dozens arrive before the workers are told. */
+const ARRIVED_MAX = 1000;
 /** What a worker still does of a request of a process that was killed. */
 const LATE_MS = 5_000;
 
@@ -55,9 +59,31 @@ export class ListingNotes {
     }
   }
 
-  /** Names are being changed in it, or its workers have yet to hear of that. */
-  has(directory: ByteString): boolean {
-    return this.#notes.has(directory) || this.#parts.writer.isListingOld(directory);
+  /** How long there have been changes that the workers may not have heard of, in ms. */
+  unheardMs(directory: ByteString): number {
+    const sinceMs = this.#parts.writer.listingOldSinceMs(directory);
+    return sinceMs === undefined ? 0 : performance.now() - sinceMs;
+  }
+
+  /** A file that was seen here before is in the cluster now. */
+  noteArrived(path: ByteString): void {
+    const arrived = this.#notes.get(parentOf(path))?.arrived;
+    if (arrived === undefined) return;
+    arrived.delete(path);
+    arrived.set(path, performance.now());
+    const [oldest] = arrived.keys();
+    if (arrived.size > ARRIVED_MAX && oldest !== undefined) arrived.delete(oldest);
+  }
+
+  /** Files in the directory that its workers may not have heard of. */
+  arrivedIn(directory: ByteString): readonly ByteString[] {
+    const arrived = this.#notes.get(directory)?.arrived ?? new Map<ByteString, number>();
+    const sinceMs = this.#parts.writer.listingOldSinceMs(directory) ?? Infinity;
+    for (const [path, atMs] of arrived) {
+      if (atMs >= sinceMs) break;
+      arrived.delete(path);
+    }
+    return [...arrived.keys()];
   }
 
   /** Now, and once more when nothing of the last life is under way any more. */
@@ -66,7 +92,12 @@ export class ListingNotes {
     const recovered: [ByteString, Note][] = [];
     for (const id of journal.entries('listing').keys()) {
       const directory = id as ByteString;
-      const note = { written: Promise.resolve(), count: 1, retryMs: retryMs() };
+      const note = {
+        written: Promise.resolve(),
+        count: 1,
+        retryMs: retryMs(),
+        arrived: new Map<ByteString, number>(),
+      };
       this.#notes.set(directory, note);
       recovered.push([directory, note]);
       writer.renewListing(directory);
@@ -94,6 +125,7 @@ export class ListingNotes {
         }),
         count: 0,
         retryMs: retryMs(),
+        arrived: new Map(),
       };
       note = made;
       this.#notes.set(directory, note);
@@ -118,7 +150,7 @@ export class ListingNotes {
     const changes: JournalChange[] = [];
     for (const [directory, note] of this.#notes) {
       if (note.count > 0) continue;
-      if (!writer.isListingOld(directory)) {
+      if (writer.listingOldSinceMs(directory) === undefined) {
         this.#notes.delete(directory);
         changes.push({ kind: 'listing', id: directory });
       } else if (nowMs >= note.retryMs) {

@@ -76,6 +76,7 @@ function assemble(options: StoreOptions, journal: Journal) {
     locks,
     staging,
     background,
+    notes,
     stop,
     logger,
     defaults,
@@ -114,6 +115,7 @@ function assemble(options: StoreOptions, journal: Journal) {
     *replacementsIn(directory) {
       for (const pending of writeBack.newestIn(directory)) yield pendingStatus(pending);
     },
+    arrivedIn: (directory) => notes.arrivedIn(directory),
     present: (path, status) => aliases.present(path, status),
     noteGone: (directory, name) => attributes.noteGone(directory, name),
   };

@@ -1,6 +1,6 @@
 /** What a store makes of what its last life left in the journal. */
 import assert from 'node:assert/strict';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
@@ -203,7 +203,7 @@ test('listings that no worker was told of are renewed by the next life, and only
     openInMemory({ cluster, life, directory, journal, isAtomic: false, ...SETTINGS });
 
   const killed = new Life(new Random(1));
-  cluster.oldListings.add(text('/')).add(text('/d'));
+  cluster.oldListings.set(text('/'), 0).set(text('/d'), 0);
   const store = await begin(killed);
   await store.makeDirectory(text('/d'), {}, context);
   killed.diesAt = 0;
@@ -212,18 +212,62 @@ test('listings that no worker was told of are renewed by the next life, and only
 
   const next = await begin(new Life(new Random(2)));
   assert.deepEqual(cluster.renewed, ['/', '/d']);
-  const mayListOld = (): boolean[] => ['/', '/d', '/e'].map((path) => next.mayListOld(text(path)));
-  assert.deepEqual(mayListOld(), [true, true, false]);
+  const areUnheard = (): boolean[] => ['/', '/d'].map((path) => next.unheardMs(text(path)) > 0);
+  assert.deepEqual(areUnheard(), [true, true]);
   cluster.renewed.length = 0;
   cluster.oldListings.delete(text('/d'));
   const isForgotten = (): boolean =>
     journal.bytes.toString().includes('[{"kind":"listing","id":"/d"}]');
   while (!isForgotten()) await delay(50);
   assert.deepEqual(cluster.renewed.splice(0), ['/', '/d']);
-  assert.deepEqual(mayListOld(), [true, false, false]);
+  assert.deepEqual(areUnheard(), [true, false]);
   await next.close(context);
 
   const last = await begin(new Life(new Random(3)));
   assert.deepEqual(cluster.renewed, ['/']);
   await last.close(context);
+});
+
+test('what an upload behind its writer brought is listed though the workers have not heard of it', async (t) => {
+  const directory = await directoryFor(t);
+  const cluster = new MemoryCluster();
+  const context = contextFor(30_000, new AbortController().signal);
+  const store = await openInMemory({
+    cluster,
+    life: new Life(new Random(1)),
+    directory,
+    journal: { bytes: Buffer.alloc(0) },
+    isAtomic: false,
+    ...SETTINGS,
+    writeMode: 'back',
+  });
+  const upload = async (name: string, content: string): Promise<void> => {
+    await writeFile(join(directory, name + content), content);
+    const segments = [{ from: 'staging', lengthBytes: content.length }] as const;
+    const common = { base: undefined, attributes: {}, isHandedOver: true };
+    const path = text(`/d/${name}`);
+    await store.upload({ ...common, path, stagingName: name + content, segments }, context);
+    await store.sync(text('/d'), context);
+  };
+  const list = async (): Promise<string[]> => {
+    const seen: string[] = [];
+    for await (const batch of store.list(text('/d'), context)) {
+      for (const { name, lengthBytes } of batch) seen.push(`${name} ${lengthBytes}`);
+    }
+    return seen.sort();
+  };
+  await store.makeDirectory(text('/d'), {}, context);
+  await upload('a', 'old');
+  // From here on the worker does not answer when it is told, and shows what it remembers.
+  cluster.oldListings.set(text('/d'), performance.now());
+  cluster.remembered.set(text('/d'), cluster.children(text('/d')));
+  await upload('a', 'newer');
+  await upload('b', 'new');
+  await upload('c', 'new');
+  await store.removeFile(text('/d/c'), false, context);
+  assert.deepEqual(await list(), ['a 5', 'b 3']);
+  // It has been told, and what it shows is its own word.
+  cluster.oldListings.clear();
+  assert.deepEqual(await list(), ['a 3']);
+  await store.close(context);
 });

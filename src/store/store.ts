@@ -53,8 +53,8 @@ export class ClusterStore implements WritableStore {
     return this.#parts.view.list(path, context);
   }
 
-  mayListOld(directory: ByteString): boolean {
-    return this.#parts.notes.has(directory);
+  unheardMs(directory: ByteString): number {
+    return this.#parts.notes.unheardMs(directory);
   }
 
   async read(request: ReadRequest, sink: ByteSink, context: CallContext): Promise<ReadResult> {

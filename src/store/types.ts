@@ -109,8 +109,8 @@ export interface WritableStore {
   stat(path: ByteString, context: CallContext): Promise<NodeStatus>;
   /** Hidden names (temporary files, attribute files) never show. */
   list(path: ByteString, context: CallContext): AsyncIterable<readonly NodeStatus[]>;
-  /** Whether workers may list the directory as it was before changes of this store. */
-  mayListOld(directory: ByteString): boolean;
+  /** How long there have been changes in the directory that its workers may not have heard of, in ms. */
+  unheardMs(directory: ByteString): number;
   /** As `ClusterClient.read`, also of versions that only the journal holds yet. */
   read(request: ReadRequest, sink: ByteSink, context: CallContext): Promise<ReadResult>;
 

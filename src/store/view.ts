@@ -4,7 +4,7 @@
  * first two.
  */
 import type { ByteString } from '../base/byte-string.ts';
-import { joinPath } from '../base/byte-string.ts';
+import { joinPath, nameOf } from '../base/byte-string.ts';
 import type { Mutable } from '../base/mutable.ts';
 import type { CallContext, FileStatus } from '../cluster/index.ts';
 import { isShadowed, posixOf, specialStatus } from './attribute-record.ts';
@@ -27,6 +27,8 @@ export interface Overlay {
   /** What the path is, whatever the cluster says. */
   replacement(path: ByteString): NodeStatus | undefined;
   replacementsIn(directory: ByteString): Iterable<NodeStatus>;
+  /** Paths of files that came to the cluster a short while ago: a listing may lack them, or be older. */
+  arrivedIn(directory: ByteString): Iterable<ByteString>;
   present(path: ByteString, status: NodeStatus): NodeStatus;
   /** The cluster is certain that the record has no object (or has one where it should not). */
   noteGone(directory: ByteString, name: ByteString): void;
@@ -38,6 +40,7 @@ export const noOverlay: Overlay = {
   isEmptied: () => false,
   replacement: () => undefined,
   replacementsIn: () => [],
+  arrivedIn: () => [],
   present: (_path, status) => status,
   noteGone: () => undefined,
 };
@@ -125,8 +128,9 @@ export class NameSpaceView {
     // Awaited with the first entries; a listing that fails before must not leave it unhandled.
     loading.catch(() => undefined);
     const special = new Set<ByteString>();
-    const replaced = new Map<ByteString, NodeStatus>();
-    for (const status of overlay.replacementsIn(path)) replaced.set(status.name, status);
+    const replaced = new Set<ByteString>();
+    for (const { name } of overlay.replacementsIn(path)) replaced.add(name);
+    const arrived = new Set(overlay.arrivedIn(path));
     const mustBeThere = (): void => {
       if (!listing.isOvertaken) return;
       throw storeError('not-found', 'The directory was moved or removed while it was listed', path);
@@ -146,7 +150,7 @@ export class NameSpaceView {
         // The listing may be older than the file that has arrived since.
         if (replacement === undefined && replaced.has(name)) continue;
         replaced.delete(name);
-        if (listing.hasGone(name)) {
+        if (listing.hasGone(name) || arrived.delete(child)) {
           const again = await this.exists(child, context);
           if (again !== undefined) shown.push(again);
           continue;
@@ -156,10 +160,11 @@ export class NameSpaceView {
       if (shown.length > 0) yield shown;
     }
     const rest: NodeStatus[] = [];
-    for (const name of replaced.keys()) {
-      special.add(name);
+    for (const name of replaced) arrived.add(joinPath(path, name));
+    for (const child of arrived) {
+      special.add(nameOf(child));
       // It may have arrived in the cluster, or been renamed, while the listing ran.
-      const status = await this.exists(joinPath(path, name), context);
+      const status = await this.exists(child, context);
       if (status !== undefined) rest.push(status);
     }
     for (const [name, record] of (await loading).entries()) {

@@ -19,6 +19,7 @@ import { contextFor, waitWithin } from './contexts.ts';
 import { lengthOf, readStagedRange, StagedContent } from './content.ts';
 import { messageOf, storeError } from './errors.ts';
 import type { Journal, JournalChange, Planned } from './journal.ts';
+import type { ListingNotes } from './listing-notes.ts';
 import type { PathLocks } from './path-locks.ts';
 import { movedPath, recordPlaceOf } from './paths.ts';
 import type { Staging } from './staging.ts';
@@ -33,6 +34,7 @@ export interface WriteBackParts {
   readonly locks: PathLocks;
   readonly staging: Staging;
   readonly background: Background;
+  readonly notes: Pick<ListingNotes, 'noteArrived'>;
   readonly stop: AbortSignal;
   readonly logger: Logger;
   readonly defaults: AttributeDefaults;
@@ -428,7 +430,7 @@ export class WriteBack {
   }
 
   async #upload(item: Item, context: CallContext): Promise<void> {
-    const { staging, temporaries, aliases, attributes, defaults, background } = this.#parts;
+    const { staging, temporaries, aliases, attributes, notes, defaults, background } = this.#parts;
     const { path, stagingName, segments } = item.pending;
     const readBase = (): Promise<void> =>
       Promise.reject(storeError('protocol', 'An acknowledged file has no base'));
@@ -455,6 +457,7 @@ export class WriteBack {
       ...aliases.changesFor(pending.id, alias),
     ];
     aliases.note(pending.id, alias);
+    notes.noteArrived(path);
     this.#drop(item, true);
     // Until the journal takes it: the next life would lay these bytes over whatever came after them.
     const isNoted = await background.untilDone('Noting an upload that is done', () =>

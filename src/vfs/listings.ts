@@ -126,11 +126,11 @@ export class Listings {
   }
 
   /** What this mount has changed goes before what the cluster lists. */
-  #append(directory: Inode, listing: Listing, { batch, isLast, mayBeOld }: Listed): void {
+  #append(directory: Inode, listing: Listing, { batch, isLast, unheardMs }: Listed): void {
     const own = this.#own.isEmpty ? undefined : this.#own.of(this.#context.inodes.path(directory));
     listing.append(batch, isLast, () => {
       for (const [name, change] of own ?? []) {
-        if (!isNews(change, listing, mayBeOld) && !this.#isUnsaved(directory, name)) continue;
+        if (!isNews(change, listing, unheardMs) && !this.#isUnsaved(directory, name)) continue;
         const status = listing.find(name);
         if (change.status === undefined) {
           if (status !== undefined && isOlder(status, change, listing)) listing.hide(name);

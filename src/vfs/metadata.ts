@@ -219,10 +219,7 @@ export class Metadata {
         this.#askWhenStill(question);
         return;
       }
-      // Somebody else has made it again.
-      const parentPath = inodes.path(parent);
-      const own = this.#own.find(parentPath, name);
-      if (own !== undefined && own.status === undefined) this.#own.forget(parentPath, name);
+      this.#confirm(parent, name, true);
       // Before anybody is told: who asks next finds the listing on its way.
       this.#listings.listWhenWorthwhile(parent);
       this.#tell(waiters, this.adopt(parent, name, result.status, askedMs));
@@ -243,6 +240,16 @@ export class Metadata {
       const { code, reason } = failureOf(result);
       this.#context.effects.report({ code, path, reason });
       for (const each of waiters) each.failed(code);
+    }
+  }
+
+  /** Asked after our change of the name, the cluster has told whether it is there. */
+  #confirm(parent: Inode, name: ByteString, isThere: boolean): void {
+    const parentPath = this.#context.inodes.path(parent);
+    const own = this.#own.find(parentPath, name);
+    // Somebody else has made or removed it since.
+    if (own !== undefined && (own.status !== undefined) !== isThere) {
+      this.#own.forget(parentPath, name);
     }
   }
 
@@ -272,6 +279,7 @@ export class Metadata {
     // Something asked later has found it: this answer is the older news.
     if (known !== undefined && known.checkedMs > askedMs) this.#tell(waiters, known);
     else {
+      this.#confirm(parent, name, false);
       this.#markAbsent(parent, name, askedMs);
       const ttlMs = this.#absentTtlMs(parent, name);
       for (const each of waiters) each.absent(ttlMs);

@@ -265,13 +265,16 @@ export interface KeptMessage {
 /** Every job ends with exactly one final result: `failed`, or the one its kind ends with. */
 export type JobResult =
   | { readonly kind: 'status'; readonly id: JobId; readonly status: StatusMessage }
-  /** `isLast` makes it final; `mayBeOld`: it may be from before changes that this mount has made. */
+  /**
+   * `isLast` makes it final. `unheardMs`: when it was asked for, the workers may not have heard of what
+   * this mount had changed in that time.
+   */
   | {
       readonly kind: 'listed';
       readonly id: JobId;
       readonly batch: ListBatch;
       readonly isLast: boolean;
-      readonly mayBeOld: boolean;
+      readonly unheardMs: number;
     }
   /** The next page of the fetch is complete; final with its last page. */
   | { readonly kind: 'page'; readonly id: JobId; readonly pageIndex: number }

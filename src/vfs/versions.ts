@@ -16,9 +16,9 @@ export function isOurs(inode: Inode): boolean {
  */
 const OWN_NEWS_MS = 60_000;
 
-/** Whether the listing may be from before our change; `mayBeOld`: workers have yet to hear of some. */
-export function isNews({ number, atMs }: OwnChange, listing: Listing, mayBeOld: boolean): boolean {
-  return mayBeOld || number > listing.ownChanges || listing.startedMs - atMs <= OWN_NEWS_MS;
+/** Whether the listing may be from before our change. */
+export function isNews({ number, atMs }: OwnChange, listing: Listing, unheardMs: number): boolean {
+  return number > listing.ownChanges || listing.startedMs - atMs <= OWN_NEWS_MS + unheardMs;
 }
 
 /** Whether a listing shows a name as it was before our change of it. */

@@ -257,7 +257,7 @@ export class FakeCluster {
       names,
       taken.map(([, status]) => status),
     );
-    return { kind: 'listed', id, batch, isLast, mayBeOld: false };
+    return { kind: 'listed', id, batch, isLast, unheardMs: 0 };
   }
 
   #fetch(running: Running, job: FetchJob, random: Random): JobResult | undefined {

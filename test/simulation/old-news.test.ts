@@ -137,7 +137,7 @@ function setUp(isReadOnly = true) {
   };
   const listed = (id: JobId, status: StatusMessage): void => {
     const batch = batchOf([NAME], [status]);
-    core.deliver({ kind: 'listed', id, batch, isLast: true, mayBeOld: false });
+    core.deliver({ kind: 'listed', id, batch, isLast: true, unheardMs: 0 });
   };
   /** Of the directory that the request `opened` opened. */
   const readdir = (request: number, opened: number, offset = 0): void => {
@@ -197,7 +197,7 @@ test('a part of a listing with nothing but what was removed does not end the dir
   const { core, answers, take, lookup, readdir } = setUp(false);
   const listed = (id: JobId, name: string, isLast: boolean): void => {
     const batch = batchOf([name as ByteString], [OLD]);
-    core.deliver({ kind: 'listed', id, batch, isLast, mayBeOld: false });
+    core.deliver({ kind: 'listed', id, batch, isLast, unheardMs: 0 });
   };
   lookup(1);
   core.deliver({ kind: 'status', id: take('stat'), status: OLD });
@@ -318,7 +318,7 @@ test('a listing that fails for its directory has moved is asked for again, and g
     id,
     batch: batchOf([NAME], [OLD]),
     isLast: false,
-    mayBeOld: false,
+    unheardMs: 0,
   });
   const arrive = move();
   core.deliver({ kind: 'failed', id, code: 'not-found', reason: 'No such file' });
@@ -328,7 +328,7 @@ test('a listing that fails for its directory has moved is asked for again, and g
   const again = takeJob('list');
   assert.equal(again.path, '/e');
   const batch = batchOf([NAME, 'g' as ByteString], [NEW, NEW]);
-  core.deliver({ kind: 'listed', id: again.id, batch, isLast: true, mayBeOld: false });
+  core.deliver({ kind: 'listed', id: again.id, batch, isLast: true, unheardMs: 0 });
   readdir(6, 3, 2);
   assert.equal(answers.of(6), 'entries f g');
 });
@@ -354,23 +354,41 @@ test('names and attributes below a directory that moves are changed where it is 
   assert.equal(removed.path, '/e/f');
 });
 
-test('what was made a long time ago is shown where a listing lacks it only if it may be old', () => {
+test('what was made a long time ago is shown where a listing lacks it only if no worker may have heard', () => {
   const { clock, core, answers, take, readdir } = setUp(false);
   const batch = batchOf([], []);
   core.mkdir(1 as RequestId, ROOT_INODE, 'd' as ByteString, { mode: 0o755, uid: 0, gid: 0 });
   const id = take('make-directory');
   core.deliver({ kind: 'status', id, status: { ...NEW, kind: 'directory' } });
-  const shownAfter = (ms: number, request: number, mayBeOld = false): string | undefined => {
+  const shownAfter = (ms: number, request: number, unheardMs = 0): string | undefined => {
     clock.advance(ms);
     core.opendir(request as RequestId, ROOT_INODE);
-    core.deliver({ kind: 'listed', id: take('list'), batch, isLast: true, mayBeOld });
+    core.deliver({ kind: 'listed', id: take('list'), batch, isLast: true, unheardMs });
     readdir(request + 1, request);
     return answers.of(request + 1);
   };
   assert.equal(shownAfter(10 * TTL_MS, 2), 'entries . .. d');
-  // A worker has not heard of it yet.
-  assert.equal(shownAfter(100 * TTL_MS, 4, true), 'entries . .. d');
-  assert.equal(shownAfter(2 * TTL_MS, 6), 'entries . ..');
+  // The workers do not answer.
+  assert.equal(shownAfter(100 * TTL_MS, 4, 110 * TTL_MS), 'entries . .. d');
+  // They are being told of something else that is newer: this they know, and somebody has removed it.
+  assert.equal(shownAfter(2 * TTL_MS, 6, TTL_MS), 'entries . ..');
+});
+
+test('what this mount made and another client removed is not listed once that was seen', () => {
+  const { clock, core, answers, take, readdir } = setUp(false);
+  const name = 'd' as ByteString;
+  core.mkdir(1 as RequestId, ROOT_INODE, name, { mode: 0o755, uid: 0, gid: 0 });
+  const made = { ...NEW, kind: 'directory' } as const;
+  core.deliver({ kind: 'status', id: take('make-directory'), status: made });
+  clock.advance(10 * TTL_MS);
+  core.lookup(2 as RequestId, ROOT_INODE, name);
+  core.deliver({ kind: 'failed', id: take('stat'), code: 'not-found', reason: 'No such file' });
+  assert.equal(answers.of(2), 'absent');
+  core.opendir(3 as RequestId, ROOT_INODE);
+  const nothing = { batch: batchOf([], []), isLast: true, unheardMs: 0 } as const;
+  core.deliver({ kind: 'listed', id: take('list'), ...nothing });
+  readdir(4, 3);
+  assert.equal(answers.of(4), 'entries . ..');
 });
 
 test('what is missing in a directory that moves for long is told at once', () => {

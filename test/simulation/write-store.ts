@@ -162,7 +162,7 @@ export class WriteStore {
           id,
           batch: batchOf(names, statuses),
           isLast: true,
-          mayBeOld: false,
+          unheardMs: 0,
         };
       }
       case 'fetch':

@@ -126,8 +126,11 @@ export interface ClusterWriter {
    * the version that a rename took away from here, if that is the one they tell of.
    */
   tellWorkers(path: ByteString, context: TellContext): Promise<void>;
-  /** Whether workers may show the directory as it was before changes of this writer. */
-  isListingOld(directory: ByteString): boolean;
+  /**
+   * When the first change of this writer in the directory was that its workers have not been told of, as
+   * performance.now() tells; undefined: there is none.
+   */
+  listingOldSinceMs(directory: ByteString): number | undefined;
   /** Begins to tell the workers that names in there changed, as this writer does after its changes. */
   renewListing(directory: ByteString): void;
   /** Whether writes, and renames of this path, are atomic right now (`rename`). */

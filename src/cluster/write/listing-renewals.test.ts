@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { setImmediate as turn } from 'node:timers/promises';
+import { setImmediate as turn, setTimeout as delay } from 'node:timers/promises';
 import { byteStringOfText, parentOf, type ByteString } from '../../base/byte-string.ts';
 import { silentLogger, type Logger } from '../../base/logger.ts';
 import { Ring } from '../ring.ts';
@@ -103,6 +103,44 @@ test('a look that fails is repeated, and in the end it is said', async () => {
   await renewals.close();
   assert.equal(looks.length, 2);
   assert.deepEqual(warnings, []);
+});
+
+test('says since when workers have not heard of a change, until a look that began after it', async () => {
+  const { renewals, look } = setUp();
+  const sinceMs = (): number | undefined => renewals.oldSinceMs(path('/b'));
+  assert.equal(sinceMs(), undefined);
+  renewals.changed(path('/b'));
+  const firstMs = sinceMs() ?? assert.fail('is known to all');
+  const first = await look(0);
+  await delay(5);
+  renewals.changed(path('/b'));
+  assert.equal(sinceMs(), firstMs);
+  first.end();
+  await turn();
+  const secondMs = sinceMs() ?? assert.fail('the second change is known to all');
+  assert.ok(secondMs > firstMs);
+  const second = await look(1);
+  assert.equal(sinceMs(), secondMs);
+  second.end();
+  await turn();
+  assert.equal(sinceMs(), undefined);
+  await renewals.close();
+});
+
+test('what no worker could be told of is not heard of by a later change of its directory', async () => {
+  const { renewals, look } = setUp();
+  renewals.changed(path('/b'));
+  const sinceMs = renewals.oldSinceMs(path('/b'));
+  let tries = 0;
+  for (; tries < 7; tries += 1) (await look(tries)).end(new Error('busy'));
+  await turn();
+  assert.equal(renewals.oldSinceMs(path('/b')), sinceMs);
+  renewals.changed(path('/b'));
+  assert.equal(renewals.oldSinceMs(path('/b')), sinceMs);
+  (await look(tries)).end();
+  await turn();
+  assert.equal(renewals.oldSinceMs(path('/b')), undefined);
+  await renewals.close();
 });
 
 test('closing ends though no worker answers, and says so; nothing is looked at afterwards', async () => {

@@ -44,16 +44,23 @@ const CLOSE_MS = 3_000;
 /** About as many as there are workers will do; a worker with a tiny share of the ring needs more. */
 const NAMES_MAX = 100_000;
 
+/** Times as performance.now() tells. */
+interface Look {
+  /** The first change that the look is for; undefined once it was made. */
+  sinceMs: number | undefined;
+  /** The first change that it may come too early for. */
+  againMs: number | undefined;
+}
+
 export class ListingRenewals {
   readonly #parts: ListingRenewalsParts;
   /** Nobody else's name, so that it is missing. Always the same few: workers may count misses. */
   readonly #prefix = `.alluxio-fuse-look-${randomBytes(6).toString('hex')}-`;
-  /** Directories to renew, the one that waits longest first. */
-  readonly #waiting = new Set<ByteString>();
-  /** True: changed again since the look began, so it is to be renewed once more. */
-  readonly #begun = new Map<ByteString, boolean>();
+  /** Directories to renew, the one that waits longest first, with the time of the first change. */
+  readonly #waiting = new Map<ByteString, number>();
+  readonly #begun = new Map<ByteString, Look>();
   /** No worker answered for these: whoever asks for them again later is heard. */
-  readonly #failed = new Set<ByteString>();
+  readonly #failed = new Map<ByteString, number>();
   #lookingCount = 0;
   #hasOverflowed = false;
   readonly #stop = new AbortController();
@@ -70,15 +77,19 @@ export class ListingRenewals {
   /** Names in the directory were changed; to be called after that. */
   changed(directory: ByteString): void {
     if (this.#stop.signal.aborted || untellable(this.#nameIn(directory, 0)) !== undefined) return;
+    const sinceMs = this.#failed.get(directory) ?? performance.now();
     this.#failed.delete(directory);
-    if (this.#begun.has(directory)) this.#begun.set(directory, true);
-    else this.#enqueue(directory);
+    const look = this.#begun.get(directory);
+    if (look === undefined) this.#enqueue(directory, sinceMs);
+    else look.againMs = Math.min(sinceMs, look.againMs ?? Infinity);
   }
 
-  /** Whether it waits to be renewed, or could not be. */
-  isOld(directory: ByteString): boolean {
-    const isUnderWay = this.#waiting.has(directory) || this.#begun.has(directory);
-    return isUnderWay || this.#failed.has(directory);
+  /** When the first change was that the workers have not been told of, as performance.now() tells. */
+  oldSinceMs(directory: ByteString): number | undefined {
+    const look = this.#begun.get(directory);
+    const waiting = [this.#waiting.get(directory), this.#failed.get(directory)];
+    const times = [...waiting, look?.sinceMs, look?.againMs].filter((ms) => ms !== undefined);
+    return times.length === 0 ? undefined : Math.min(...times);
   }
 
   /**
@@ -123,61 +134,63 @@ export class ListingRenewals {
     this.#parts.logger.warn({ directories }, message);
   }
 
-  #enqueue(directory: ByteString): void {
-    this.#waiting.add(directory);
+  #enqueue(directory: ByteString, sinceMs: number): void {
+    this.#waiting.set(directory, Math.min(sinceMs, this.#waiting.get(directory) ?? Infinity));
     const [oldest] = this.#waiting;
     if (this.#waiting.size > DIRECTORIES_MAX && oldest !== undefined) {
-      this.#waiting.delete(oldest);
-      this.#noteFailed(oldest);
-      if (!this.#hasOverflowed) this.#warn(oldest, 'Too many directories wait for the workers');
+      this.#waiting.delete(oldest[0]);
+      this.#noteFailed(...oldest);
+      if (!this.#hasOverflowed) this.#warn(oldest[0], 'Too many directories wait for the workers');
       this.#hasOverflowed = true;
     }
     this.#next();
   }
 
   #next(): void {
-    for (const directory of this.#waiting) {
+    for (const [directory, sinceMs] of this.#waiting) {
       if (this.#lookingCount >= LOOKING_MAX) return;
       this.#waiting.delete(directory);
-      this.#begun.set(directory, false);
-      void this.#begin(directory);
+      void this.#begin(directory, { sinceMs, againMs: undefined });
     }
     this.#hasOverflowed = false;
   }
 
-  async #begin(directory: ByteString): Promise<void> {
+  async #begin(directory: ByteString, look: Look): Promise<void> {
+    this.#begun.set(directory, look);
     this.#lookingCount += 1;
-    await this.#look(directory);
+    await this.#look(directory, look);
     this.#lookingCount -= 1;
     this.#next();
     await pause(GAP_MS, this.#hurry.signal);
-    const isChanged = this.#begun.get(directory) === true;
     this.#begun.delete(directory);
-    if (isChanged && !this.#stop.signal.aborted) this.#enqueue(directory);
+    const { againMs } = look;
+    if (againMs !== undefined && !this.#stop.signal.aborted) this.#enqueue(directory, againMs);
     if (this.#begun.size === 0) this.#onIdle?.();
   }
 
-  async #look(directory: ByteString): Promise<void> {
+  async #look(directory: ByteString, look: Look): Promise<void> {
     let reason = '';
     for (let i = 0; i < TRIES_MAX; i += 1) {
       if (i > 0) await pause(RETRY_MS * 2 ** (i - 1), this.#stop.signal);
       if (this.#stop.signal.aborted) return;
       // What changes from here on, this look may come too early for.
-      this.#begun.set(directory, false);
+      look.againMs = undefined;
       try {
         await this.renew(directory);
+        look.sinceMs = undefined;
         return;
       } catch (error) {
         reason = error instanceof Error ? error.message : String(error);
       }
     }
     if (this.#stop.signal.aborted) return;
-    this.#noteFailed(directory);
+    if (look.sinceMs !== undefined) this.#noteFailed(directory, look.sinceMs);
+    look.sinceMs = undefined;
     this.#warn(directory, reason);
   }
 
-  #noteFailed(directory: ByteString): void {
-    if (this.#failed.size < DIRECTORIES_MAX) this.#failed.add(directory);
+  #noteFailed(directory: ByteString, sinceMs: number): void {
+    if (this.#failed.size < DIRECTORIES_MAX) this.#failed.set(directory, sinceMs);
   }
 
   /** A name in the directory with the directory's own owner. */

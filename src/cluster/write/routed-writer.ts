@@ -94,8 +94,8 @@ export class RoutedWriter implements ClusterWriter {
     return temporaryPathFor(normaliseAlluxioPath(path), token);
   }
 
-  isListingOld(directory: ByteString): boolean {
-    return this.#listings.isOld(normaliseAlluxioPath(directory));
+  listingOldSinceMs(directory: ByteString): number | undefined {
+    return this.#listings.oldSinceMs(normaliseAlluxioPath(directory));
   }
 
   renewListing(directory: ByteString): void {

@@ -41,7 +41,7 @@ export class MemoryCluster {
   readonly files = new Map<string, MemoryFile>();
   readonly directories = new Map<string, number>([['/', 1]]);
   /** What writers say that workers list as it was. */
-  readonly oldListings = new Set<ByteString>();
+  readonly oldListings = new Map<ByteString, number>();
   /** Listings that workers still show, whatever has become of the directory. */
   readonly remembered = new Map<ByteString, readonly FileStatus[]>();
   /** What writers were asked to renew. */
@@ -235,8 +235,8 @@ class MemoryWriter implements ClusterWriter {
     return temporaryPathFor(path, token);
   }
 
-  isListingOld(directory: ByteString): boolean {
-    return this.#cluster.oldListings.has(directory);
+  listingOldSinceMs(directory: ByteString): number | undefined {
+    return this.#cluster.oldListings.get(directory);
   }
 
   renewListing(directory: ByteString): void {
