@@ -13,6 +13,11 @@ export interface ListingNotesParts {
   readonly stop: AbortSignal;
 }
 
+interface Settled {
+  readonly isThere: boolean;
+  readonly atMs: number;
+}
+
 interface Note {
   /** Resolves when the journal has it, or will not. */
   readonly written: Promise<void>;
@@ -20,16 +25,16 @@ interface Note {
   count: number;
   /** When the workers, if they do not answer, are told again; as performance.now() tells. */
   retryMs: number;
-  /** When files came to the cluster, the first one first. */
-  readonly arrived: Map<ByteString, number>;
+  /** The oldest first. */
+  readonly settled: Map<ByteString, Settled>;
 }
 
 /** A directory in which one name after the other changes is noted once, and a renewal takes milliseconds. */
 const FORGET_MS = 2_000;
 /** Workers that do not answer for many seconds are away for minutes. */
 const RETRY_MS = 60_000;
-/** Of one directory: each costs a listing a question, and some dozens arrive before the workers are told. */
-const ARRIVED_MAX = 1000;
+/** Of one directory: each costs a listing a question, and some dozens change before the workers are told. */
+const SETTLED_MAX = 1000;
 /** What a worker still does of a request of a process that was killed. */
 const LATE_MS = 5_000;
 
@@ -65,25 +70,25 @@ export class ListingNotes {
     return sinceMs === undefined ? 0 : performance.now() - sinceMs;
   }
 
-  /** A file that was seen here before is in the cluster now. */
-  noteArrived(path: ByteString): void {
-    const arrived = this.#notes.get(parentOf(path))?.arrived;
-    if (arrived === undefined) return;
-    arrived.delete(path);
-    arrived.set(path, performance.now());
-    const [oldest] = arrived.keys();
-    if (arrived.size > ARRIVED_MAX && oldest !== undefined) arrived.delete(oldest);
+  /** What this mount has shown for a while is what the cluster has, from now on. */
+  noteSettled(path: ByteString, isThere: boolean): void {
+    const settled = this.#notes.get(parentOf(path))?.settled;
+    if (settled === undefined) return;
+    settled.delete(path);
+    settled.set(path, { isThere, atMs: performance.now() });
+    const [oldest] = settled.keys();
+    if (settled.size > SETTLED_MAX && oldest !== undefined) settled.delete(oldest);
   }
 
-  /** Files in the directory that its workers may not have heard of. */
-  arrivedIn(directory: ByteString): readonly ByteString[] {
-    const arrived = this.#notes.get(directory)?.arrived ?? new Map<ByteString, number>();
+  /** Of these the directory's workers may not have heard yet; the others are forgotten. */
+  unheardIn(directory: ByteString): Map<ByteString, { readonly isThere: boolean }> {
+    const settled = this.#notes.get(directory)?.settled ?? new Map<ByteString, Settled>();
     const sinceMs = this.#parts.writer.listingOldSinceMs(directory) ?? Infinity;
-    for (const [path, atMs] of arrived) {
+    for (const [path, { atMs }] of settled) {
       if (atMs >= sinceMs) break;
-      arrived.delete(path);
+      settled.delete(path);
     }
-    return [...arrived.keys()];
+    return new Map(settled);
   }
 
   /** Now, and once more when nothing of the last life is under way any more. */
@@ -96,7 +101,7 @@ export class ListingNotes {
         written: Promise.resolve(),
         count: 1,
         retryMs: retryMs(),
-        arrived: new Map<ByteString, number>(),
+        settled: new Map<ByteString, Settled>(),
       };
       this.#notes.set(directory, note);
       recovered.push([directory, note]);
@@ -125,7 +130,7 @@ export class ListingNotes {
         }),
         count: 0,
         retryMs: retryMs(),
-        arrived: new Map(),
+        settled: new Map(),
       };
       note = made;
       this.#notes.set(directory, note);

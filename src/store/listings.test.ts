@@ -6,6 +6,7 @@ import type { ByteString } from '../base/byte-string.ts';
 import type { FileStatus } from '../cluster/index.ts';
 import { ClusterError } from '../cluster/index.ts';
 import { Listings } from './listings.ts';
+import type { Overlay } from './view.ts';
 import { NameSpaceView, noOverlay } from './view.ts';
 
 const CONTEXT = { signal: new AbortController().signal, deadlineMs: Infinity };
@@ -16,9 +17,11 @@ const fileOf = (path: ByteString, lengthBytes: number): FileStatus => {
 class Directory {
   readonly files = new Map([text('/a'), text('/b'), text('/c')].map((path) => [path, 1]));
   readonly listings = new Listings();
+  readonly asked: ByteString[] = [];
+  isAnswering = true;
   readonly view: NameSpaceView;
 
-  constructor(meanwhile: (directory: Directory) => void) {
+  constructor(meanwhile: (directory: Directory) => void, overlay: Overlay = noOverlay) {
     const status = (path: ByteString): FileStatus => {
       const length = this.files.get(path);
       if (length === undefined) throw new ClusterError('not-found', 'Not there');
@@ -27,7 +30,11 @@ class Directory {
     const old = [...this.files.keys()].map(status);
     const run = (): void => meanwhile(this);
     const reader = {
-      stat: (path: ByteString) => Promise.resolve(path).then(status),
+      stat: (path: ByteString) => {
+        this.asked.push(path);
+        if (!this.isAnswering) return Promise.reject(new ClusterError('timeout', 'No answer'));
+        return Promise.resolve(path).then(status);
+      },
       async *list() {
         yield old.slice(0, 1);
         run();
@@ -37,7 +44,7 @@ class Directory {
     };
     const attributes = { get: () => undefined, entries: () => [] };
     const source = { load: () => Promise.resolve(attributes) };
-    this.view = new NameSpaceView(reader, source, noOverlay, this.listings);
+    this.view = new NameSpaceView(reader, source, overlay, this.listings);
   }
 
   async list(): Promise<string[]> {
@@ -78,5 +85,25 @@ describe('a listing under way', () => {
     const directory = new Directory(() => undefined);
     directory.listings.noteGone(text('/b'));
     assert.deepEqual(await directory.list(), ['a 1', 'b 1', 'c 1']);
+  });
+
+  const unheard = ['/b', '/c', '/d', '/e'].map(
+    (path, i) => [text(path), { isThere: i > 0 }] as const,
+  );
+  const overlay = { ...noOverlay, unheardIn: () => new Map(unheard) };
+
+  it('shows what its workers have not heard of as it is', async () => {
+    const directory = new Directory(({ files }) => {
+      files.delete(text('/b'));
+      files.set(text('/c'), 2).set(text('/d'), 1);
+    }, overlay);
+    assert.deepEqual(await directory.list(), ['a 1', 'c 2', 'd 1']);
+  });
+
+  it('shows what it can where that is not answered, and asks once', async () => {
+    const directory = new Directory(() => undefined, overlay);
+    directory.isAnswering = false;
+    assert.deepEqual(await directory.list(), ['a 1', 'b 1', 'c 1']);
+    assert.deepEqual(directory.asked, ['/b']);
   });
 });

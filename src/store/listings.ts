@@ -19,6 +19,12 @@ interface Running {
 
 export class Listings {
   readonly #running = new Map<ByteString, Set<Running>>();
+  readonly #onGone: (path: ByteString) => void;
+
+  /** `onGone` hears of what the cluster has nothing of any more. */
+  constructor(onGone: (path: ByteString) => void = () => undefined) {
+    this.#onGone = onGone;
+  }
 
   begin(directory: ByteString): ListingUnderWay {
     const listing: Running = { gone: new Set(), isOvertaken: false };
@@ -41,6 +47,7 @@ export class Listings {
   /** The cluster has nothing there any more, by our doing. */
   noteGone(path: ByteString): void {
     for (const { gone } of this.#running.get(parentOf(path)) ?? []) gone.add(nameOf(path));
+    this.#onGone(path);
   }
 
   /** Programs see the directory elsewhere, or nowhere, from here on. */

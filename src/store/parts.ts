@@ -89,7 +89,7 @@ function assemble(options: StoreOptions, journal: Journal) {
   const unlistedWithin = temporaries.unlistedWithin.bind(temporaries);
   const copying = { reader, writer, attributes, defaults, shownMtimeMs, concurrency };
   const trees = new TreeCopy({ ...copying, unlistedWithin });
-  const listings = new Listings();
+  const listings = new Listings((path) => notes.noteSettled(path, false));
   const common = { reader, writer, journal, background, locks, listings };
   const renames = new Renames({
     ...common,
@@ -115,7 +115,7 @@ function assemble(options: StoreOptions, journal: Journal) {
     *replacementsIn(directory) {
       for (const pending of writeBack.newestIn(directory)) yield pendingStatus(pending);
     },
-    arrivedIn: (directory) => notes.arrivedIn(directory),
+    unheardIn: (directory) => notes.unheardIn(directory),
     present: (path, status) => aliases.present(path, status),
     noteGone: (directory, name) => attributes.noteGone(directory, name),
   };

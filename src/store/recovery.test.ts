@@ -258,6 +258,7 @@ test('what an upload behind its writer brought is listed though the workers have
   };
   await store.makeDirectory(text('/d'), {}, context);
   await upload('a', 'old');
+  await upload('gone', 'old');
   // From here on the worker does not answer when it is told, and shows what it remembers.
   cluster.oldListings.set(text('/d'), performance.now());
   cluster.remembered.set(text('/d'), cluster.children(text('/d')));
@@ -265,9 +266,10 @@ test('what an upload behind its writer brought is listed though the workers have
   await upload('b', 'new');
   await upload('c', 'new');
   await store.removeFile(text('/d/c'), false, context);
+  await store.removeFile(text('/d/gone'), false, context);
   assert.deepEqual(await list(), ['a 5', 'b 3']);
   // It has been told, and what it shows is its own word.
   cluster.oldListings.clear();
-  assert.deepEqual(await list(), ['a 3']);
+  assert.deepEqual(await list(), ['a 3', 'gone 3']);
   await store.close(context);
 });

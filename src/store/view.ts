@@ -27,8 +27,8 @@ export interface Overlay {
   /** What the path is, whatever the cluster says. */
   replacement(path: ByteString): NodeStatus | undefined;
   replacementsIn(directory: ByteString): Iterable<NodeStatus>;
-  /** Paths of files that came to the cluster a short while ago: a listing may lack them, or be older. */
-  arrivedIn(directory: ByteString): Iterable<ByteString>;
+  /** What the cluster got or lost a short while ago: a listing may be older. */
+  unheardIn(directory: ByteString): Map<ByteString, { readonly isThere: boolean }>;
   present(path: ByteString, status: NodeStatus): NodeStatus;
   /** The cluster is certain that the record has no object (or has one where it should not). */
   noteGone(directory: ByteString, name: ByteString): void;
@@ -40,7 +40,7 @@ export const noOverlay: Overlay = {
   isEmptied: () => false,
   replacement: () => undefined,
   replacementsIn: () => [],
-  arrivedIn: () => [],
+  unheardIn: () => new Map(),
   present: (_path, status) => status,
   noteGone: () => undefined,
 };
@@ -130,7 +130,19 @@ export class NameSpaceView {
     const special = new Set<ByteString>();
     const replaced = new Set<ByteString>();
     for (const { name } of overlay.replacementsIn(path)) replaced.add(name);
-    const arrived = new Set(overlay.arrivedIn(path));
+    const unheard = overlay.unheardIn(path);
+    let isAnswered = true;
+    // A worker that does not answer, for which the listing is old maybe, keeps nobody from other names.
+    const askAbout = async (
+      child: ByteString,
+      listed: NodeStatus | undefined,
+    ): Promise<NodeStatus | undefined> => {
+      if (!isAnswered) return listed;
+      return this.exists(child, context).catch(() => {
+        isAnswered = false;
+        return listed;
+      });
+    };
     const mustBeThere = (): void => {
       if (!listing.isOvertaken) return;
       throw storeError('not-found', 'The directory was moved or removed while it was listed', path);
@@ -150,21 +162,28 @@ export class NameSpaceView {
         // The listing may be older than the file that has arrived since.
         if (replacement === undefined && replaced.has(name)) continue;
         replaced.delete(name);
-        if (listing.hasGone(name) || arrived.delete(child)) {
-          const again = await this.exists(child, context);
-          if (again !== undefined) shown.push(again);
-          continue;
-        }
-        shown.push(replacement ?? overlay.present(child, nodeOf(status, record)));
+        const listed = replacement ?? overlay.present(child, nodeOf(status, record));
+        const isUnheard = unheard.delete(child);
+        let seen: NodeStatus | undefined = listed;
+        if (listing.hasGone(name)) seen = await this.exists(child, context);
+        else if (isUnheard) seen = await askAbout(child, listed);
+        if (seen !== undefined) shown.push(seen);
       }
       if (shown.length > 0) yield shown;
     }
     const rest: NodeStatus[] = [];
-    for (const name of replaced) arrived.add(joinPath(path, name));
-    for (const child of arrived) {
-      special.add(nameOf(child));
+    for (const name of replaced) {
+      special.add(name);
+      const child = joinPath(path, name);
+      unheard.delete(child);
       // It may have arrived in the cluster, or been renamed, while the listing ran.
       const status = await this.exists(child, context);
+      if (status !== undefined) rest.push(status);
+    }
+    for (const [child, { isThere }] of unheard) {
+      if (!isThere) continue;
+      special.add(nameOf(child));
+      const status = await askAbout(child, undefined);
       if (status !== undefined) rest.push(status);
     }
     for (const [name, record] of (await loading).entries()) {

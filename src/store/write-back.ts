@@ -34,7 +34,7 @@ export interface WriteBackParts {
   readonly locks: PathLocks;
   readonly staging: Staging;
   readonly background: Background;
-  readonly notes: Pick<ListingNotes, 'noteArrived'>;
+  readonly notes: Pick<ListingNotes, 'noteSettled'>;
   readonly stop: AbortSignal;
   readonly logger: Logger;
   readonly defaults: AttributeDefaults;
@@ -457,7 +457,7 @@ export class WriteBack {
       ...aliases.changesFor(pending.id, alias),
     ];
     aliases.note(pending.id, alias);
-    notes.noteArrived(path);
+    notes.noteSettled(path, true);
     this.#drop(item, true);
     // Until the journal takes it: the next life would lay these bytes over whatever came after them.
     const isNoted = await background.untilDone('Noting an upload that is done', () =>

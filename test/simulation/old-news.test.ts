@@ -354,7 +354,7 @@ test('names and attributes below a directory that moves are changed where it is 
   assert.equal(removed.path, '/e/f');
 });
 
-test('what was made a long time ago is shown where a listing lacks it only if no worker may have heard', () => {
+test('what was made a long time ago is shown where a listing lacks it only if workers may not have heard', () => {
   const { clock, core, answers, take, readdir } = setUp(false);
   const batch = batchOf([], []);
   core.mkdir(1 as RequestId, ROOT_INODE, 'd' as ByteString, { mode: 0o755, uid: 0, gid: 0 });

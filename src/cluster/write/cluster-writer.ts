@@ -127,7 +127,7 @@ export interface ClusterWriter {
    */
   tellWorkers(path: ByteString, context: TellContext): Promise<void>;
   /**
-   * When the first change of this writer in the directory was that its workers have not been told of, as
+   * When the oldest change was made in the directory that its workers have not been told of, as
    * performance.now() tells; undefined: there is none.
    */
   listingOldSinceMs(directory: ByteString): number | undefined;

@@ -127,7 +127,7 @@ test('says since when workers have not heard of a change, until a look that bega
   await renewals.close();
 });
 
-test('what no worker could be told of is not heard of by a later change of its directory', async () => {
+test('a later change of a directory does not make one younger that no worker could be told of', async () => {
   const { renewals, look } = setUp();
   renewals.changed(path('/b'));
   const sinceMs = renewals.oldSinceMs(path('/b'));
@@ -140,6 +140,30 @@ test('what no worker could be told of is not heard of by a later change of its d
   (await look(tries)).end();
   await turn();
   assert.equal(renewals.oldSinceMs(path('/b')), undefined);
+  await renewals.close();
+});
+
+test('changes while no worker answers do not make the oldest one younger, nor stay when all is told', async () => {
+  const { renewals, look } = setUp();
+  const directory = path('/b');
+  renewals.changed(directory);
+  const sinceMs = renewals.oldSinceMs(directory);
+  let done = 0;
+  const fail = async (): Promise<void> => (await look(done++)).end(new Error('busy'));
+  for (let i = 0; i < 6; i += 1) await fail();
+  await look(6);
+  renewals.changed(directory);
+  await fail();
+  // The second round.
+  await look(done);
+  assert.equal(renewals.oldSinceMs(directory), sinceMs);
+  renewals.changed(directory);
+  await fail();
+  await look(done);
+  assert.equal(renewals.oldSinceMs(directory), sinceMs);
+  (await look(done)).end();
+  await turn();
+  assert.equal(renewals.oldSinceMs(directory), undefined);
   await renewals.close();
 });
 

@@ -46,9 +46,9 @@ const NAMES_MAX = 100_000;
 
 /** Times as performance.now() tells. */
 interface Look {
-  /** The first change that the look is for; undefined once it was made. */
+  /** Of the oldest change that the look is for; undefined once it was made, or given up. */
   sinceMs: number | undefined;
-  /** The first change that it may come too early for. */
+  /** Of the oldest change that it may come too early for. */
   againMs: number | undefined;
 }
 
@@ -56,7 +56,7 @@ export class ListingRenewals {
   readonly #parts: ListingRenewalsParts;
   /** Nobody else's name, so that it is missing. Always the same few: workers may count misses. */
   readonly #prefix = `.alluxio-fuse-look-${randomBytes(6).toString('hex')}-`;
-  /** Directories to renew, the one that waits longest first, with the time of the first change. */
+  /** Directories to renew, the one that waits longest first, with the time of the oldest change. */
   readonly #waiting = new Map<ByteString, number>();
   readonly #begun = new Map<ByteString, Look>();
   /** No worker answered for these: whoever asks for them again later is heard. */
@@ -84,7 +84,7 @@ export class ListingRenewals {
     else look.againMs = Math.min(sinceMs, look.againMs ?? Infinity);
   }
 
-  /** When the first change was that the workers have not been told of, as performance.now() tells. */
+  /** When the oldest change was made that the workers have not been told of, as performance.now() tells. */
   oldSinceMs(directory: ByteString): number | undefined {
     const look = this.#begun.get(directory);
     const waiting = [this.#waiting.get(directory), this.#failed.get(directory)];
@@ -184,7 +184,8 @@ export class ListingRenewals {
       }
     }
     if (this.#stop.signal.aborted) return;
-    if (look.sinceMs !== undefined) this.#noteFailed(directory, look.sinceMs);
+    if (look.againMs !== undefined) look.againMs = look.sinceMs;
+    else if (look.sinceMs !== undefined) this.#noteFailed(directory, look.sinceMs);
     look.sinceMs = undefined;
     this.#warn(directory, reason);
   }
