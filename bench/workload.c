@@ -10,6 +10,7 @@
  *   workload make   DIRECTORY COUNT                  create empty files f000000, f000001, …
  *   workload evict  LIST                             drop the files from the kernel's page cache
  *   workload run    COMMAND [ARGUMENT ...]           start it and wait for it
+ *   workload beside FILE COMMAND [ARGUMENT ...]      the same, and stat FILE a thousand times a second
  *
  * LIST has one path a line. Loops end after SECONDS, done or not. Prints one line of JSON; an error
  * ends the program with exit code 1: a figure of a workload that failed is none.
@@ -41,7 +42,7 @@ static atomic_ulong done_count, done_bytes;
 static const char *random_path;
 static uint64_t random_pages, random_seed;
 static size_t random_count;
-static double median_seconds;
+static double median_seconds, slowest_seconds;
 
 static void die(const char *what) {
   fprintf(stderr, "workload: %s: %s\n", what, strerror(errno));
@@ -79,9 +80,9 @@ static void report(double seconds) {
   struct rusage used;
   if (getrusage(RUSAGE_CHILDREN, &used) != 0) die("getrusage");
   printf("{\"seconds\":%.6f,\"count\":%lu,\"bytes\":%lu,\"cpuSeconds\":%.3f,"
-         "\"medianSeconds\":%.9f}\n",
+         "\"medianSeconds\":%.9f,\"slowestSeconds\":%.9f}\n",
          seconds, done_count, done_bytes, seconds_of(used.ru_utime) + seconds_of(used.ru_stime),
-         median_seconds);
+         median_seconds, slowest_seconds);
 }
 
 static void stat_all(void) {
@@ -237,7 +238,8 @@ static void evict_all(void) {
   done_bytes = total * 4096;
 }
 
-static void run_command(char **arguments) {
+/* `beside`: asked of its server all the while, past what the kernel knows; or NULL. */
+static void run_command(char **arguments, const char *beside) {
   int status;
   pid_t child = fork();
   if (child < 0) die("fork");
@@ -247,7 +249,18 @@ static void run_command(char **arguments) {
     execvp(arguments[0], arguments);
     _exit(127);
   }
-  if (waitpid(child, &status, 0) < 0) die("wait");
+  if (beside != NULL) {
+    pid_t ended;
+    while ((ended = waitpid(child, &status, WNOHANG)) == 0) {
+      struct statx known;
+      double began = now(), took;
+      if (statx(AT_FDCWD, beside, AT_STATX_FORCE_SYNC, STATX_BASIC_STATS, &known) != 0) die(beside);
+      took = now() - began;
+      if (took > slowest_seconds) slowest_seconds = took;
+      usleep(1000);
+    }
+    if (ended < 0) die("wait");
+  } else if (waitpid(child, &status, 0) < 0) die("wait");
   if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
     fprintf(stderr, "workload: %s: exit status %d\n", arguments[0], status);
     exit(1);
@@ -303,7 +316,10 @@ int main(int argc, char **argv) {
     evict_all();
   } else if (strcmp(kind, "run") == 0) {
     started = now();
-    run_command(argv + 2);
+    run_command(argv + 2, NULL);
+  } else if (strcmp(kind, "beside") == 0 && argc > 3) {
+    started = now();
+    run_command(argv + 3, argv[2]);
   } else {
     fprintf(stderr, "workload: see the head of workload.c\n");
     return 2;

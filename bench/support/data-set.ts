@@ -15,6 +15,9 @@ export const SMALL_FILES = 3000;
 export const SMALL_BYTES = 110_000;
 export const MANY_ENTRIES = 10_000;
 export const HUGE_ENTRIES = 100_000;
+/** Directories of a tree, in tens, each with so many empty files. */
+export const TREE_DIRECTORIES = 1000;
+const TREE_FILES = 20;
 export const BIG_BYTES = 500_000_000;
 /** Read before the big one is measured. */
 export const FIRST_BYTES = 300_000_000;
@@ -69,11 +72,25 @@ export class DataSet {
 
   /** A directory of HUGE_ENTRIES empty files; made when it is asked for first. */
   async huge(workload: Workload): Promise<string> {
-    const name = 'huge';
+    return this.#once('huge', (folder) => workload.make(folder, HUGE_ENTRIES));
+  }
+
+  /** The like of TREE_DIRECTORIES directories. */
+  async tree(workload: Workload): Promise<string> {
+    return this.#once('tree', async (folder) => {
+      for (let i = 0; i < TREE_DIRECTORIES; i++) {
+        const directory = join(folder, `d${Math.floor(i / 10)}`, `d${i % 10}`);
+        await mkdir(directory, { recursive: true });
+        await workload.make(directory, TREE_FILES);
+      }
+    });
+  }
+
+  async #once(name: string, fill: (folder: string) => Promise<unknown>): Promise<string> {
     const marker = join(this.root, `${name}-complete`);
     if (existsSync(marker)) return name;
     await mkdir(join(this.folder, name), { recursive: true });
-    await workload.make(join(this.folder, name), HUGE_ENTRIES);
+    await fill(join(this.folder, name));
     await writeFile(marker, '');
     return name;
   }

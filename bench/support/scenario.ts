@@ -9,6 +9,9 @@ import type {
 import type { Workload } from './workload.ts';
 import type { Figures, Row } from './figures.ts';
 
+/** Takes what the S3 server answers about empty files for broken: see s3-server.ts. */
+export const BREAKS_ON_EMPTY = 'mountpoint';
+
 export interface Scenario {
   readonly name: string;
   readonly rows: readonly Row[];

@@ -11,6 +11,8 @@ export interface Measured {
   readonly cpuSeconds: number;
   /** Of `beginnings`: what half of the files took at most. */
   readonly medianSeconds: number;
+  /** Of `commandBeside`: what one of its questions took at most. */
+  readonly slowestSeconds: number;
 }
 
 const COMPILE_MS = 60_000;
@@ -85,6 +87,11 @@ export class Workload {
 
   async command(command: string, ...args: string[]): Promise<Measured> {
     return await this.#run('run', command, ...args);
+  }
+
+  /** Runs the command, and asks for the attributes of `file` a thousand times a second until it ends. */
+  async commandBeside(file: string, command: string, ...args: string[]): Promise<Measured> {
+    return await this.#run('beside', file, command, ...args);
   }
 
   /** Drops what the kernel's page cache holds of these files, and of nothing else. */
