@@ -5,3 +5,4 @@ const MIB = 1024 * 1024;
 
 treeSuite('real Alluxio', { pageSizeBytes: MIB, ...treeOf() });
 treeSuite('real Alluxio', { pageSizeBytes: 4 * MIB, ...treeOf() });
+treeSuite('real Alluxio', { pageSizeBytes: MIB, ...treeOf(), isFromDisk: true });

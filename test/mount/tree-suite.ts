@@ -27,12 +27,15 @@ export interface TreeOptions {
   readonly label: string;
   /** All but the first pass is served from a cache directory, by a mount that finds it there. */
   readonly isFromDisk?: boolean;
+  /** `--immutable`: opens that the kernel answers, and names and pages that it keeps. */
+  readonly isImmutable?: boolean;
 }
 
 export function treeSuite(kind: ClusterKind, options: TreeOptions): void {
-  const { pageSizeBytes, spec, label, isFromDisk = false } = options;
+  const { pageSizeBytes, spec, label, isFromDisk = false, isImmutable = false } = options;
+  const ways = `${isFromDisk ? ', from disk' : ''}${isImmutable ? ', immutable' : ''}`;
   suite(
-    `${kind}, pages of ${pageSizeBytes >> 20} MiB, ${label}${isFromDisk ? ', from disk' : ''}`,
+    `${kind}, pages of ${pageSizeBytes >> 20} MiB, ${label}${ways}`,
     { skip: skipCluster(kind, { pageSizeBytes }) },
     () => {
       let cluster: TestCluster;
@@ -51,7 +54,9 @@ export function treeSuite(kind: ClusterKind, options: TreeOptions): void {
           if (missingPrograms('fio') === false) await fioWrite(source);
           work = await makeTempDir(cleanup, 'tree');
           const directory = isFromDisk ? await makeTempDir(cleanup, 'mount') : undefined;
-          const again = directory === undefined ? {} : { directory, hasDiskCache: true };
+          const flags = isImmutable ? ['--immutable'] : [];
+          const again =
+            directory === undefined ? { flags } : { flags, directory, hasDiskCache: true };
           if (isFromDisk) {
             const cold = await mountForTest(cleanup, cluster.info, again);
             await output('diff', ['-r', '--no-dereference', source, cold.path(cluster.name)], {
@@ -181,7 +186,7 @@ export function treeSuite(kind: ClusterKind, options: TreeOptions): void {
       });
 
       test('nothing failed on the way, and umount takes it away', async () => {
-        const { lastErrors, restarts, cluster: seen } = await mount.status();
+        const { lastErrors, restarts, cluster: seen, passthrough } = await mount.status();
         assert.deepEqual(lastErrors, []);
         assert.equal(restarts, 0);
         assert.equal(seen?.view.workers.length, 3);
@@ -196,6 +201,8 @@ export function treeSuite(kind: ClusterKind, options: TreeOptions): void {
           // What the first pass read faster than the disk took it is fetched again.
           assert.ok(hits !== undefined && misses !== undefined && misses < hits / 4, `${misses}`);
           assert.equal(corrupt, 0);
+          // Where the kernel can, it has read what was whole by itself.
+          if (passthrough?.state === 'on') assert.ok(passthrough.opens > 0);
         }
         await mount.unmount();
       });
