@@ -11,6 +11,7 @@ import type { KernelListings } from './kernel-listings.ts';
 import type { Moves } from './moves.ts';
 import type { Passthrough } from './passthrough.ts';
 import type { Jobs, PendingRequests } from './pending.ts';
+import type { WindowLimit } from './read-ahead.ts';
 import type { CoreEffects, CoreOptions, CoreReplies, FsErrorCode } from './types.ts';
 
 export interface CoreContext {
@@ -24,6 +25,7 @@ export interface CoreContext {
   readonly implicit: ImplicitHandles;
   readonly passthrough: Passthrough;
   readonly tier: PageTier;
+  readonly windowLimit: WindowLimit;
   readonly staging: StagingArea;
   /** Milliseconds since 1970, for times that programs see. */
   readonly wallNowMs: () => number;

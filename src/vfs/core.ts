@@ -27,6 +27,7 @@ import { NameChanges } from './name-changes.ts';
 import type { Creation } from './name-changes.ts';
 import { NO_BACKING_FILES, Passthrough } from './passthrough.ts';
 import type { BackingFiles } from './passthrough.ts';
+import { WindowLimit } from './read-ahead.ts';
 import { Jobs, PendingRequests } from './pending.ts';
 import { Opening } from './opening.ts';
 import type { OpenMode } from './opening.ts';
@@ -85,6 +86,8 @@ export class Core {
     const wallOffsetMs = parts.wallMs - clock.nowMs();
     const pending = new PendingRequests(clock, options.requestTimeoutMs, counters);
     const moves = new Moves();
+    const { slotBytes, slotsTotal } = tier.usage();
+    const windowLimit = new WindowLimit(options.readAheadBytes, slotBytes * slotsTotal);
     this.#context = {
       options,
       clock,
@@ -96,7 +99,8 @@ export class Core {
       wallNowMs: () => wallOffsetMs + clock.nowMs(),
       inodes: new InodeTable(options.incarnation, clock.nowMs(), parts.wallMs),
       handles: new Handles(options.incarnation, options.handlesMax),
-      implicit: new ImplicitHandles(options.readAheadBytes),
+      implicit: new ImplicitHandles(windowLimit),
+      windowLimit,
       passthrough: new Passthrough(() => this.#context, parts.backings ?? NO_BACKING_FILES),
       jobs: new Jobs(effects, counters),
       moves,

@@ -8,22 +8,23 @@ import { LRUCache } from 'lru-cache';
 import type { FileHandle } from './handles.ts';
 import type { Content, Inode } from './inode.ts';
 import { ReadAhead } from './read-ahead.ts';
+import type { WindowLimit } from './read-ahead.ts';
 
 /** Some 300 bytes each; more files than anybody reads at a time. */
 const REMEMBERED_MAX = 8192;
 
 export class ImplicitHandles {
-  readonly #readAheadBytes: number;
+  readonly #windowLimit: WindowLimit;
   readonly #handles = new LRUCache<Inode, FileHandle>({ max: REMEMBERED_MAX });
 
-  constructor(readAheadBytes: number) {
-    this.#readAheadBytes = readAheadBytes;
+  constructor(windowLimit: WindowLimit) {
+    this.#windowLimit = windowLimit;
   }
 
   of(inode: Inode, contentOf: (inode: Inode) => Content): FileHandle {
     const known = this.#handles.get(inode);
     if (known !== undefined) return known;
-    const readAhead = new ReadAhead(this.#readAheadBytes);
+    const readAhead = new ReadAhead(this.#windowLimit);
     const content = contentOf(inode);
     const no = { canWrite: false, isPassthrough: false };
     const handle: FileHandle = { kind: 'file', inode, content, readAhead, ...no };

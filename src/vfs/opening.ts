@@ -154,7 +154,7 @@ export class Opening {
   }
 
   #addHandle(inode: Inode, mode: OpenMode, isPassthrough = false): HandleId | FsErrorCode {
-    const { handles, options, counters } = this.#context;
+    const { handles, windowLimit, counters } = this.#context;
     // Others may have been opened while this one waited.
     if (handles.isFull) return 'limit';
     const content = this.#parts.metadata.contentOf(inode);
@@ -162,7 +162,7 @@ export class Opening {
     inode.openHandles++;
     inode.openFiles++;
     if (mode.wantsWrite) inode.writers++;
-    const readAhead = new ReadAhead(options.readAheadBytes);
+    const readAhead = new ReadAhead(windowLimit);
     const { wantsWrite: canWrite } = mode;
     const handle = { inode, content, canWrite, readAhead, isPassthrough };
     const id = handles.add({ kind: 'file', ...handle });

@@ -1,11 +1,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { ReadAhead } from './read-ahead.ts';
+import { ReadAhead, WindowLimit } from './read-ahead.ts';
 
 const MIB = 1024 * 1024;
 
+const readAheadOf = (bytesMax: number): ReadAhead =>
+  new ReadAhead(new WindowLimit(bytesMax, 64 * MIB));
+
 test('reading in order doubles the window up to its bound', () => {
-  const readAhead = new ReadAhead(8 * MIB);
+  const readAhead = readAheadOf(8 * MIB);
   const targets = [0, 1, 2, 3, 4, 5, 6, 7, 8].map((index) => {
     return readAhead.next(index * MIB, (index + 1) * MIB) / MIB;
   });
@@ -14,7 +17,7 @@ test('reading in order doubles the window up to its bound', () => {
 });
 
 test('a first read in the middle, and every jump, fetches nothing that nobody asked for', () => {
-  const readAhead = new ReadAhead(8 * MIB);
+  const readAhead = readAheadOf(8 * MIB);
   assert.equal(readAhead.next(100, 200), 200);
   for (const offset of [50 * MIB, 10 * MIB, 90 * MIB, 20 * MIB]) {
     assert.equal(readAhead.next(offset, offset + 4096), offset + 4096);
@@ -22,7 +25,7 @@ test('a first read in the middle, and every jump, fetches nothing that nobody as
 });
 
 test('requests of one stream may overtake each other', () => {
-  const readAhead = new ReadAhead(64 * MIB);
+  const readAhead = readAheadOf(64 * MIB);
   let targetEnd = 0;
   for (const index of [0, 2, 1, 4, 3, 6, 5]) {
     const next = readAhead.next(index * MIB, (index + 1) * MIB);
@@ -33,10 +36,51 @@ test('requests of one stream may overtake each other', () => {
 });
 
 test('after a jump reading in order opens the window again', () => {
-  const readAhead = new ReadAhead(8 * MIB);
+  const readAhead = readAheadOf(8 * MIB);
   readAhead.next(0, MIB);
   assert.equal(readAhead.next(100 * MIB, 101 * MIB), 101 * MIB);
   assert.equal(readAhead.next(101 * MIB, 102 * MIB), 103 * MIB);
+});
+
+test('what had to make room before it was read makes all windows smaller, until all is read again', () => {
+  const limit = new WindowLimit(8 * MIB, 64 * MIB);
+  const readAhead = new ReadAhead(limit);
+  let at = 0;
+  const read = (count = 1): void => {
+    for (let i = 0; i < count; i++, at += MIB) readAhead.next(at, at + MIB);
+  };
+  const lose = (): void => {
+    readAhead.fetching(at, at + 2 * MIB);
+    read();
+    readAhead.fetching(at, at + MIB);
+  };
+  read(12);
+  assert.equal(readAhead.next(at - MIB, at), at + 8 * MIB);
+  lose();
+  assert.equal(limit.bytes, 4 * MIB);
+  assert.equal(readAhead.next(at - MIB, at), Math.floor((at + 4 * MIB) / (4 * MIB)) * 4 * MIB);
+  read(8);
+  // Nobody fetched these, or somebody has read them.
+  readAhead.fetching(at + 20 * MIB, at + 21 * MIB);
+  readAhead.fetching(0, MIB);
+  assert.equal(limit.bytes, 4 * MIB);
+  at += 21 * MIB;
+  read(9);
+  lose();
+  // At the same time.
+  lose();
+  assert.equal(limit.bytes, 2 * MIB);
+  for (let i = 0; i < 5; i++) {
+    read(8);
+    lose();
+  }
+  assert.equal(limit.bytes, MIB);
+  read(31);
+  assert.equal(limit.bytes, MIB);
+  read(2);
+  assert.equal(limit.bytes, 2 * MIB);
+  read(100);
+  assert.equal(limit.bytes, 8 * MIB);
 });
 
 /** Offsets of the places that are expected after each read, in MiB. */
@@ -51,7 +95,7 @@ function placesOf(readAhead: ReadAhead, offsets: readonly number[], sizeBytes = 
 }
 
 test('jumps of one length are followed, the further the longer they go on', () => {
-  const readAhead = new ReadAhead(64 * MIB);
+  const readAhead = readAheadOf(64 * MIB);
   readAhead.next(0, 4096);
   assert.deepEqual(placesOf(readAhead, [10, 20, 30, 40, 50, 60, 70]), [
     [],
@@ -66,13 +110,13 @@ test('jumps of one length are followed, the further the longer they go on', () =
 });
 
 test('backwards they end at the beginning of the file', () => {
-  const readAhead = new ReadAhead(64 * MIB);
+  const readAhead = readAheadOf(64 * MIB);
   const places = placesOf(readAhead, [60, 50, 40, 30, 20]);
   assert.deepEqual(places, [[], [], [], [20], [10, 0]]);
 });
 
 test('what lies between two jumps is read ahead as a whole, and nothing behind it', () => {
-  const readAhead = new ReadAhead(64 * MIB);
+  const readAhead = readAheadOf(64 * MIB);
   for (const start of [0, 20, 40, 60]) {
     readAhead.next(start * MIB, (start + 1) * MIB);
     readAhead.next((start + 1) * MIB, (start + 2) * MIB);
@@ -85,13 +129,13 @@ test('what lies between two jumps is read ahead as a whole, and nothing behind i
 });
 
 test('jumps of different lengths are not followed', () => {
-  const readAhead = new ReadAhead(64 * MIB);
+  const readAhead = readAheadOf(64 * MIB);
   for (const places of placesOf(readAhead, [10, 70, 30, 90, 50, 120]))
     assert.equal(places.length, 0);
 });
 
 test('a bound of 0 switches it off', () => {
-  const readAhead = new ReadAhead(0);
+  const readAhead = readAheadOf(0);
   for (let index = 0; index < 20; index++) {
     const end = (index + 1) * MIB;
     assert.ok(readAhead.next(index * MIB, end) <= end);

@@ -17,6 +17,10 @@ const REORDER_BYTES = 4 * 1024 * 1024;
  */
 const STEP_BYTES = 4 * 1024 * 1024;
 
+/** Of the memory: read without a loss before windows are made wider, and after one before the next counts. */
+const QUIET_PART = 1 / 2;
+const SETTLING_PART = 1 / 8;
+
 /** Two jumps may be of one length by chance. */
 const SAME_JUMPS_MIN = 3;
 /**
@@ -32,8 +36,49 @@ export interface Place {
 
 const NOWHERE: readonly Place[] = [];
 
+/**
+ * How wide the windows of all handles may be. Where pages that were fetched ahead had to make room before
+ * they were read, as with many readers in a small memory, each is fetched twice: windows are halved then,
+ * and doubled again once a part of the memory was read without such a loss.
+ */
+export class WindowLimit {
+  readonly #bytesMax: number;
+  readonly #memoryBytes: number;
+  #bytes: number;
+  /** Read in order since the limit was changed, or the last loss. */
+  #readBytes = 0;
+
+  constructor(bytesMax: number, memoryBytes: number) {
+    this.#bytesMax = bytesMax;
+    this.#memoryBytes = memoryBytes;
+    this.#bytes = bytesMax;
+  }
+
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  read(bytes: number): void {
+    if (this.#bytes === this.#bytesMax) return;
+    this.#readBytes += bytes;
+    if (this.#readBytes < this.#memoryBytes * QUIET_PART) return;
+    this.#readBytes = 0;
+    this.#bytes = Math.min(this.#bytes * 2, this.#bytesMax);
+  }
+
+  lost(): void {
+    // What is lost at the same time has the same cause.
+    if (this.#bytes < this.#bytesMax && this.#readBytes < this.#memoryBytes * SETTLING_PART) return;
+    this.#readBytes = 0;
+    this.#bytes = Math.max(this.#bytes / 2, Math.min(INITIAL_WINDOW_BYTES, this.#bytesMax));
+  }
+}
+
 export class ReadAhead {
-  readonly #windowBytesMax: number;
+  readonly #limit: WindowLimit;
+  /** What nobody has read of the current run, and up to where it was fetched ahead. */
+  #unreadFrom = 0;
+  #fetchedEnd = 0;
   /** End of the furthest read of the current run; 0: nothing was read, so offset 0 continues it. */
   #sequentialEnd = 0;
   #windowBytes = 0;
@@ -44,8 +89,8 @@ export class ReadAhead {
   /** From a jump to the end of what was read there, the last time. */
   #strideBytes = 0;
 
-  constructor(windowBytesMax: number) {
-    this.#windowBytesMax = windowBytesMax;
+  constructor(limit: WindowLimit) {
+    this.#limit = limit;
   }
 
   /** Notes a read and says up to which offset the file should be on its way. */
@@ -58,20 +103,30 @@ export class ReadAhead {
     if (!continues) {
       this.#noteJump(offset);
       this.#sequentialEnd = end;
+      this.#unreadFrom = end;
+      this.#fetchedEnd = end;
       this.#windowBytes = 0;
       return end;
     }
+    this.#unreadFrom = this.#sequentialEnd;
+    const limitBytes = this.#limit.bytes;
     if (end > this.#sequentialEnd) {
+      this.#limit.read(end - this.#sequentialEnd);
       this.#sequentialEnd = end;
       // What is read between two jumps, as long as it is no longer than the last time.
       if (this.#isStrided && end <= this.#jumpedTo + this.#strideBytes) return end;
       const doubled = Math.max(this.#windowBytes * 2, INITIAL_WINDOW_BYTES);
-      this.#windowBytes = Math.min(doubled, this.#windowBytesMax);
+      this.#windowBytes = Math.min(doubled, limitBytes);
     }
-    const target = this.#sequentialEnd + this.#windowBytes;
-    if (this.#windowBytes < this.#windowBytesMax || this.#windowBytesMax < STEP_BYTES)
-      return target;
+    const target = this.#sequentialEnd + Math.min(this.#windowBytes, limitBytes);
+    if (this.#windowBytes < limitBytes || limitBytes < STEP_BYTES) return target;
     return Math.floor(target / STEP_BYTES) * STEP_BYTES;
+  }
+
+  /** For a read, or ahead of it, pages are fetched: the first from `start` on, the last up to `end`. */
+  fetching(start: number, end: number): void {
+    if (start >= this.#unreadFrom && start < this.#fetchedEnd) this.#limit.lost();
+    this.#fetchedEnd = Math.max(this.#fetchedEnd, end);
   }
 
   /** Where a reader is expected that jumps by one length, the next place first. */
@@ -79,7 +134,7 @@ export class ReadAhead {
     if (!this.#isStrided) return NOWHERE;
     const lengthBytes = Math.max(this.#strideBytes, this.#sequentialEnd - this.#jumpedTo);
     const doubled = 2 ** (this.#sameJumps - SAME_JUMPS_MIN);
-    const count = Math.min(doubled, PLACES_MAX, Math.floor(this.#windowBytesMax / lengthBytes));
+    const count = Math.min(doubled, PLACES_MAX, Math.floor(this.#limit.bytes / lengthBytes));
     return Array.from({ length: count }, (_, index) => {
       const offset = this.#jumpedTo + (index + 1) * this.#stride;
       return { offset, end: offset + lengthBytes };

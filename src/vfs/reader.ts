@@ -208,7 +208,7 @@ export class Reader {
   #start(read: PendingRead, mustQueueIfMissing: boolean): boolean {
     const { tier } = this.#context;
     const { content } = read;
-    const { inode } = read.handle;
+    const { inode, readAhead } = read.handle;
     const first = Math.floor(read.pagesFrom / tier.pageSizeBytes);
     const last = Math.floor((read.pagesEnd - 1) / tier.pageSizeBytes);
     const present: Page[] = [];
@@ -243,6 +243,11 @@ export class Reader {
     if (read.missing > 0) this.#context.counters.add('missBytes', read.end - read.offset);
     // Pages ahead that are neighbours of the missing ones travel with them.
     const ahead = this.#reserveAhead(content, last + 1, read.aheadEnd);
+    const nearest = missing[0] ?? ahead[0]?.index;
+    if (nearest !== undefined) {
+      const furthest = ahead.at(-1)?.index ?? last;
+      readAhead.fetching(nearest * tier.pageSizeBytes, (furthest + 1) * tier.pageSizeBytes);
+    }
     this.#submit(inode, content, [...reserved, ...ahead]);
     for (const { offset, end } of read.places) {
       const place = Math.floor(offset / tier.pageSizeBytes);
