@@ -62,7 +62,8 @@ const LOCAL: readonly Candidate<undefined>[] = [
 
 const REAL: readonly Candidate<ClusterPlace>[] = [
   own('ours', 'ours'),
-  own('ours-disk', 'ours, disk tier', { hasDiskTier: true }, 'cache-dir'),
+  // Only such a mount may have the kernel read whole files by itself.
+  own('ours-disk', 'ours, disk tier', { hasDiskTier: true, flags: ['--read-only'] }, 'cache-dir'),
   own('ours-immutable', 'ours, --immutable', { flags: ['--immutable'] }, 'immutable'),
   ...plainClients(''),
   {

@@ -13,11 +13,6 @@ export interface ListingNotesParts {
   readonly stop: AbortSignal;
 }
 
-interface Settled {
-  readonly isThere: boolean;
-  readonly atMs: number;
-}
-
 interface Note {
   /** Resolves when the journal has it, or will not. */
   readonly written: Promise<void>;
@@ -25,8 +20,8 @@ interface Note {
   count: number;
   /** When the workers, if they do not answer, are told again; as performance.now() tells. */
   retryMs: number;
-  /** The oldest first. */
-  readonly settled: Map<ByteString, Settled>;
+  /** When the cluster got or lost names for which this mount had answered until then; the oldest first. */
+  readonly settled: Map<ByteString, number>;
 }
 
 /** A directory in which one name after the other changes is noted once, and a renewal takes milliseconds. */
@@ -71,24 +66,24 @@ export class ListingNotes {
   }
 
   /** What this mount has shown for a while is what the cluster has, from now on. */
-  noteSettled(path: ByteString, isThere: boolean): void {
+  noteSettled(path: ByteString): void {
     const settled = this.#notes.get(parentOf(path))?.settled;
     if (settled === undefined) return;
     settled.delete(path);
-    settled.set(path, { isThere, atMs: performance.now() });
+    settled.set(path, performance.now());
     const [oldest] = settled.keys();
     if (settled.size > SETTLED_MAX && oldest !== undefined) settled.delete(oldest);
   }
 
   /** Of these the directory's workers may not have heard yet; the others are forgotten. */
-  unheardIn(directory: ByteString): Map<ByteString, { readonly isThere: boolean }> {
-    const settled = this.#notes.get(directory)?.settled ?? new Map<ByteString, Settled>();
+  unheardIn(directory: ByteString): Set<ByteString> {
+    const settled = this.#notes.get(directory)?.settled ?? new Map<ByteString, number>();
     const sinceMs = this.#parts.writer.listingOldSinceMs(directory) ?? Infinity;
-    for (const [path, { atMs }] of settled) {
+    for (const [path, atMs] of settled) {
       if (atMs >= sinceMs) break;
       settled.delete(path);
     }
-    return new Map(settled);
+    return new Set(settled.keys());
   }
 
   /** Now, and once more when nothing of the last life is under way any more. */
@@ -101,7 +96,7 @@ export class ListingNotes {
         written: Promise.resolve(),
         count: 1,
         retryMs: retryMs(),
-        settled: new Map<ByteString, Settled>(),
+        settled: new Map<ByteString, number>(),
       };
       this.#notes.set(directory, note);
       recovered.push([directory, note]);

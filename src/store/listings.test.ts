@@ -87,10 +87,8 @@ describe('a listing under way', () => {
     assert.deepEqual(await directory.list(), ['a 1', 'b 1', 'c 1']);
   });
 
-  const unheard = ['/b', '/c', '/d', '/e'].map(
-    (path, i) => [text(path), { isThere: i > 0 }] as const,
-  );
-  const overlay = { ...noOverlay, unheardIn: () => new Map(unheard) };
+  const unheard = ['/b', '/c', '/d', '/e'].map(text);
+  const overlay = { ...noOverlay, unheardIn: () => new Set(unheard) };
 
   it('shows what its workers have not heard of as it is', async () => {
     const directory = new Directory(({ files }) => {

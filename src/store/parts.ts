@@ -89,7 +89,7 @@ function assemble(options: StoreOptions, journal: Journal) {
   const unlistedWithin = temporaries.unlistedWithin.bind(temporaries);
   const copying = { reader, writer, attributes, defaults, shownMtimeMs, concurrency };
   const trees = new TreeCopy({ ...copying, unlistedWithin });
-  const listings = new Listings((path) => notes.noteSettled(path, false));
+  const listings = new Listings((path) => notes.noteSettled(path));
   const common = { reader, writer, journal, background, locks, listings };
   const renames = new Renames({
     ...common,

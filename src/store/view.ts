@@ -28,7 +28,7 @@ export interface Overlay {
   replacement(path: ByteString): NodeStatus | undefined;
   replacementsIn(directory: ByteString): Iterable<NodeStatus>;
   /** What the cluster got or lost a short while ago: a listing may be older. */
-  unheardIn(directory: ByteString): Map<ByteString, { readonly isThere: boolean }>;
+  unheardIn(directory: ByteString): Set<ByteString>;
   present(path: ByteString, status: NodeStatus): NodeStatus;
   /** The cluster is certain that the record has no object (or has one where it should not). */
   noteGone(directory: ByteString, name: ByteString): void;
@@ -40,7 +40,7 @@ export const noOverlay: Overlay = {
   isEmptied: () => false,
   replacement: () => undefined,
   replacementsIn: () => [],
-  unheardIn: () => new Map(),
+  unheardIn: () => new Set(),
   present: (_path, status) => status,
   noteGone: () => undefined,
 };
@@ -180,8 +180,7 @@ export class NameSpaceView {
       const status = await this.exists(child, context);
       if (status !== undefined) rest.push(status);
     }
-    for (const [child, { isThere }] of unheard) {
-      if (!isThere) continue;
+    for (const child of unheard) {
       special.add(nameOf(child));
       const status = await askAbout(child, undefined);
       if (status !== undefined) rest.push(status);

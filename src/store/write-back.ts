@@ -457,7 +457,7 @@ export class WriteBack {
       ...aliases.changesFor(pending.id, alias),
     ];
     aliases.note(pending.id, alias);
-    notes.noteSettled(path, true);
+    notes.noteSettled(path);
     this.#drop(item, true);
     // Until the journal takes it: the next life would lay these bytes over whatever came after them.
     const isNoted = await background.untilDone('Noting an upload that is done', () =>

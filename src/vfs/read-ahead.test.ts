@@ -45,24 +45,25 @@ test('after a jump reading in order opens the window again', () => {
 test('what had to make room before it was read makes all windows smaller, until all is read again', () => {
   const limit = new WindowLimit(8 * MIB, 64 * MIB);
   const readAhead = new ReadAhead(limit);
+  const file = {};
   let at = 0;
   const read = (count = 1): void => {
     for (let i = 0; i < count; i++, at += MIB) readAhead.next(at, at + MIB);
   };
   const lose = (): void => {
-    readAhead.fetching(at, at + 2 * MIB);
+    readAhead.fetching(file, at, at + 2 * MIB);
     read();
-    readAhead.fetching(at, at + MIB);
+    readAhead.fetching(file, at, at + MIB);
   };
   read(12);
   assert.equal(readAhead.next(at - MIB, at), at + 8 * MIB);
   lose();
   assert.equal(limit.bytes, 4 * MIB);
-  assert.equal(readAhead.next(at - MIB, at), Math.floor((at + 4 * MIB) / (4 * MIB)) * 4 * MIB);
+  assert.equal(readAhead.next(at - MIB, at), at + 4 * MIB);
   read(8);
   // Nobody fetched these, or somebody has read them.
-  readAhead.fetching(at + 20 * MIB, at + 21 * MIB);
-  readAhead.fetching(0, MIB);
+  readAhead.fetching(file, at + 20 * MIB, at + 21 * MIB);
+  readAhead.fetching(file, 0, MIB);
   assert.equal(limit.bytes, 4 * MIB);
   at += 21 * MIB;
   read(9);
@@ -75,7 +76,11 @@ test('what had to make room before it was read makes all windows smaller, until 
     lose();
   }
   assert.equal(limit.bytes, MIB);
-  read(31);
+  // Another version of the file: its pages went with it.
+  read(8);
+  readAhead.fetching(file, at, at + 2 * MIB);
+  readAhead.fetching({}, at, at + 2 * MIB);
+  read(23);
   assert.equal(limit.bytes, MIB);
   read(2);
   assert.equal(limit.bytes, 2 * MIB);

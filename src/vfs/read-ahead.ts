@@ -79,6 +79,7 @@ export class ReadAhead {
   /** What nobody has read of the current run, and up to where it was fetched ahead. */
   #unreadFrom = 0;
   #fetchedEnd = 0;
+  #content: object | undefined;
   /** End of the furthest read of the current run; 0: nothing was read, so offset 0 continues it. */
   #sequentialEnd = 0;
   #windowBytes = 0;
@@ -119,14 +120,21 @@ export class ReadAhead {
       this.#windowBytes = Math.min(doubled, limitBytes);
     }
     const target = this.#sequentialEnd + Math.min(this.#windowBytes, limitBytes);
-    if (this.#windowBytes < limitBytes || limitBytes < STEP_BYTES) return target;
+    // Less than two steps would leave nothing ahead of a reader at the end of one.
+    if (this.#windowBytes < limitBytes || limitBytes < 2 * STEP_BYTES) return target;
     return Math.floor(target / STEP_BYTES) * STEP_BYTES;
   }
 
-  /** For a read, or ahead of it, pages are fetched: the first from `start` on, the last up to `end`. */
-  fetching(start: number, end: number): void {
-    if (start >= this.#unreadFrom && start < this.#fetchedEnd) this.#limit.lost();
-    this.#fetchedEnd = Math.max(this.#fetchedEnd, end);
+  /**
+   * For a read, or ahead of it, pages are fetched: the first from `start` on, the last up to `end`. Pages of
+   * another `content` than before (another version of the file) were not lost for lack of memory.
+   */
+  fetching(content: object, start: number, end: number): void {
+    const isKnown = content === this.#content && start < this.#fetchedEnd;
+    this.#content = content;
+    if (isKnown && start >= this.#unreadFrom) this.#limit.lost();
+    // What was lost beyond it was lost with it.
+    this.#fetchedEnd = isKnown ? end : Math.max(this.#fetchedEnd, end);
   }
 
   /** Where a reader is expected that jumps by one length, the next place first. */

@@ -246,7 +246,8 @@ export class Reader {
     const nearest = missing[0] ?? ahead[0]?.index;
     if (nearest !== undefined) {
       const furthest = ahead.at(-1)?.index ?? last;
-      readAhead.fetching(nearest * tier.pageSizeBytes, (furthest + 1) * tier.pageSizeBytes);
+      const { pageSizeBytes } = tier;
+      readAhead.fetching(content, nearest * pageSizeBytes, (furthest + 1) * pageSizeBytes);
     }
     this.#submit(inode, content, [...reserved, ...ahead]);
     for (const { offset, end } of read.places) {
