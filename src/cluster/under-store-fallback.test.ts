@@ -56,3 +56,26 @@ test('a hash settles it where both tell one', async () => {
   assert.equal(await isTaken(version, { ...version, contentHash: 'b' }), false);
   assert.equal(await isTaken(version, { lengthBytes: 4, mtimeMs: 5_000 }), true);
 });
+
+test('names that workers lose are added to every listing, however little may go past the workers', async () => {
+  const status = { name: 'a?' as ByteString, type: 'file', lengthBytes: 1, mtimeMs: 1 } as const;
+  const store: UnderStore = {
+    isReachable: () => Promise.resolve(true),
+    stat: () => Promise.resolve(status),
+    list: assert.fail,
+    async *names() {
+      await Promise.resolve();
+      yield [status.name];
+    },
+    close: () => Promise.resolve(),
+    read: () => assert.fail('nothing is read'),
+  };
+  const limits = { bytesPerSecond: 1, operationsPerSecond: 1 };
+  const gate = new UnderStoreGate({ limits, clock, events });
+  const parts = { store, isRootWrong: () => false, gate, clock, events, logger: silentLogger };
+  const fallback = new UnderStoreFallback(parts);
+  for (let i = 0; i < 20; i++) {
+    const found = await fallback.supplement(store, '/d' as ByteString, new Set(), context());
+    assert.deepEqual(found, [status]);
+  }
+});
