@@ -16,7 +16,7 @@ export const SMALL_BYTES = 110_000;
 export const MANY_ENTRIES = 10_000;
 export const HUGE_ENTRIES = 100_000;
 /** Directories of a tree, in tens, each with so many empty files. */
-export const TREE_DIRECTORIES = 1000;
+const TREE_DIRECTORIES = 1000;
 const TREE_FILES = 20;
 export const BIG_BYTES = 500_000_000;
 /** Read before the big one is measured. */

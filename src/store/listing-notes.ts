@@ -92,12 +92,7 @@ export class ListingNotes {
     const recovered: [ByteString, Note][] = [];
     for (const id of journal.entries('listing').keys()) {
       const directory = id as ByteString;
-      const note = {
-        written: Promise.resolve(),
-        count: 1,
-        retryMs: retryMs(),
-        settled: new Map<ByteString, number>(),
-      };
+      const note = newNote(Promise.resolve(), 1);
       this.#notes.set(directory, note);
       recovered.push([directory, note]);
       writer.renewListing(directory);
@@ -118,15 +113,11 @@ export class ListingNotes {
       const { journal } = this.#parts;
       // A journal that cannot be written is no reason to keep a file: removing it may be the cure.
       const change = { kind: 'listing', id: directory, value: {} } as const;
-      const made: Note = {
-        written: journal.apply([change]).catch(() => {
-          // The next change tries again.
-          if (this.#notes.get(directory) === made) this.#notes.delete(directory);
-        }),
-        count: 0,
-        retryMs: retryMs(),
-        settled: new Map(),
-      };
+      const written = journal.apply([change]).catch(() => {
+        // The next change tries again.
+        if (this.#notes.get(directory) === made) this.#notes.delete(directory);
+      });
+      const made = newNote(written, 0);
       note = made;
       this.#notes.set(directory, note);
       this.#forgetLater();
@@ -161,6 +152,10 @@ export class ListingNotes {
     // Kept by a journal that cannot be written, they are renewed once too often.
     journal.apply(changes).catch(() => undefined);
   }
+}
+
+function newNote(written: Promise<void>, count: number): Note {
+  return { written, count, retryMs: retryMs(), settled: new Map() };
 }
 
 function retryMs(): number {
