@@ -276,15 +276,15 @@ test('the room that others leave bounds it as well', async (context) => {
 test('a full queue keeps nothing, and nobody waits', async (context) => {
   const directory = await makeDirectory(context);
   const tier = await openTier([directory]);
-  const file = fileOf('many', 4 * MIB);
+  const file = fileOf('many', 20 * MIB);
   const content = tier.contentOf(file.path, file.version);
   assert.ok(content !== undefined);
   const memory = [Buffer.alloc(PAGE)];
-  const copies = Array.from({ length: 600 }, (_, index) => content.copy(index, memory));
+  const copies = Array.from({ length: 4200 }, (_, index) => content.copy(index, memory));
   const taken = copies.filter((copy) => copy !== undefined);
-  // Of 64 MiB, in pieces of 128 KiB.
-  assert.equal(taken.length, 512);
-  assert.equal(tier.status().figures.notKeptPages['queue-full'], 88);
+  // Of 64 MiB, in pieces of 16 KiB.
+  assert.equal(taken.length, 4096);
+  assert.equal(tier.status().figures.notKeptPages['queue-full'], 104);
   content.discard(taken);
   assert.equal(tier.status().queuedBytes, 0);
   await keep(tier, SMALL, [0]);

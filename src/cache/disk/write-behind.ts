@@ -5,8 +5,11 @@
 import { assert } from '../../base/assert.ts';
 import { checksumOf } from './checksum.ts';
 
-/** As a slot of the slab: small files take little, large pages are written from many at once. */
-const CHUNK_BYTES = 128 * 1024;
+/**
+ * Small files take little, so that thousands wait where they are read faster than files are made;
+ * large pages are written from many chunks at once.
+ */
+const CHUNK_BYTES = 16 * 1024;
 /** Two seconds of a slow disk, and part of what the daemon may take beside its memory limit. */
 const QUEUE_BYTES = 64 * 1024 * 1024;
 /** Beside them, readers need threads of Node's pool. */
