@@ -1,4 +1,5 @@
 import type { Scenario } from '../support/scenario.ts';
+import { diskIndex } from './disk-index.ts';
 import { firstByte } from './first-byte.ts';
 import { idle } from './idle.ts';
 import { listing } from './listing.ts';
@@ -21,6 +22,7 @@ export const SCENARIOS: readonly Scenario[] = [
   sequential,
   random,
   ring,
+  diskIndex,
   memory,
   idle,
   writing,

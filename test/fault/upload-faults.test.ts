@@ -21,7 +21,7 @@ import type { TestMount } from '../support/mount.ts';
 import { skipReason } from '../support/skip.ts';
 import { makeTempDir } from '../support/temp-dir.ts';
 import { waitFor } from '../support/wait.ts';
-import { amount, writableFlags, WRITE_MODES } from '../support/writable.ts';
+import { amount, hasDiskCache, writableFlags, WRITE_MODES } from '../support/writable.ts';
 
 const skip = skipReason('root', 'fuse', 'etcd');
 
@@ -159,6 +159,7 @@ suite('seeded faults of uploads', { skip }, () => {
         await mkdir(stored);
         const mount = await mountForTest(cleanup, cluster.info, {
           pageSizeBytes: TEST_PAGE_SIZE_BYTES,
+          hasDiskCache: hasDiskCache(mode),
           flags: [
             ...writableFlags(await makeTempDir(cleanup, 'faults'), mode),
             `--under-store-fallback=${fallback}`,

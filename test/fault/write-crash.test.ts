@@ -22,7 +22,7 @@ import { skipReason } from '../support/skip.ts';
 import type { Cleanup } from '../support/temp-dir.ts';
 import { makeTempDir } from '../support/temp-dir.ts';
 import { waitFor } from '../support/wait.ts';
-import { amount, storedAs, WRITE_MODES, writableFlags } from '../support/writable.ts';
+import { amount, hasDiskCache, storedAs, writableFlags, WRITE_MODES } from '../support/writable.ts';
 import type { WriteMode } from '../support/writable.ts';
 
 const skip = skipReason('root', 'fuse', 'etcd') || missingPrograms('python3');
@@ -204,6 +204,7 @@ suite('writers whose mount is killed', { skip }, () => {
   const mountAgain = async (cleanUp: Cleanup, mode: WriteMode): Promise<TestMount> =>
     await mountForTest(cleanUp, cluster.info, {
       flags: writableFlags(join(work, `staging-${mode}`), mode),
+      hasDiskCache: hasDiskCache(mode),
       deadlineMs: LIMIT_MS,
       directory: join(work, `mount-${mode}`),
     });

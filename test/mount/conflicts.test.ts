@@ -16,7 +16,7 @@ import type { TestMount } from '../support/mount.ts';
 import { output } from '../support/run.ts';
 import { skipReason } from '../support/skip.ts';
 import { makeTempDir } from '../support/temp-dir.ts';
-import { WRITE_MODES, writableFlags } from '../support/writable.ts';
+import { hasDiskCache, writableFlags, WRITE_MODES } from '../support/writable.ts';
 
 const skip = skipReason('root', 'fuse', 'etcd') || missingPrograms('python3');
 const TURNS = 6;
@@ -79,6 +79,7 @@ for (const mode of WRITE_MODES) {
       const work = await makeTempDir(cleanup, 'conflicts');
       one = await mountForTest(cleanup, cluster.info, {
         flags: writableFlags(join(work, 'one'), mode),
+        hasDiskCache: hasDiskCache(mode),
       });
       other = await mountForTest(cleanup, cluster.info, {
         flags: writableFlags(join(work, 'other'), 'through'),

@@ -17,7 +17,14 @@ import type { TestMount } from '../support/mount.ts';
 import { run, shell } from '../support/run.ts';
 import { skipReason } from '../support/skip.ts';
 import { makeTempDir } from '../support/temp-dir.ts';
-import { amount, mountScript, python, storedAs, writableFlags } from '../support/writable.ts';
+import {
+  amount,
+  hasDiskCache,
+  mountScript,
+  python,
+  storedAs,
+  writableFlags,
+} from '../support/writable.ts';
 
 const skip = skipReason('root', 'fuse', 'etcd') || missingPrograms('python3');
 
@@ -42,7 +49,11 @@ suite('random operations, on the mount and on a local directory', { skip }, () =
     });
     work = await makeTempDir(cleanup, 'differential');
     const flags = writableFlags(join(work, 'staging'), WRITE_MODE);
-    mount = await mountForTest(cleanup, cluster.info, { flags, deadlineMs: 2 * LIMIT_MS });
+    mount = await mountForTest(cleanup, cluster.info, {
+      flags,
+      deadlineMs: 2 * LIMIT_MS,
+      hasDiskCache: hasDiskCache(WRITE_MODE),
+    });
     mounted = mount.path(cluster.name);
   });
 

@@ -16,11 +16,12 @@ import { skipReason } from '../support/skip.ts';
 import { makeTempDir } from '../support/temp-dir.ts';
 import {
   amount,
+  hasDiskCache,
   mountScript,
   python,
   storedAs,
-  WRITE_MODES,
   writableFlags,
+  WRITE_MODES,
 } from '../support/writable.ts';
 
 const skip = skipReason('root', 'fuse', 'etcd') || missingPrograms('python3');
@@ -54,7 +55,7 @@ suite('random input and output on one file', { skip }, () => {
       const mount = await mountForTest(
         lastFirst((undo) => context.after(undo)),
         cluster.info,
-        { flags, deadlineMs: LIMIT_MS },
+        { flags, deadlineMs: LIMIT_MS, hasDiskCache: hasDiskCache(mode) },
       );
       const file = mount.path(cluster.name, `file-${mode}`);
       const stored = join(cluster.sourceDir, `file-${mode}`);

@@ -12,7 +12,14 @@ import { missingPrograms, mountForTest } from '../support/mount.ts';
 import { run } from '../support/run.ts';
 import { skipReason } from '../support/skip.ts';
 import { makeTempDir } from '../support/temp-dir.ts';
-import { amount, mountScript, storedAs, WRITE_MODES, writableFlags } from '../support/writable.ts';
+import {
+  amount,
+  hasDiskCache,
+  mountScript,
+  storedAs,
+  writableFlags,
+  WRITE_MODES,
+} from '../support/writable.ts';
 
 const skip = skipReason('root', 'fuse', 'etcd') || missingPrograms('python3');
 const SECONDS = amount('ALLUXIO_FUSE_TEST_SHARING_S', 15);
@@ -31,6 +38,7 @@ for (const mode of WRITE_MODES) {
       const mount = await mountForTest(cleanup, cluster.info, {
         flags: writableFlags(join(work, 'staging'), mode),
         deadlineMs: 2 * LIMIT_MS,
+        hasDiskCache: hasDiskCache(mode),
       });
       const shared = join(mount.path(cluster.name), 'shared');
       const args = ['-B', mountScript('sharing.py'), shared, String(SECONDS), String(SEED)];

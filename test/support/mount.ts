@@ -163,7 +163,9 @@ class RunningMount implements TestMount {
       this.logFile,
       '--metrics-port',
       String(this.metricsPort),
-      ...((options.hasDiskCache ?? TEST_CACHE === 'disk') ? ['--cache-dir', this.cacheDir] : []),
+      ...(options.hasDiskCache === true || TEST_CACHE === 'disk'
+        ? ['--cache-dir', this.cacheDir]
+        : []),
       ...(options.flags ?? []),
     ];
     standing.add(this);

@@ -15,6 +15,11 @@ export function writableFlags(stagingDir: string, mode: WriteMode): string[] {
   return ['--no-read-only', '--write-mode', mode, '--staging-dir', stagingDir];
 }
 
+/** The suites that run in each write mode run with and without a cache directory by it. */
+export function hasDiskCache(mode: WriteMode): boolean {
+  return mode === 'back';
+}
+
 export function mountScript(name: string): string {
   return join(repositoryRoot(), 'test', 'mount', 'scripts', name);
 }
