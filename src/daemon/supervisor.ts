@@ -40,8 +40,11 @@ const RESTART_DELAY_MS = 200;
 const END_TIMEOUT_MS = 10_000;
 /** A daemon that writes saves first what it can; both of its own limits are a minute. */
 const END_TIMEOUT_WRITABLE_MS = 150_000;
-/** Twice this long after an unmount a daemon that has not heard of it is reported. */
-const LOOK_MS = 5000;
+/**
+ * Twice this long after an unmount a daemon that has not heard of it is reported; each look wakes a process
+ * that has nothing else to do.
+ */
+const LOOK_MS = 15_000;
 /** Requests of 1 MiB take part in read-ahead only where it is at least as large. */
 const READ_AHEAD_KB = 1024;
 

@@ -62,8 +62,9 @@ export async function startTelemetryServer(
     {
       headersTimeout: deadlineMs,
       requestTimeout: deadlineMs,
-      // How often the limits above are looked at; Node's own 30 s would stretch them to that.
-      connectionsCheckingInterval: Math.min(1000, deadlineMs),
+      // How often the limits above are looked at, which wakes the daemon; Node's own 30 s would stretch them
+      // to that.
+      connectionsCheckingInterval: deadlineMs,
       keepAliveTimeout: deadlineMs,
       maxHeaderSize: HEADERS_BYTES_MAX,
     },

@@ -85,7 +85,7 @@ function configurationOf(definition: MetricDefinition): {
  * Between looks at how late the event loop is: each wakes the daemon, which should sleep while nobody uses the
  * mount. The figures of the lag are of so long pauses, so that much is none.
  */
-const LAG_PRECISION_MS = 500;
+const LAG_PRECISION_MS = 2000;
 
 /**
  * The registry of one process with every metric of the table in it. Counting is by key of the
