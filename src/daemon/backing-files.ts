@@ -35,6 +35,9 @@ export interface DeviceBackingsParts {
   readonly onInternalError: (error: unknown) => void;
 }
 
+/** A link or a pipe in its place is neither followed nor waited for. */
+const READ_FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
+
 /** Why no file at all can be handed to the kernel, whichever it is. */
 const LOST: Readonly<Record<number, string>> = {
   [Errno.EPERM]: 'the daemon lacks CAP_SYS_ADMIN',
@@ -81,7 +84,7 @@ export class DeviceBackings implements BackingFiles {
     const { fuseFd } = this.#parts;
     let fd: number | undefined;
     try {
-      fd = openSync(backing.file, constants.O_RDONLY | constants.O_NOFOLLOW);
+      fd = openSync(backing.file, READ_FLAGS);
       if (isUnchanged(fd, backing, lengthBytes)) return openBacking(fuseFd, fd);
       this.#tell('refused', backing.file);
     } catch (error) {

@@ -184,7 +184,7 @@ class Fetch {
       isGood = true;
     } finally {
       // What was handed over before a read failed may be right; only what is known to be is kept.
-      if (isGood) this.#content?.keep(copies);
+      if (isGood) void this.#content?.keep(copies);
       else this.#content?.discard(copies);
     }
   }
@@ -231,7 +231,12 @@ function runsOf(
  * The chunks of a page come in order; a repeated attempt begins at or before the place reached. A
  * chunk that leaves a gap does not count: its page then waits for the end of the read.
  */
-function noteArrival(arrived: number[], pageSizeBytes: number, start: number, end: number): void {
+export function noteArrival(
+  arrived: number[],
+  pageSizeBytes: number,
+  start: number,
+  end: number,
+): void {
   const last = Math.min(Math.floor((end - 1) / pageSizeBytes), arrived.length - 1);
   for (let index = Math.floor(start / pageSizeBytes); index <= last; index++) {
     const reached = arrived[index] as number;

@@ -306,7 +306,7 @@ test('what lies on the disk of this machine does not wait behind reads of worker
     read: async (_: number, pages: readonly unknown[]) =>
       await Promise.resolve(pages.map(() => true)),
     copy: () => assert.fail('It is there'),
-    keep: () => undefined,
+    keep: async () => await Promise.resolve(),
     discard: () => undefined,
   };
   const disk = {

@@ -180,6 +180,38 @@ test('pages that are fetched count neither as misses of readers nor as not kept'
   assert.equal(figures.notKeptPages['queue-full'], 0);
 });
 
+test('warming ends though readers keep the cache busy', async (context) => {
+  const { run, tier } = await setUp(context, { files: { a: 100 } });
+  const over = new AbortController();
+  const reader = async (first: number): Promise<void> => {
+    for (let at = first; !over.signal.aborted; at += 4) {
+      await keep(tier, fileOf(`r${at}`, 100), [0]);
+    }
+  };
+  const readers = [0, 1, 2, 3].map(reader);
+  const lines = await run();
+  over.abort();
+  await Promise.all(readers);
+  assert.equal(lines.at(-1)?.kind, 'warmed');
+});
+
+test('bytes that come twice stand for no others', async (context) => {
+  const files = filesOf({ files: { a: 2 * PAGE } });
+  const { run, tier } = await setUp(context, { files: {} });
+  const lines = await run({
+    files: {
+      ...files,
+      async read(_, sink) {
+        await Promise.resolve();
+        for (let times = 0; times < 2; times++) sink(Buffer.alloc(PAGE, 1), 0);
+        return { source: 's3', worker: undefined };
+      },
+    },
+  });
+  assert.match(String(lines[0]?.['reason']), /without all of its bytes/);
+  assert.equal(tier.status().directories[0]?.files, 0);
+});
+
 test('what is stopped does not end as if it were done', async (context) => {
   const stopping = new AbortController();
   const read = async (): Promise<void> => {

@@ -3,6 +3,7 @@
  * memory, which stay with what programs read.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { runBounded } from '../base/bounded-run.ts';
 import { displayByteString, joinPath } from '../base/byte-string.ts';
 import type { ByteString } from '../base/byte-string.ts';
 import type { CachedContent, DiskTier } from '../cache/disk/index.ts';
@@ -10,6 +11,7 @@ import type { CallContext } from '../cluster/index.ts';
 import { formatSize } from '../config/index.ts';
 import type { NodeStatus, WritableStore } from '../store/index.ts';
 import { LISTING_ENTRIES_MAX } from '../vfs/index.ts';
+import { noteArrival } from './fetcher.ts';
 import { isName } from './listed-name.ts';
 import { statusMessage } from './write-jobs.ts';
 import { versionOf } from './versions.ts';
@@ -29,7 +31,7 @@ const TURN_ENTRIES = 1000;
 const STATS_AT_ONCE = 16;
 /** A queue that is full gets room within milliseconds; a disk that stands still is not waited for. */
 const QUEUE_WAIT_MS = 10;
-const QUEUE_WAITS_MAX = 6_000;
+const QUEUE_WAIT_MS_MAX = 60_000;
 
 export interface WarmParts {
   readonly tier: DiskTier;
@@ -66,10 +68,11 @@ export async function warm(paths: readonly ByteString[], parts: WarmParts): Prom
   const files = walk(paths, parts, progress);
   const parallel = Math.min(parts.parallel ?? WARM_PARALLEL, WARM_PARALLEL_MAX);
   const lossesBefore = lossesOf(parts.tier);
+  const unwritten = new Set<Promise<void>>();
   const work = async (): Promise<void> => {
     for await (const file of oneByOne(files)) {
       if (parts.signal.aborted) return;
-      await tried(file.path, parts, progress, () => warmFile(file, parts, progress));
+      await tried(file.path, parts, progress, () => warmFile(file, parts, progress, unwritten));
     }
   };
   await withProgress(parts.emit, progress, () =>
@@ -77,10 +80,19 @@ export async function warm(paths: readonly ByteString[], parts: WarmParts): Prom
       await Promise.all(Array.from({ length: parallel }, work));
     }),
   );
-  await parts.tier.settled();
-  parts.signal.throwIfAborted();
+  await written(unwritten, parts.signal);
   const losses = lossesOf(parts.tier) - lossesBefore;
   await parts.emit({ kind: 'warmed', ...progress, losses });
+}
+
+async function written(unwritten: ReadonlySet<Promise<void>>, signal: AbortSignal): Promise<void> {
+  const bounds = {
+    signal,
+    timeoutMs: QUEUE_WAIT_MS_MAX,
+    cancelled: () => signal.reason as Error,
+    timedOut: () => new Error('The cache directories do not take what was fetched'),
+  };
+  await runBounded(bounds, async () => await Promise.all(unwritten));
 }
 
 /**
@@ -256,6 +268,7 @@ async function warmFile(
   { path, status }: WarmFile,
   parts: WarmParts,
   progress: WarmProgress,
+  unwritten: Set<Promise<void>>,
 ): Promise<void> {
   const { pageSizeBytes, tier } = parts;
   const { lengthBytes, mtimeMs, contentHash } = statusMessage(status);
@@ -277,7 +290,7 @@ async function warmFile(
     const firstPage = first;
     await parts.memory.use(bytes, async (memory) => {
       await fetchInto(memory, { path, offset, version }, parts);
-      await keepAll(content, firstPage, memory, parts);
+      await keepAll(content, firstPage, memory, parts, unwritten);
     });
     progress.cachedBytes += bytes;
     progress.fetchedBytes += bytes;
@@ -314,24 +327,26 @@ async function fetchInto(
   parts: WarmParts,
 ): Promise<void> {
   const { path, offset, version } = range;
-  let receivedBytes = 0;
+  const { pageSizeBytes } = parts;
+  const arrived = Array.from({ length: Math.ceil(memory.length / pageSizeBytes) }, () => 0);
+  const note = (start: number, end: number): void =>
+    noteArrival(arrived, pageSizeBytes, start, end);
   const sink = (chunk: Uint8Array, offsetInRange: number): void => {
     memory.set(chunk, offsetInRange);
-    receivedBytes += chunk.length;
+    note(offsetInRange, offsetInRange + chunk.length);
   };
   const direct = {
     memoryAt: (at: number) => memory.subarray(at),
-    received: (_: number, bytes: number): void => {
-      receivedBytes += bytes;
-    },
+    received: (at: number, bytes: number): void => note(at, at + bytes),
   };
   await parts.files.read(
     { path, offset, lengthBytes: memory.length, version: versionOf(version) },
     Object.assign(sink, { direct }),
     contextOf(parts),
   );
-  // Another attempt brings bytes twice. What lay here before must not be kept as the content of this file.
-  if (receivedBytes < memory.length) throw new Error('A read ended without all of its bytes');
+  // What lay here before must not be kept as the content of this file.
+  const arrivedBytes = arrived.reduce((sum, bytes) => sum + bytes, 0);
+  if (arrivedBytes < memory.length) throw new Error('A read ended without all of its bytes');
 }
 
 async function keepAll(
@@ -339,6 +354,7 @@ async function keepAll(
   firstPage: number,
   bytes: Buffer,
   parts: WarmParts,
+  unwritten: Set<Promise<void>>,
 ): Promise<void> {
   const { pageSizeBytes } = parts;
   for (let at = 0, page = firstPage; at < bytes.length; at += pageSizeBytes, page++) {
@@ -346,7 +362,9 @@ async function keepAll(
     await queueRoom(piece.length, parts);
     const copy = content.copy(page, [piece]);
     if (copy === undefined) throw new Error('The cache directory does not take it');
-    content.keep([copy]);
+    const kept = content.keep([copy]);
+    unwritten.add(kept);
+    void kept.finally(() => unwritten.delete(kept));
   }
 }
 
@@ -356,7 +374,8 @@ async function queueRoom(bytes: number, { tier, signal }: WarmParts): Promise<vo
     const { queuedBytes, queueLimitBytes } = tier.status();
     return bytes <= queueLimitBytes - queuedBytes;
   };
-  for (let waits = 0; waits < QUEUE_WAITS_MAX && !signal.aborted && !hasRoom(); waits++) {
+  const waitsMax = QUEUE_WAIT_MS_MAX / QUEUE_WAIT_MS;
+  for (let waits = 0; waits < waitsMax && !signal.aborted && !hasRoom(); waits++) {
     await new Promise((resolve) => setTimeout(resolve, QUEUE_WAIT_MS));
   }
 }

@@ -38,6 +38,7 @@ import type {
   DiskOperation,
   NotKept,
 } from './types.ts';
+import { WRITE_LATE_MS } from './write-behind.ts';
 import type { PageCopy } from './write-behind.ts';
 import { writePages } from './write-pages.ts';
 import type { WriteBatch } from './write-pages.ts';
@@ -81,6 +82,8 @@ export class DiskDirectory {
   #reservedBytes = 0;
   #isCompacting = false;
   readonly #remover: Remover;
+  /** When each began, the oldest first. */
+  readonly #batches = new Map<WriteBatch, number>();
   /** By nonce: rows are used again. */
   readonly #writing = new Map<number, Writing>();
   readonly #held = new HeldFiles();
@@ -171,6 +174,7 @@ export class DiskDirectory {
       notKept(this.#state === 'loading' ? 'not-ready' : 'failed', batch.copies.length);
       return;
     }
+    this.#batches.set(batch, this.#clock.nowMs());
     try {
       if (!this.#room.isFresh) await this.#room.refresh();
       const copies = this.#wanted(batch);
@@ -185,12 +189,19 @@ export class DiskDirectory {
     } catch (error) {
       notKept('failed', batch.copies.length);
       this.#failed('write', error as Error);
+    } finally {
+      this.#batches.delete(batch);
     }
   }
 
   /** Threads that a disk keeps waiting are missing elsewhere. */
   get #isPaused(): boolean {
-    return this.#health.isFull || this.#reader.isOverdue;
+    return this.#health.isFull || this.#reader.isOverdue || this.#isWriteOverdue;
+  }
+
+  get #isWriteOverdue(): boolean {
+    const [oldestMs = Infinity] = this.#batches.values();
+    return this.#clock.nowMs() - oldestMs >= WRITE_LATE_MS;
   }
 
   /** Those that are neither there nor on their way. */
@@ -292,8 +303,18 @@ export class DiskDirectory {
     const path = this.#files.pathOf(identity);
     await this.#files.makeFolder(path);
     const { O_CREAT, O_NOFOLLOW, O_NONBLOCK, O_WRONLY } = constants;
-    const handle = await open(path, O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_WRONLY, 0o600);
+    // Made only where nothing is held: a file that somebody has removed is not the one that is known.
+    const isFirst = table.heldPages(row) === 0;
+    const make = isFirst ? O_CREAT : 0;
+    const flags = make | O_NOFOLLOW | O_NONBLOCK | O_WRONLY;
+    const handle = await open(path, flags, 0o600).catch((error: NodeJS.ErrnoException) => {
+      if (isFirst || error.code !== 'ENOENT') throw error;
+      this.#options.figures.notKeptPages.failed += copies.length;
+      this.#forget(identity);
+    });
+    if (handle === undefined) return;
     try {
+      if (!isFirst) await this.#doubtIfTouched(row, identity, handle);
       // Exactly as long as the file from the beginning, however much of it is there.
       if (isNew && copies.length < table.pagesOf(row)) await handle.truncate(version.lengthBytes);
       await writePages(handle, copies, table.pageSizeBytes);
@@ -307,14 +328,27 @@ export class DiskDirectory {
       this.#log?.append((log) => log.pages(identity, pages));
       for (const { lengthBytes } of copies) this.#options.figures.writtenBytes += lengthBytes;
       const isLast = this.#writing.get(identity.nonce)?.batches === 1;
-      // What became of an earlier life's pages is not known before all of the file is read.
-      if (!isLast || !table.isComplete(row) || table.isLoaded(row)) return;
+      // What became of pages that others may have touched is not known before all of the file is read.
+      if (!isLast || table.isUnsure(row)) return;
       const now = await handle.stat({ bigint: true });
       const isOurs = table.findExactly(identity) === row;
       if (isOurs && now.size === BigInt(version.lengthBytes)) table.setSeen(row, now);
     } finally {
       await handle.close();
     }
+  }
+
+  /** Between two batches nobody may have changed it: else what is held is not known to be right. */
+  async #doubtIfTouched(row: Row, identity: FileIdentity, handle: FileHandle): Promise<void> {
+    const table = this.#table;
+    // Beside another batch, its changes are ours.
+    const isAlone = this.#writing.get(identity.nonce)?.batches === 1;
+    if (!isAlone || table.isUnsure(row)) return;
+    const seen = table.seenOf(row);
+    table.setSeen(row, undefined);
+    const { ino, ctimeNs } = await handle.stat({ bigint: true });
+    if (table.findExactly(identity) !== row) return;
+    if (ino !== seen?.ino || ctimeNs !== seen.ctimeNs) table.makeUnsure(row);
   }
 
   /** Undefined: not complete, or not checked since the daemon started. */
@@ -489,7 +523,8 @@ export class DiskDirectory {
 
   async #tend(): Promise<void> {
     if (this.#state !== 'serving' || this.#isClosed) return;
-    if (this.#reader.isOverdue) return this.#failed('read', new OverdueError());
+    if (this.#reader.isOverdue) return this.#failed('read', new OverdueError('read'));
+    if (this.#isWriteOverdue) return this.#failed('write', new OverdueError('write'));
     try {
       await this.#room.refresh();
       await this.#shrink();

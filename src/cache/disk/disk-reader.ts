@@ -14,8 +14,8 @@ const READS_MAX = 3;
 const READ_BYTES = 1024 * 1024;
 
 export class OverdueError extends Error {
-  constructor() {
-    super(`The disk did not answer a read within ${DEADLINE_MS / 1000} s`);
+  constructor(what: 'read' | 'write') {
+    super(`The disk did not answer a ${what} in time`);
     this.name = 'OverdueError';
   }
 }
@@ -40,13 +40,18 @@ export class DiskReader {
     this.#handles.clear();
   }
 
-  /** Fills all pieces; false where the file ends before. Whatever happens, nothing touches them later. */
+  /**
+   * Fills all pieces; false where the file ends before. Whatever happens, it is over in time, and nothing
+   * touches them later.
+   */
   async read(path: string, pieces: readonly Uint8Array[], position: number): Promise<boolean> {
     let left = pieces;
     let leftBytes = pieces.reduce((sum, piece) => sum + piece.length, 0);
+    const deadlineMs = performance.now() + DEADLINE_MS;
     for (let at = position; leftBytes > 0;) {
       const into = left;
-      const bytes = await this.#call(path, Math.min(READ_BYTES, leftBytes), at, (read) => {
+      const range = { lengthBytes: Math.min(READ_BYTES, leftBytes), position: at };
+      const bytes = await this.#call(path, range, deadlineMs, (read) => {
         left = scatter(read, into);
       });
       if (bytes === 0) return false;
@@ -58,11 +63,11 @@ export class DiskReader {
 
   async #call(
     path: string,
-    lengthBytes: number,
-    position: number,
+    { lengthBytes, position }: { readonly lengthBytes: number; readonly position: number },
+    deadlineMs: number,
     take: (bytes: Buffer) => void,
   ): Promise<number> {
-    const memory = await this.#memory();
+    const memory = await this.#memory(deadlineMs);
     const ended = this.#handles
       .use(path, async (handle) => await handle.read(memory, 0, lengthBytes, position))
       .then(
@@ -71,13 +76,13 @@ export class DiskReader {
       );
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<undefined>((resolve) => {
-      timer = setTimeout(() => resolve(undefined), DEADLINE_MS);
+      timer = setTimeout(() => resolve(undefined), deadlineMs - performance.now());
     });
     const end = await Promise.race([ended, late]);
     clearTimeout(timer);
     if (end === undefined) {
       this.#isLate(path, memory, ended);
-      throw new OverdueError();
+      throw new OverdueError('read');
     }
     try {
       if ('error' in end) throw end.error;
@@ -92,22 +97,32 @@ export class DiskReader {
   #isLate(path: string, memory: Buffer, ended: Promise<unknown>): void {
     this.#overdue++;
     this.#handles.drop(path);
-    for (const resolve of this.#waiting.splice(0)) resolve(undefined);
+    for (const give of this.#waiting.splice(0)) give(undefined);
     void ended.finally(() => {
       this.#overdue--;
       this.#giveBack(memory);
     });
   }
 
-  async #memory(): Promise<Buffer> {
+  async #memory(deadlineMs: number): Promise<Buffer> {
     const free = this.#free.pop();
     if (free !== undefined) return free;
     if (this.#made < READS_MAX) {
       this.#made++;
       return Buffer.allocUnsafeSlow(READ_BYTES);
     }
-    const given = await new Promise<Buffer | undefined>((resolve) => this.#waiting.push(resolve));
-    if (given === undefined) throw new OverdueError();
+    const given = await new Promise<Buffer | undefined>((resolve) => {
+      const give = (memory: Buffer | undefined): void => {
+        clearTimeout(timer);
+        resolve(memory);
+      };
+      const timer = setTimeout(() => {
+        this.#waiting = this.#waiting.filter((other) => other !== give);
+        resolve(undefined);
+      }, deadlineMs - performance.now());
+      this.#waiting.push(give);
+    });
+    if (given === undefined) throw new OverdueError('read');
     return given;
   }
 

@@ -1,5 +1,14 @@
 import assert from 'node:assert/strict';
-import { appendFile, readFile, stat, symlink, truncate, unlink, writeFile } from 'node:fs/promises';
+import {
+  appendFile,
+  readFile,
+  rename,
+  stat,
+  symlink,
+  truncate,
+  unlink,
+  writeFile,
+} from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import type { DiskTier } from './disk-tier.ts';
@@ -168,6 +177,42 @@ test('after a restart a backing file is told once it was read, and not if it is 
   assert.equal(tier.findBacking(SMALL.path, SMALL.version), undefined);
   assert.equal(tier.status().figures.corruptFiles, 1);
   await tier.close();
+});
+
+test('a file that somebody touches between two of its pages is read before it is told', async (context) => {
+  const damages: Record<string, (path: string) => Promise<void>> = {
+    none: async () => await Promise.resolve(),
+    gone: unlink,
+    'a changed bit': async (path) => {
+      const bytes = await readFile(path);
+      bytes[1] = (bytes[1] as number) ^ 1;
+      await writeFile(path, bytes);
+    },
+    'cut short': async (path) => await truncate(path, 100),
+    'another file': async (path) => {
+      await writeFile(`${path}.other`, Buffer.alloc(THREE.version.lengthBytes));
+      await rename(`${path}.other`, path);
+    },
+  };
+  for (const [name, damage] of Object.entries(damages)) {
+    const directory = await makeDirectory(context);
+    const tier = await openTier([directory]);
+    await keep(tier, THREE, [0]);
+    const [path] = backingFiles(directory);
+    assert.ok(path !== undefined);
+    await damage(path);
+    await keep(tier, THREE, [1]);
+    await keep(tier, THREE, [2]);
+    const isTold = (): boolean => tier.findBacking(THREE.path, THREE.version) !== undefined;
+    assert.equal(isTold(), name === 'none', name);
+    if (name === 'none') assert.equal(await isServed(tier, THREE), true);
+    else {
+      await waitFor('the wrong file to go', () => !backingFiles(directory).includes(path));
+      assert.equal(isTold(), false, name);
+      assert.equal(await isServed(tier, THREE), false, name);
+    }
+    await tier.close();
+  }
 });
 
 test('pages of an earlier life are read before a file that was completed in this one is told', async (context) => {

@@ -19,7 +19,7 @@ import type { PageCopy } from './write-behind.ts';
 
 /** More (4 TiB at pages of 1 MiB) would make the table of one file as large as that of a million. */
 const PAGES_MAX = 2 ** 22;
-/** Files that wait to be checked; more are checked when they are asked for again. */
+/** Files of a directory that wait to be checked; more are checked when they are asked for again. */
 const CHECKS_MAX = 1024;
 
 export type DiskTierOptions = Omit<DirectoryOptions, 'directory' | 'figures'> & {
@@ -55,7 +55,8 @@ export interface CachedContent {
   read(firstPage: number, pages: readonly (readonly Uint8Array[])[]): Promise<readonly boolean[]>;
   /** A copy to be kept or discarded; undefined where there is no room for one. */
   copy(pageIndex: number, pieces: readonly Uint8Array[]): PageCopy | undefined;
-  keep(copies: readonly PageCopy[]): void;
+  /** Resolves when they are on the disk, or will not be. */
+  keep(copies: readonly PageCopy[]): Promise<void>;
   discard(copies: readonly PageCopy[]): void;
 }
 
@@ -65,8 +66,8 @@ export class DiskTier {
   readonly #unusable: readonly DiskDirectoryStatus[];
   readonly #figures: DiskFigures;
   readonly #queue: WriteBehind;
-  readonly #checks = new Map<string, { directory: DiskDirectory; identity: FileIdentity }>();
-  #isChecking = false;
+  /** By directory, since one that hangs must not keep the others waiting; by name. */
+  readonly #checks = new Map<DiskDirectory, Map<string, FileIdentity>>();
   readonly #ending = new AbortController();
 
   private constructor(
@@ -137,10 +138,10 @@ export class DiskTier {
         if (copy === undefined) figures.notKeptPages['queue-full']++;
         return copy;
       },
-      keep: (copies) => {
+      keep: async (copies) => {
         if (copies.length === 0) return;
         const batch = { key, path, version, copies };
-        this.#queue.add(copies, async () => await this.#directoryFor(key)?.write(batch));
+        await this.#queue.add(copies, async () => await this.#directoryFor(key)?.write(batch));
       },
       discard: (copies) => this.#queue.discard(copies),
     };
@@ -241,11 +242,6 @@ export class DiskTier {
     await Promise.all(this.#directories.map((directory) => directory.loaded()));
   }
 
-  /** Resolves when what was kept until now is on the disk. */
-  async settled(): Promise<void> {
-    await this.#queue.drained();
-  }
-
   async close(): Promise<void> {
     this.#ending.abort();
     await this.#queue.drained();
@@ -277,20 +273,22 @@ export class DiskTier {
 
   #check(directory: DiskDirectory, identity: FileIdentity): void {
     const name = `${identity.nonce} ${identity.key.join()}`;
-    if (this.#checks.has(name) || this.#checks.size >= CHECKS_MAX) return;
-    this.#checks.set(name, { directory, identity });
-    if (!this.#isChecking) void this.#checkAll();
+    const waiting = this.#checks.get(directory);
+    if (waiting === undefined) {
+      const checks = new Map([[name, identity]]);
+      this.#checks.set(directory, checks);
+      void this.#checkAll(directory, checks);
+    } else if (waiting.size < CHECKS_MAX) waiting.set(name, identity);
   }
 
   /** One after the other: it reads all of a file, and nobody waits for it. */
-  async #checkAll(): Promise<void> {
-    this.#isChecking = true;
-    for (const [name, { directory, identity }] of this.#checks) {
+  async #checkAll(directory: DiskDirectory, checks: Map<string, FileIdentity>): Promise<void> {
+    for (const [name, identity] of checks) {
       if (this.#ending.signal.aborted) break;
       await directory.verify(identity, this.#ending.signal);
-      this.#checks.delete(name);
+      checks.delete(name);
     }
-    this.#isChecking = false;
+    this.#checks.delete(directory);
   }
 }
 

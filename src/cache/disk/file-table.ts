@@ -49,9 +49,9 @@ export class FileTable {
   #sums = new Uint32Array(FIRST_CAPACITY);
   /** 1 while in use. */
   #isTaken = new Uint8Array(FIRST_CAPACITY);
-  /** 1 where a log told of it: pages of it are of an earlier life. */
-  #isLoaded = new Uint8Array(FIRST_CAPACITY);
-  /** Of complete files that were checked in this life of the daemon, as they were then. */
+  /** 1 where pages of it may be another's work: of an earlier life, or of who touched the file since. */
+  #isUnsure = new Uint8Array(FIRST_CAPACITY);
+  /** Of files of which all that is held was known to be right in this life of the daemon, as they were then. */
   #inos = new BigUint64Array(FIRST_CAPACITY);
   #ctimesNs = new BigInt64Array(FIRST_CAPACITY);
   #newer = new Int32Array(FIRST_CAPACITY);
@@ -119,7 +119,7 @@ export class FileTable {
     this.#lastUsesS[row] = lastUseS;
     this.#counts[row] = 0;
     this.#isTaken[row] = 1;
-    this.#isLoaded[row] = isLoaded ? 1 : 0;
+    this.#isUnsure[row] = isLoaded ? 1 : 0;
     this.#ctimesNs[row] = UNCHECKED;
     this.#fileCount++;
     this.#linkNewest(row);
@@ -161,9 +161,13 @@ export class FileTable {
     this.#lastUsesS[row] = lastUseS;
   }
 
-  /** Whether pages of it were written in an earlier life. */
-  isLoaded(row: Row): boolean {
-    return this.#isLoaded[row] === 1;
+  /** Whether all of it has to be read before it is known to be right. */
+  isUnsure(row: Row): boolean {
+    return this.#isUnsure[row] === 1;
+  }
+
+  makeUnsure(row: Row): void {
+    this.#isUnsure[row] = 1;
   }
 
   seenOf(row: Row): Seen | undefined {
@@ -342,7 +346,7 @@ export class FileTable {
     this.#counts = copied(this.#counts, new Uint32Array(capacity));
     this.#sums = copied(this.#sums, new Uint32Array(capacity));
     this.#isTaken = copied(this.#isTaken, new Uint8Array(capacity));
-    this.#isLoaded = copied(this.#isLoaded, new Uint8Array(capacity));
+    this.#isUnsure = copied(this.#isUnsure, new Uint8Array(capacity));
     this.#inos = copied(this.#inos, new BigUint64Array(capacity));
     this.#ctimesNs = copied(this.#ctimesNs, new BigInt64Array(capacity));
     this.#newer = copied(this.#newer, new Int32Array(capacity));

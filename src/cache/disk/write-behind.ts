@@ -14,6 +14,8 @@ const CHUNK_BYTES = 16 * 1024;
 const QUEUE_BYTES = 64 * 1024 * 1024;
 /** Beside them, readers need threads of Node's pool. */
 const WRITERS_MAX = 2;
+/** What a disk has not taken by then, it may never take: other directories need the writer. */
+export const WRITE_LATE_MS = 10_000;
 
 /** A page that waits; `keep` or `discard` gives its memory back. */
 export interface PageCopy {
@@ -67,13 +69,19 @@ export class WriteBehind {
     assert(this.#free.length <= this.#chunkCount, 'A copy was given back twice');
   }
 
-  /** `write` is run some time later; it must not reject. The copies are given back after it. */
-  add(copies: readonly PageCopy[], write: () => Promise<void>): void {
-    this.#waiting.push(async () => {
-      await write();
-      this.discard(copies);
+  /**
+   * `write` is run some time later; it must not reject. The copies are given back after it. Resolves then,
+   * or when it is late.
+   */
+  async add(copies: readonly PageCopy[], write: () => Promise<void>): Promise<void> {
+    await new Promise<void>((resolve) => {
+      this.#waiting.push(async () => {
+        const written = write().finally(() => this.discard(copies));
+        await endOrLate(written);
+        resolve();
+      });
+      this.#next();
     });
-    this.#next();
   }
 
   #next(): void {
@@ -90,11 +98,20 @@ export class WriteBehind {
     for (const resolve of this.#idle.splice(0)) resolve();
   }
 
-  /** Resolves when nothing waits any more. */
+  /** Resolves when nothing waits any more, but for what is late. */
   async drained(): Promise<void> {
     if (this.#running === 0 && this.#waiting.length === 0) return;
     await new Promise<void>((resolve) => this.#idle.push(resolve));
   }
+}
+
+async function endOrLate(work: Promise<void>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, WRITE_LATE_MS);
+  });
+  await Promise.race([work, late]);
+  clearTimeout(timer);
 }
 
 function fill(targets: readonly Buffer[], source: readonly Uint8Array[]): void {

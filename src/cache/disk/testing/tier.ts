@@ -83,8 +83,7 @@ export async function keep(
   const content = tier.contentOf(file.path, file.version);
   assert.ok(content !== undefined);
   const copies = pages.map((index) => content.copy(index, [pageBytes(file, index)]));
-  content.keep(copies.filter((copy) => copy !== undefined));
-  await tier.settled();
+  await content.keep(copies.filter((copy) => copy !== undefined));
 }
 
 /** What the tier gives of the pages; undefined for what it does not have. */
