@@ -168,6 +168,7 @@ export class OssReader {
       pageIndex: page.index,
       offsetInPage: page.offsetInPage,
       lengthBytes: page.lengthBytes,
+      isEnd: isEndOf(job, page),
     };
     const ask: AskForPage = (into, limited) =>
       this.#client.readPage(worker, request, into, limited);
@@ -188,8 +189,10 @@ export class OssReader {
       this.#hedging.note(this.#clock.nowMs() - startMs);
       return true;
     }
-    // Shorter than the version has it: an old page or another page size. The S3 port tells the
-    // length and time of what it reads, so it decides what the file is now.
+    // An old page: the file was longer. The S3 port tells the length and time of what it reads, so it
+    // decides what the file is now.
+    if (outcome.lengthBytes > page.lengthBytes) return false;
+    // Shorter than the version has it: an old page or another page size.
     if (page.index === 0) {
       const pageBytes = page.offsetInPage + outcome.lengthBytes;
       if (outcome.lengthBytes > 0) this.#trust.noteShort(worker, pageBytes, job);
@@ -276,6 +279,10 @@ export class OssReader {
 interface PageSpan extends Span {
   readonly index: number;
   readonly offsetInPage: number;
+}
+
+function isEndOf(job: RangeJob, { offset, lengthBytes }: Span): boolean {
+  return job.offset + offset + lengthBytes === job.version.lengthBytes;
 }
 
 /** What the worker client already checks is checked again: this is where wrong bytes would pass. */

@@ -61,7 +61,9 @@ export class QuickPages {
     const deadlineMs = startMs + shareMs(context.deadlineMs - startMs, true);
     if (deadlineMs <= startMs) return undefined;
     const pageIndex = job.offset / pageSizeBytes;
-    const request = { ufsPath: job.ufsPath, pageIndex, lengthBytes: job.lengthBytes };
+    const { ufsPath, lengthBytes } = job;
+    const isEnd = job.offset + lengthBytes === job.version.lengthBytes;
+    const request = { ufsPath, pageIndex, lengthBytes, isEnd };
     let end: (outcome: PageNowOutcome) => void = () => undefined;
     const start: StartRead = (into, onEnd) =>
       client.readPageNow?.(worker, request, into, deadlineMs, onEnd);

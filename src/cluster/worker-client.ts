@@ -43,6 +43,8 @@ export interface PageRequest {
   /** Within the page; both given or neither. */
   readonly offsetInPage?: number;
   readonly lengthBytes?: number;
+  /** The file ends with these bytes: a page that has more is of another version, and nothing of it is read. */
+  readonly isEnd?: boolean;
 }
 
 /** One page from its beginning; `lengthBytes` is what of it there must be. */
@@ -50,6 +52,8 @@ export interface WholePageRequest {
   readonly ufsPath: ByteString;
   readonly pageIndex: number;
   readonly lengthBytes: number;
+  /** As in `PageRequest`. */
+  readonly isEnd: boolean;
 }
 
 /**

@@ -359,6 +359,14 @@ test('pages of an overwritten file of equal length are not taken for the version
   );
 });
 
+test('the old page of a file that was longer is not cut to what the new one has', async () => {
+  const world = build();
+  world.workers.add('/d/f', 1000);
+  world.workers.warm('/d/f');
+  const version = { lengthBytes: 500, mtimeMs: 2_000 };
+  await assert.rejects(read(world, '/d/f', { version, length: 500 }), failsWith('version-changed'));
+});
+
 for (const kind of ['oss', 'enterprise'] as const) {
   test(`${kind}: several pages of an overwritten file are not even begun to be told`, async () => {
     const world = build();

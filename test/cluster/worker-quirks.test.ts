@@ -169,6 +169,22 @@ describe('the HTTP port of an open-source worker', () => {
     await rejectsWith(client.readPage(worker, request, noSink, context()), 'protocol');
   });
 
+  it('shows an old page of a file that was longer, and nothing of it is read', async () => {
+    const { client, worker, http } = await setUp((_, socket) =>
+      respond(socket, '200 OK', Buffer.alloc(1000, 'o')),
+    );
+    const { bytes, sink } = collector(1024);
+    const end = { ufsPath: ufs('/b/k'), pageIndex: 0, offsetInPage: 0, isEnd: true };
+    const longer = await client.readPage(worker, { ...end, lengthBytes: 500 }, sink, context());
+    assert.deepEqual(longer, { kind: 'page', lengthBytes: 1000 });
+    assert.ok(!bytes.includes('o'));
+    const right = await client.readPage(worker, { ...end, lengthBytes: 1000 }, sink, context());
+    assert.deepEqual(right, { kind: 'page', lengthBytes: 1000 });
+    const targets = http.requests.map(({ target }) => target).filter((of) => of.includes('/page/'));
+    assert.equal(targets.length, 2);
+    assert.ok(targets.every((of) => of.endsWith('?offset=0&length=1024')));
+  });
+
   it('cut off within a page, it is an error and not a short page', async () => {
     const { client, worker } = await setUp((_, socket) => {
       socket.end('HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nonly this');

@@ -139,6 +139,8 @@ export class ScriptedWorkers implements WorkerClient {
     if (offsetInPage > page.length) return { kind: 'miss' };
     const wanted = request.lengthBytes ?? this.pageSizeBytes - offsetInPage;
     const bytes = page.subarray(offsetInPage, offsetInPage + wanted);
+    const isLonger = request.isEnd === true && page.length > offsetInPage + wanted;
+    if (isLonger) return { kind: 'page', lengthBytes: page.length - offsetInPage };
     if (bytes.length > 0) sink(bytes, 0);
     return { kind: 'page', lengthBytes: bytes.length };
   }

@@ -120,8 +120,9 @@ export class HttpPort {
     deadlineMs: number,
     onEnd: (outcome: PageNowOutcome) => void,
   ): (() => void) | undefined {
-    const { ufsPath, pageIndex, lengthBytes } = request;
-    const target = `/v1/file/${fileId(ufsPath)}/page/${pageIndex}?offset=0&length=${lengthBytes}`;
+    const { ufsPath, pageIndex, lengthBytes, isEnd } = request;
+    const length = isEnd ? this.#pageSizeBytes : lengthBytes;
+    const target = `/v1/file/${fileId(ufsPath)}/page/${pageIndex}?offset=0&length=${length}`;
     const quick = { target, lengthBytes, sink, deadlineMs, workerId: worker.id };
     return this.#contents(worker).quickly(quick, (end) => {
       if (end instanceof ClusterError && end.code === 'unavailable') this.#onFailure(worker);
@@ -136,16 +137,18 @@ export class HttpPort {
     sink: ByteSink,
     context: CallContext,
   ): Promise<PageOutcome> {
-    const { ufsPath, pageIndex, offsetInPage, lengthBytes } = request;
+    const { ufsPath, pageIndex, offsetInPage, lengthBytes, isEnd = false } = request;
     const query: string[] = [];
     if (offsetInPage !== undefined && lengthBytes !== undefined) {
-      query.push(`offset=${offsetInPage}`, `length=${lengthBytes}`);
+      const length = isEnd ? this.#pageSizeBytes - offsetInPage : lengthBytes;
+      query.push(`offset=${offsetInPage}`, `length=${length}`);
     }
     if (personality === 'enterprise') query.push(`ufsFullPath=${percentEncode(ufsPath)}`);
     const search = query.length === 0 ? '' : `?${query.join('&')}`;
     const target = `/v1/file/${fileId(ufsPath)}/page/${pageIndex}${search}`;
     const atMost = lengthBytes ?? this.#pageSizeBytes - (offsetInPage ?? 0);
-    const reader = (): ResponseReader<number | SmallAnswer> => contentReader(sink, { atMost });
+    const reader = (): ResponseReader<number | SmallAnswer> =>
+      contentReader(sink, { atMost, isEnd });
     const result = await this.#askContent(worker, target, ufsPath, reader, context);
     if (result === undefined) return { kind: 'miss' };
     if (typeof result === 'number') return { kind: 'page', lengthBytes: result };
@@ -242,12 +245,16 @@ function pageOutcomeOf(end: Exclude<QuickEnd, 'closed-reused'>): PageNowOutcome 
   }
 }
 
-/** 200 (or 206) with a length that fits is content; any other status is read as an error. */
+/**
+ * 200 (or 206) with a length that fits is content; any other status is read as an error. `isEnd`: more is an
+ * answer, too, of which only the length is taken.
+ */
 function contentReader(
   sink: ByteSink,
-  bounds: { readonly atMost: number },
+  bounds: { readonly atMost: number; readonly isEnd?: boolean },
 ): ResponseReader<number | SmallAnswer> {
   const counter = new ContentCounter(sink);
+  let longerBytes: number | undefined;
   let error: ResponseReader<SmallAnswer> | undefined;
   return {
     onHead(head: ResponseHead) {
@@ -260,6 +267,10 @@ function contentReader(
         throw new ClusterError('protocol', 'Content without a Content-Length');
       }
       if (length > bounds.atMost) {
+        if (bounds.isEnd === true) {
+          longerBytes = length;
+          return 'stop';
+        }
         throw new ClusterError(
           'protocol',
           `The worker sends ${length} bytes where at most ${bounds.atMost} were asked for; ` +
@@ -275,7 +286,7 @@ function contentReader(
     },
     memory: () => (error === undefined ? counter.memory() : undefined),
     received: (bytes) => counter.received(bytes),
-    onEnd: () => (error === undefined ? counter.finish() : error.onEnd()),
+    onEnd: () => longerBytes ?? (error === undefined ? counter.finish() : error.onEnd()),
   };
 }
 
