@@ -50,6 +50,8 @@ export class DeviceBackings implements BackingFiles {
   readonly #parts: DeviceBackingsParts;
   readonly #ids: BackingIds;
   #isPossible = false;
+  /** Cache directories that are out of use. */
+  readonly #retired: string[] = [];
   #news: BackingNews[] = [];
   #newsSinceMs = 0;
 
@@ -71,8 +73,14 @@ export class DeviceBackings implements BackingFiles {
     this.#isPossible = canPassThrough(negotiated);
   }
 
+  /** Its copies are not opened any more. */
+  retired(directory: string): void {
+    this.#retired.push(directory);
+  }
+
   register(backing: BackingMessage, lengthBytes: number): number | undefined {
-    if (!this.#isPossible) return undefined;
+    const isRetired = this.#retired.some((directory) => backing.file.startsWith(`${directory}/`));
+    if (!this.#isPossible || isRetired) return undefined;
     const id = this.#open(backing, lengthBytes);
     if (id === undefined) return undefined;
     this.#ids.opened(id);

@@ -53,6 +53,8 @@ export interface KernelSide {
   deliver(result: JobResult): void;
   /** A staging file that was handed over is gone: its room is free again. */
   stagingReleased(name: string): void;
+  /** Nothing of this cache directory is to be used any more. */
+  cacheRetired(directory: string): void;
   /** Begins to save what nobody has saved yet. */
   saveAll(): void;
   /** At the end, nothing more is saved. */
@@ -165,6 +167,7 @@ export class Daemon {
       incarnation: this.#start.incarnation,
       metrics: this.#metrics,
       logger: this.#limitedLogger,
+      onRetired: (directory) => this.#kernel?.cacheRetired(directory),
     });
     const runner = new JobRunner({
       client,

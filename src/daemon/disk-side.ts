@@ -12,6 +12,7 @@ export interface DiskSideParts {
   readonly incarnation: number;
   readonly metrics: Metrics;
   readonly logger: LimitedLogger;
+  readonly onRetired: (directory: string) => void;
 }
 
 /** Undefined where no directory is configured. */
@@ -44,12 +45,14 @@ export async function openDiskTier(parts: DiskSideParts): Promise<DiskTier | und
           { reason },
           'A cached file was not what was written; it is fetched again',
         ),
-      retired: (directory, reason) =>
+      retired: (directory, reason) => {
+        parts.onRetired(directory);
         logger.error(
           { code: 'cache-retired', path: directory },
           { reason },
           'A cache directory is out of use until the next mount',
-        ),
+        );
+      },
     },
   });
   registerMetrics(parts.metrics, () => tier.status());

@@ -7,19 +7,25 @@ import type { CachedContent, DiskTier, PageCopy } from '../cache/disk/index.ts';
 import { ClusterError } from '../cluster/index.ts';
 import type { CallContext } from '../cluster/index.ts';
 import type { WritableStore } from '../store/index.ts';
+import { isSameVersion } from '../vfs/index.ts';
 import type { Job, JobResult } from '../vfs/index.ts';
 import { versionOf } from './versions.ts';
+import { statusMessage } from './write-jobs.ts';
 
 /** Read from disk at once: large enough for the disk, small enough that several threads take part. */
 const DISK_READ_BYTES = 1024 * 1024;
 
 export interface FetcherParts {
-  readonly files: Pick<WritableStore, 'read'>;
+  readonly files: Pick<WritableStore, 'read' | 'stat'>;
   readonly slab: Slab;
   readonly pageSizeBytes: number;
   readonly disk: Pick<DiskTier, 'contentOf'> | undefined;
   readonly deliver: (result: JobResult) => void;
 }
+
+/** Whoever opens a file waits so long for workers that do not answer; then a copy on disk has to do. */
+const ASK_MS = 5_000;
+const WITHOUT_ANSWER: ReadonlySet<string> = new Set(['unavailable', 'timeout']);
 
 type FetchJob = Extract<Job, { kind: 'fetch' }>;
 
@@ -42,6 +48,22 @@ export class Fetcher {
     return content !== undefined && pages.every((_, order) => content.isKept(firstPage + order));
   }
 
+  /** Whether the file is there in the version that the disk has. */
+  async #ask({ path, version }: FetchJob, context: CallContext): Promise<void> {
+    const deadlineMs = Math.min(context.deadlineMs, performance.now() + ASK_MS);
+    const within = { signal: context.signal, deadlineMs };
+    const status = await this.#parts.files.stat(path, within).catch((error: unknown) => {
+      if (error instanceof ClusterError && WITHOUT_ANSWER.has(error.code)) return undefined;
+      throw error;
+    });
+    if (status === undefined) return;
+    if (status.kind !== 'file' || !isSameVersion(statusMessage(status), version)) {
+      throw new ClusterError('version-changed', 'The file is not the one that was listed', {
+        path,
+      });
+    }
+  }
+
   async run(job: FetchJob, context: CallContext): Promise<void> {
     this.#parts.slab.prepare(job.pages.flatMap((page) => page.slots));
     const content = this.#parts.disk?.contentOf(job.path, job.version);
@@ -53,6 +75,7 @@ export class Fetcher {
       await fetch.fromCluster(only);
       return;
     }
+    if (job.mustAsk && runs.some(({ isChosen }) => isChosen)) await this.#ask(job, context);
     // The slots are free for others with the job's last result: nobody may write into them any more.
     const ends = await Promise.allSettled(
       runs.map((run) => (run.isChosen ? fetch.fromDisk(run) : fetch.fromCluster(run))),

@@ -48,6 +48,7 @@ async function fetchWith(read: (sink: ByteSink, results: JobResult[]) => void) {
       firstPage: 0,
       pages: SLOTS.map((slots) => ({ lengthBytes: PAGE, slots })),
       isAhead: false,
+      mustAsk: false,
     });
   });
   return { results, stored: Buffer.concat(SLOTS.flat().map((slot) => slab.slot(slot))) };

@@ -100,6 +100,7 @@ const FETCH: Extract<Job, { kind: 'fetch' }> = {
   firstPage: 4,
   pages: SLOTS.map((slots, index) => ({ lengthBytes: index < 2 ? PAGE : 10, slots })),
   isAhead: false,
+  mustAsk: false,
 };
 const content = Buffer.from(Array.from({ length: LENGTH }, (_, index) => index % 251));
 
@@ -298,8 +299,10 @@ test('a job has a deadline and can be cancelled; its final result still comes', 
   runner.run({ kind: 'cancel', id: 99 as JobId });
 });
 
-test('what lies on the disk of this machine does not wait behind reads of workers that hang', async () => {
-  const onDisk = '/cached' as ByteString;
+const ON_DISK = '/cached' as ByteString;
+
+/** Has all of one file. */
+function fullDisk(): NonNullable<JobRunnerParts['disk']> {
   const cached = {
     has: () => true,
     isKept: () => true,
@@ -309,10 +312,43 @@ test('what lies on the disk of this machine does not wait behind reads of worker
     keep: async () => await Promise.resolve(),
     discard: () => undefined,
   };
-  const disk = {
-    contentOf: (path: ByteString) => (path === onDisk ? cached : undefined),
+  return {
+    contentOf: (path) => (path === ON_DISK ? cached : undefined),
     findBacking: () => undefined,
+    forget: () => undefined,
   };
+}
+
+test('a copy on disk is no word on what the file is now', async () => {
+  const told: FileStatus = {
+    name: 'cached' as ByteString,
+    type: 'file',
+    lengthBytes: FETCH.version.lengthBytes,
+    mtimeMs: FETCH.version.mtimeMs,
+  };
+  const pages = SLOTS.map((_, order) => `page ${FETCH.firstPage + order}`);
+  const answers: [ends: readonly string[], stat: () => Promise<FileStatus>][] = [
+    [pages, async () => await Promise.resolve(told)],
+    [['failed stale'], async () => await Promise.resolve({ ...told, mtimeMs: 2 })],
+    [['failed not-found'], async () => await Promise.reject(new ClusterError('not-found', ''))],
+    // Where nobody can tell, it is served.
+    [pages, async () => await Promise.reject(new ClusterError('unavailable', ''))],
+  ];
+  for (const [ends, stat] of answers) {
+    const { run } = setUp({ stat }, { disk: fullDisk() });
+    const results = await run({ ...FETCH, path: ON_DISK, mustAsk: true });
+    assert.deepEqual(
+      results.map((result) =>
+        result.kind === 'failed' ? `failed ${result.code}` : kinds([result])[0],
+      ),
+      ends,
+    );
+  }
+});
+
+test('what lies on the disk of this machine does not wait behind reads of workers that hang', async () => {
+  const onDisk = ON_DISK;
+  const disk = fullDisk();
   const { runner, results } = setUp({ read: () => new Promise<never>(() => undefined) }, { disk });
   for (let i = 100; i < 200; i++) runner.run({ ...FETCH, id: i as JobId });
   runner.run({ ...FETCH, path: onDisk, id });

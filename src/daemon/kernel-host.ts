@@ -108,6 +108,10 @@ export class KernelHost {
     this.#send({ kind: 'staging-released', name });
   }
 
+  cacheRetired(directory: string): void {
+    this.#send({ kind: 'cache-retired', directory });
+  }
+
   saveAll(): void {
     this.#send({ kind: 'save' });
   }

@@ -86,6 +86,7 @@ function main(data: KernelThreadData): void {
     if (isPackedPage(message)) core.deliver(unpackPage(message));
     else if (message.kind === 'result') core.deliver(message.result);
     else if (message.kind === 'staging-released') staging.released(message.name);
+    else if (message.kind === 'cache-retired') backings?.retired(message.directory);
     else if (message.kind === 'save') core.saveAll();
     else if (message.kind === 'forsake') isForsaken = true;
     else {

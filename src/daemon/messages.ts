@@ -13,6 +13,8 @@ export type ToKernelThread =
   | { readonly kind: 'result'; readonly result: JobResult }
   /** A staging file that was handed over is gone. */
   | { readonly kind: 'staging-released'; readonly name: string }
+  /** What is in this cache directory is not to be handed to the kernel any more. */
+  | { readonly kind: 'cache-retired'; readonly directory: string }
   /** Begin to save all that nobody has saved yet. */
   | { readonly kind: 'save' }
   /** At the end, save nothing any more: somebody has said so. */

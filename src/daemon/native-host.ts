@@ -135,6 +135,9 @@ class NativeHost implements KernelSide {
     if (!this.#hasEnded) this.#guarded(() => this.#core.deliver(result));
   }
 
+  /** libfuse 2 knows no passthrough. */
+  cacheRetired(): void {}
+
   stagingReleased(name: string): void {
     this.#staging.released(name);
   }

@@ -21,7 +21,8 @@ test('messages come out as they went in', () => {
         version: { lengthBytes: 2 ** 40, mtimeMs: 1.5, contentHash },
         firstPage: 2 ** 20,
         pages,
-        isAhead: true,
+        isAhead: false,
+        mustAsk: true,
       } as const;
       assert.deepEqual(unpackFetch(structuredClone(packFetch(job))), job);
     }

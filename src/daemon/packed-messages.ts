@@ -17,17 +17,18 @@ export type PackedFetch = readonly [
   contentHash: string | undefined,
   firstPage: number,
   isAhead: boolean,
+  mustAsk: boolean,
   ...pages: number[],
 ];
 
 export type PackedPage = readonly [id: JobId, pageIndex: number];
 
 export function packFetch(job: FetchJob): PackedFetch {
-  const { id, path, version, firstPage, isAhead } = job;
+  const { id, path, version, firstPage, isAhead, mustAsk } = job;
   const { lengthBytes, mtimeMs, contentHash } = version;
   const pages: number[] = [];
   for (const page of job.pages) pages.push(page.lengthBytes, page.slots.length, ...page.slots);
-  return [id, path, lengthBytes, mtimeMs, contentHash, firstPage, isAhead, ...pages];
+  return [id, path, lengthBytes, mtimeMs, contentHash, firstPage, isAhead, mustAsk, ...pages];
 }
 
 export function isPackedFetch(message: object): message is PackedFetch {
@@ -35,7 +36,8 @@ export function isPackedFetch(message: object): message is PackedFetch {
 }
 
 export function unpackFetch(packed: PackedFetch): FetchJob {
-  const [id, path, lengthBytes, mtimeMs, contentHash, firstPage, isAhead, ...numbers] = packed;
+  const [id, path, lengthBytes, mtimeMs, contentHash, firstPage, ...rest] = packed;
+  const [isAhead, mustAsk, ...numbers] = rest;
   const pages: FetchJob['pages'][number][] = [];
   for (let at = 0; at < numbers.length;) {
     const [pageBytes = 0, count = 0] = [numbers[at], numbers[at + 1]];
@@ -44,7 +46,7 @@ export function unpackFetch(packed: PackedFetch): FetchJob {
     at += 2 + count;
   }
   const version = { lengthBytes, mtimeMs, contentHash };
-  return { kind: 'fetch', id, path, version, firstPage, pages, isAhead };
+  return { kind: 'fetch', id, path, version, firstPage, pages, isAhead, mustAsk };
 }
 
 export function packPage({ id, pageIndex }: PageResult): PackedPage {

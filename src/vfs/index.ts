@@ -13,6 +13,7 @@ export type { CounterName, OperationFigures, OperationName } from './counters.ts
 export type { BackingFiles } from './passthrough.ts';
 export type { SeekWhence } from './reader.ts';
 export { batchOf, entriesOf } from './list-batch.ts';
+export { isSameVersion } from './inode-table.ts';
 export { LISTING_ENTRIES_MAX } from './listings.ts';
 export { NOT_SAVED } from './writer.ts';
 export { NO_HANDLE, ROOT_INODE } from './types.ts';

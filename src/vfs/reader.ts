@@ -172,7 +172,10 @@ export class Reader {
   warm(inode: Inode, content: Content, ended?: Ended): boolean {
     if (!this.isSmall(content.lengthBytes)) return false;
     const present = this.#context.tier.find(content, 0);
-    if (present !== undefined && (present.state !== 'filling' || ended === undefined)) return false;
+    if (present !== undefined) {
+      const isOnItsWay = present.state === 'filling' && this.#isWordAwaited(present);
+      if (!isOnItsWay || ended === undefined) return false;
+    }
     const jobsMax = ended === undefined ? JOBS_FOR_AHEAD_MAX : Infinity;
     const page = present ?? this.#reserveAhead(content, 0, content.lengthBytes, jobsMax)[0];
     if (page === undefined) return false;
@@ -325,6 +328,7 @@ export class Reader {
         firstPage: (run[0] as Page).index,
         pages: run.map((page) => ({ lengthBytes: page.lengthBytes, slots: [...page.slots] })),
         isAhead: run.every((page) => !this.#isAwaited(page)),
+        mustAsk: run.some((page) => this.#isWordAwaited(page)),
       }),
       (result) => {
         if (result.kind === 'page') {
@@ -354,6 +358,11 @@ export class Reader {
 
   #isAwaited(page: Page): boolean {
     return this.#waiting.has(page) || this.#warming.has(page);
+  }
+
+  /** Somebody learns from its coming that the file is still there. */
+  #isWordAwaited(page: Page): boolean {
+    return this.#warming.has(page) || this.#ahead.has(page);
   }
 
   #pathOf(inode: Inode, content: Content): ByteString {

@@ -175,6 +175,8 @@ export type Job =
       }[];
       /** Nobody waits for it yet. */
       readonly isAhead: boolean;
+      /** That it comes is taken for the word that the file is there in this version: a copy is not enough. */
+      readonly mustAsk: boolean;
     }
   | { readonly kind: 'locate'; readonly id: JobId; readonly path: ByteString }
   /** Whether this version of the file lies whole on a disk of this machine. */

@@ -58,6 +58,23 @@ export async function checkFile(
   }
 }
 
+/** Since the last batch nobody may have changed it: else what is held is not known to be right. */
+export async function doubtIfTouched(
+  handle: FileHandle,
+  table: FileTable,
+  identity: FileIdentity,
+): Promise<void> {
+  const before = table.findExactly(identity);
+  if (before === undefined || table.isUnsure(before)) return;
+  const seen = table.seenOf(before);
+  table.setSeen(before, undefined);
+  const { ino, ctimeNs } = await handle.stat({ bigint: true });
+  // Rows are used again.
+  const row = table.findExactly(identity);
+  if (row === undefined) return;
+  if (ino !== seen?.ino || ctimeNs !== seen.ctimeNs) table.makeUnsure(row);
+}
+
 async function checkPages(
   handle: FileHandle,
   table: FileTable,

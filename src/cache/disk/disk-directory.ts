@@ -5,15 +5,19 @@
  * INVARIANT: a page once held is never written again, so a complete file is never touched.
  */
 import { randomInt } from 'node:crypto';
-import { constants } from 'node:fs';
-import { open } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { systemClock } from '../../base/clock.ts';
 import type { Clock } from '../../base/clock.ts';
 import { BackingFiles } from './backing-files.ts';
 import type { CacheKey } from './cache-key.ts';
-import { checkFile, CorruptFileError, isBadSector, isNoFile } from './check-file.ts';
+import {
+  checkFile,
+  CorruptFileError,
+  doubtIfTouched,
+  isBadSector,
+  isNoFile,
+} from './check-file.ts';
 import { checksumOf } from './checksum.ts';
 import { lockDirectory } from './directory-lock.ts';
 import type { LockHolder } from './directory-lock.ts';
@@ -38,10 +42,10 @@ import type {
   DiskOperation,
   NotKept,
 } from './types.ts';
-import { WRITE_LATE_MS } from './write-behind.ts';
 import type { PageCopy } from './write-behind.ts';
-import { writePages } from './write-pages.ts';
+import { openForPages, writePages } from './write-pages.ts';
 import type { WriteBatch } from './write-pages.ts';
+import { WritesUnderWay } from './writes-under-way.ts';
 
 const TEND_MS = 10_000;
 /** A use is written down so often: after a kill, the order of use is that exact. */
@@ -58,11 +62,6 @@ export interface DirectoryOptions {
   readonly figures: DiskFigures;
   readonly events: DiskEvents;
   readonly clock?: Clock;
-}
-
-interface Writing {
-  batches: number;
-  readonly pages: Set<number>;
 }
 
 export class DiskDirectory {
@@ -82,10 +81,7 @@ export class DiskDirectory {
   #reservedBytes = 0;
   #isCompacting = false;
   readonly #remover: Remover;
-  /** When each began, the oldest first. */
-  readonly #batches = new Map<WriteBatch, number>();
-  /** By nonce: rows are used again. */
-  readonly #writing = new Map<number, Writing>();
+  readonly #writes: WritesUnderWay;
   readonly #held = new HeldFiles();
   readonly #timer: NodeJS.Timeout;
   readonly #loaded: Promise<void>;
@@ -95,6 +91,7 @@ export class DiskDirectory {
     this.#clock = options.clock ?? systemClock;
     this.#files = files;
     this.#lock = lock;
+    this.#writes = new WritesUnderWay(this.#clock);
     this.#health = new Health(this.#clock, (reason) => this.#retire(reason));
     this.#room = new Room(files.root, options.freeSpace, this.#clock);
     this.#remover = new Remover(files, {
@@ -148,10 +145,9 @@ export class DiskDirectory {
     }
     const identity = table.identityOf(row);
     const sums = pages.map((_, order) => table.sumOf(row, firstPage + order));
-    const path = this.#files.pathOf(identity);
     this.#use(row);
     try {
-      const position = firstPage * table.pageSizeBytes;
+      const [path, position] = [this.#files.pathOf(identity), firstPage * table.pageSizeBytes];
       const isWhole = await this.#reader.read(path, pages.flat(), position);
       const isRight = pages.map((pieces, order) => isWhole && checksumOf(pieces) === sums[order]);
       if (isRight.includes(false)) {
@@ -167,6 +163,10 @@ export class DiskDirectory {
 
   /** Never rejects. */
   async write(batch: WriteBatch): Promise<void> {
+    await this.#writes.timed(batch, () => this.#write(batch));
+  }
+
+  async #write(batch: WriteBatch): Promise<void> {
     const notKept = (why: NotKept, pages: number): void => {
       this.#options.figures.notKeptPages[why] += pages;
     };
@@ -174,7 +174,6 @@ export class DiskDirectory {
       notKept(this.#state === 'loading' ? 'not-ready' : 'failed', batch.copies.length);
       return;
     }
-    this.#batches.set(batch, this.#clock.nowMs());
     try {
       if (!this.#room.isFresh) await this.#room.refresh();
       const copies = this.#wanted(batch);
@@ -189,28 +188,21 @@ export class DiskDirectory {
     } catch (error) {
       notKept('failed', batch.copies.length);
       this.#failed('write', error as Error);
-    } finally {
-      this.#batches.delete(batch);
     }
   }
 
   /** Threads that a disk keeps waiting are missing elsewhere. */
   get #isPaused(): boolean {
-    return this.#health.isFull || this.#reader.isOverdue || this.#isWriteOverdue;
-  }
-
-  get #isWriteOverdue(): boolean {
-    const [oldestMs = Infinity] = this.#batches.values();
-    return this.#clock.nowMs() - oldestMs >= WRITE_LATE_MS;
+    return this.#health.isFull || this.#reader.isOverdue || this.#writes.isOverdue;
   }
 
   /** Those that are neither there nor on their way. */
   #wanted({ key, copies }: WriteBatch): readonly PageCopy[] {
     const row = this.#table.find(key);
     if (row === undefined) return copies;
-    const writing = this.#writing.get(this.#table.nonceOf(row));
+    const nonce = this.#table.nonceOf(row);
     return copies.filter(
-      ({ index }) => !this.#table.hasPage(row, index) && writing?.pages.has(index) !== true,
+      ({ index }) => !this.#table.hasPage(row, index) && !this.#writes.hasPage(nonce, index),
     );
   }
 
@@ -255,23 +247,18 @@ export class DiskDirectory {
   }
 
   #isWriting(row: Row): boolean {
-    return this.#writing.has(this.#table.nonceOf(row));
+    return this.#writes.has(this.#table.nonceOf(row));
   }
 
   async #writeReserved(batch: WriteBatch, bytes: number): Promise<void> {
     let identity: FileIdentity | undefined;
     try {
       const { row, isNew } = this.#rowFor(batch);
-      identity = this.#table.identityOf(row);
-      const writing = this.#writing.get(identity.nonce) ?? { batches: 0, pages: new Set() };
-      this.#writing.set(identity.nonce, writing);
-      writing.batches++;
-      for (const { index } of batch.copies) writing.pages.add(index);
-      try {
-        await this.#writePages(row, identity, isNew, batch);
-      } finally {
-        if (--writing.batches === 0) this.#writing.delete(identity.nonce);
-      }
+      const file = this.#table.identityOf(row);
+      identity = file;
+      await this.#writes.ofFile(file.nonce, batch.copies, () =>
+        this.#writePages(row, file, isNew, batch),
+      );
     } catch (error) {
       // Nobody knows what is in it now.
       if (identity !== undefined) this.#forget(identity);
@@ -302,19 +289,17 @@ export class DiskDirectory {
     const table = this.#table;
     const path = this.#files.pathOf(identity);
     await this.#files.makeFolder(path);
-    const { O_CREAT, O_NOFOLLOW, O_NONBLOCK, O_WRONLY } = constants;
-    // Made only where nothing is held: a file that somebody has removed is not the one that is known.
     const isFirst = table.heldPages(row) === 0;
-    const make = isFirst ? O_CREAT : 0;
-    const flags = make | O_NOFOLLOW | O_NONBLOCK | O_WRONLY;
-    const handle = await open(path, flags, 0o600).catch((error: NodeJS.ErrnoException) => {
-      if (isFirst || error.code !== 'ENOENT') throw error;
+    const handle = await openForPages(path, isFirst);
+    if (handle === undefined) {
       this.#options.figures.notKeptPages.failed += copies.length;
       this.#forget(identity);
-    });
-    if (handle === undefined) return;
+      return;
+    }
     try {
-      if (!isFirst) await this.#doubtIfTouched(row, identity, handle);
+      // Beside another batch, its changes are ours.
+      const isAlone = !isFirst && this.#writes.isSingle(identity.nonce);
+      if (isAlone) await doubtIfTouched(handle, table, identity);
       // Exactly as long as the file from the beginning, however much of it is there.
       if (isNew && copies.length < table.pagesOf(row)) await handle.truncate(version.lengthBytes);
       await writePages(handle, copies, table.pageSizeBytes);
@@ -327,28 +312,14 @@ export class DiskDirectory {
       for (const { index, sum } of pages) table.addPage(row, index, sum);
       this.#log?.append((log) => log.pages(identity, pages));
       for (const { lengthBytes } of copies) this.#options.figures.writtenBytes += lengthBytes;
-      const isLast = this.#writing.get(identity.nonce)?.batches === 1;
       // What became of pages that others may have touched is not known before all of the file is read.
-      if (!isLast || table.isUnsure(row)) return;
+      if (!this.#writes.isSingle(identity.nonce) || table.isUnsure(row)) return;
       const now = await handle.stat({ bigint: true });
       const isOurs = table.findExactly(identity) === row;
       if (isOurs && now.size === BigInt(version.lengthBytes)) table.setSeen(row, now);
     } finally {
       await handle.close();
     }
-  }
-
-  /** Between two batches nobody may have changed it: else what is held is not known to be right. */
-  async #doubtIfTouched(row: Row, identity: FileIdentity, handle: FileHandle): Promise<void> {
-    const table = this.#table;
-    // Beside another batch, its changes are ours.
-    const isAlone = this.#writing.get(identity.nonce)?.batches === 1;
-    if (!isAlone || table.isUnsure(row)) return;
-    const seen = table.seenOf(row);
-    table.setSeen(row, undefined);
-    const { ino, ctimeNs } = await handle.stat({ bigint: true });
-    if (table.findExactly(identity) !== row) return;
-    if (ino !== seen?.ino || ctimeNs !== seen.ctimeNs) table.makeUnsure(row);
   }
 
   /** Undefined: not complete, or not checked since the daemon started. */
@@ -373,15 +344,14 @@ export class DiskDirectory {
     const row = this.#table.findExactly(identity);
     // What is being written is neither as long as it will be nor all there.
     if (row === undefined || this.#isWriting(row)) return;
-    const path = this.#files.pathOf(identity);
     try {
       const table = this.#table;
-      const seen = await checkFile(path, table, identity, signal);
+      const seen = await checkFile(this.#files.pathOf(identity), table, identity, signal);
       const found = table.findExactly(identity);
       if (seen === undefined || found === undefined) return;
       if (table.isComplete(found) && !this.#isWriting(found)) table.setSeen(found, seen);
     } catch (error) {
-      if (!this.#writing.has(identity.nonce)) this.#unreadable(identity, error as Error);
+      if (!this.#writes.has(identity.nonce)) this.#unreadable(identity, error as Error);
     }
   }
 
@@ -524,7 +494,7 @@ export class DiskDirectory {
   async #tend(): Promise<void> {
     if (this.#state !== 'serving' || this.#isClosed) return;
     if (this.#reader.isOverdue) return this.#failed('read', new OverdueError('read'));
-    if (this.#isWriteOverdue) return this.#failed('write', new OverdueError('write'));
+    if (this.#writes.isOverdue) return this.#failed('write', new OverdueError('write'));
     try {
       await this.#room.refresh();
       await this.#shrink();
@@ -546,7 +516,9 @@ export class DiskDirectory {
     let evicted = 0;
     for (const row of this.#table.oldestFirst()) {
       if (row === except || !this.#isEvictable(row)) continue;
-      this.#evict(row);
+      this.#options.figures.evictedFiles++;
+      this.#options.figures.evictedBytes += this.#table.heldBytes(row);
+      this.#forget(this.#table.identityOf(row));
       if (++evicted === FILES_PER_TURN || !isOver()) break;
     }
     return evicted > 0;
@@ -583,12 +555,6 @@ export class DiskDirectory {
     this.#table.setLastUse(row, now);
     const identity = this.#table.identityOf(row);
     this.#log?.append((log) => log.use(identity, now));
-  }
-
-  #evict(row: Row): void {
-    this.#options.figures.evictedFiles++;
-    this.#options.figures.evictedBytes += this.#table.heldBytes(row);
-    this.#forget(this.#table.identityOf(row));
   }
 
   #corrupt(identity: FileIdentity, reason: string): void {

@@ -158,6 +158,12 @@ export class DiskTier {
     return undefined;
   }
 
+  /** Whatever is kept as this version is not it. */
+  forget(path: ByteString, version: ContentVersion): void {
+    const found = this.#find(cacheKeyOf(this.#options.place, path, version));
+    if (found !== undefined) found.directory.drop(found.directory.identityOf(found.row));
+  }
+
   /** Somebody saw that it is not the file that was checked. */
   refused(file: string): void {
     for (const directory of this.#directories) {

@@ -1,4 +1,6 @@
 /** Pages as they are given to a backing file. */
+import { constants } from 'node:fs';
+import { open } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import type { ByteString } from '../../base/byte-string.ts';
 import type { CacheKey, ContentVersion } from './cache-key.ts';
@@ -11,6 +13,24 @@ export interface WriteBatch {
   readonly path: ByteString;
   readonly version: ContentVersion;
   readonly copies: readonly PageCopy[];
+}
+
+/**
+ * Made only where nothing is held of it (`isFirst`): a file that somebody has removed is not the one that is
+ * known, and undefined.
+ */
+export async function openForPages(
+  path: string,
+  isFirst: boolean,
+): Promise<FileHandle | undefined> {
+  const { O_CREAT, O_NOFOLLOW, O_NONBLOCK, O_WRONLY } = constants;
+  const make = isFirst ? O_CREAT : 0;
+  try {
+    return await open(path, make | O_NOFOLLOW | O_NONBLOCK | O_WRONLY, 0o600);
+  } catch (error) {
+    if (isFirst || (error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    return undefined;
+  }
 }
 
 export async function writePages(
