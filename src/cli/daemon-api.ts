@@ -209,6 +209,8 @@ export interface StatusDiskCache {
     readonly writtenBytes: number;
     readonly evictedBytes: number;
     readonly corruptFiles: number;
+    /** By reason. */
+    readonly notKeptPages: Readonly<Record<string, number>>;
   };
 }
 

@@ -430,6 +430,24 @@ test('cache commands print what the cache answers, for people and as JSON', asyn
   assert.equal(dropped.out, '2 files dropped, 2 KiB; 1 file in use left alone');
 });
 
+test('cache commands take paths from where they are run, and say where nothing is cached of them', async () => {
+  const asked: string[] = [];
+  const nothing: Changes = {
+    untilStopped: never,
+    daemon: {
+      async cacheCommand({ paths }, { onLine }) {
+        asked.push(...paths);
+        onLine({ kind: 'verified', files: 0, checked: 0, corrupt: 0 });
+        await Promise.resolve();
+      },
+    },
+  };
+  const { code, err } = await run(['cache', 'verify', 'm', 'm/a', '/b'], nothing);
+  assert.deepEqual(asked, ['/cwd/m/a', '/b']);
+  assert.deepEqual([code, err], [0, 'alluxio-fuse: nothing is cached of /cwd/m/a, /b']);
+  assert.equal((await run(['cache', 'verify', 'm'], nothing)).err, '');
+});
+
 test('cache verify and warm fail where something was wrong', async () => {
   const verified = { kind: 'verified', files: 3, checked: 3, corrupt: 1 };
   const wrong = await run(['cache', 'verify', '/mnt/a'], answering(verified));

@@ -43,13 +43,17 @@ export function statusText(report: StatusReport): string {
 
 function diskRows(disk: StatusReport['diskCache']): string[][] {
   if (disk === undefined) return [];
-  const { hitPages, missedPages, readBytes, writtenBytes, corruptFiles } = disk.figures;
+  const { hitPages, missedPages, readBytes, writtenBytes, corruptFiles, notKeptPages } =
+    disk.figures;
+  const reasons = Object.entries(notKeptPages).filter(([, pages]) => pages > 0);
+  const notKept = reasons.map(([reason, pages]) => `${plural(pages, 'page')} (${reason})`);
   const corrupt = corruptFiles === 0 ? '' : `, ${plural(corruptFiles, 'corrupt file')} removed`;
   return [
     [
       'disk cache',
       `${plural(hitPages, 'hit')}, ${plural(missedPages, 'miss', 'misses')}, ${bytesText(readBytes)} read, ${bytesText(writtenBytes)} written${corrupt}`,
     ],
+    ...(notKept.length === 0 ? [] : [['', `fetched and not kept: ${notKept.join(', ')}`]]),
     ...disk.directories.map((directory) => {
       const { state, reason, usedBytes, limitBytes, files, pages } = directory;
       const why = reason === undefined ? '' : `: ${printable(reason)}`;

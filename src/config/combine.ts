@@ -20,6 +20,8 @@ export interface CombineContext {
   readonly provenance: Readonly<Record<OptionField, Provenance>>;
   readonly readText: (path: string) => string;
   readonly problems: ConfigProblem[];
+  /** Absolute, where there is one. */
+  readonly mountpoint: string | undefined;
 }
 
 /** What is so of data that does not change; a year is "for ever" for a mount. */
@@ -107,6 +109,20 @@ export function combine(parsed: RawValues, context: CombineContext): CombinedVal
       const reason = `is too long: ${other}; use at most ${request}, or a longer --request-timeout with it`;
       problem('connectTimeoutMs', connect, reason);
     }
+  }
+  if (!parsed.readOnly && parsed.immutable && strengthOf('readOnly') >= strengthOf('immutable')) {
+    problem('readOnly', 'false', 'is not possible with --immutable: nobody may change the data');
+  }
+  const ownPaths: readonly (readonly [OptionField, string])[] = [
+    ...(raw.cacheDirs ?? []).map((path) => ['cacheDirs', path] as const),
+    ['stagingDir', raw.stagingDir],
+    ['stateDir', raw.stateDir],
+    ...(raw.logFile === undefined ? [] : [['logFile', raw.logFile] as const]),
+  ];
+  for (const [field, path] of ownPaths) {
+    const { mountpoint } = context;
+    if (mountpoint === undefined || !`${path}/`.startsWith(`${mountpoint}/`)) continue;
+    problem(field, path, 'lies inside the mount point, which the daemon itself serves');
   }
   if (!raw.readOnly && raw.posixAttributes === 'off') {
     const reason =

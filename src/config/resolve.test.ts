@@ -41,6 +41,26 @@ function problemsOf(changes: Changes): string[] {
   }
 }
 
+test('nothing that the daemon writes lies below what it serves', () => {
+  const flags = { ...enough, cacheDirs: '/cwd/mnt/sub,/cwd/mnt2' };
+  assert.match(
+    problemsOf({ flags }).join('\n'),
+    /--cache-dir.*\/cwd\/mnt\/sub.*inside the mount point/,
+  );
+  const staging = { ...enough, stagingDir: '/cwd/mnt' };
+  assert.match(problemsOf({ flags: staging }).join('\n'), /--staging-dir.*inside the mount point/);
+  assert.deepEqual(problemsOf({ flags: { ...enough, cacheDirs: '/cwd/mnt2' } }), []);
+});
+
+test('data that does not change is not written: --immutable says so against --no-read-only', () => {
+  const both = { ...enough, immutable: 'true', readOnly: 'false' };
+  assert.match(
+    problemsOf({ flags: both }).join('\n'),
+    /--no-read-only.*not possible with --immutable/,
+  );
+  assert.deepEqual(problemsOf({ flags: { ...enough, immutable: 'true' } }), []);
+});
+
 test('a configuration with the least that is needed has the documented defaults', () => {
   const { config, warnings } = resolveConfig(inputs({ flags: enough }));
   assert.deepEqual(warnings, []);

@@ -92,10 +92,13 @@ export function inspectConfig(inputs: ConfigInputs): ConfigInspection {
   }
   // Every row puts a value of its own type under its own field (or none, where that is optional).
   const raw = values as unknown as RawValues;
+  const mountpoint =
+    inputs.mountpoint === undefined ? undefined : resolvePath(inputs.cwd, inputs.mountpoint);
   const optionValues = combine(raw, {
     provenance: provenance as Record<OptionField, Provenance>,
     readText: inputs.readText,
     problems,
+    mountpoint,
   });
 
   const entries = optionList.map(({ field, row }) => {
@@ -111,11 +114,11 @@ export function inspectConfig(inputs: ConfigInputs): ConfigInspection {
   });
   const flags = mountFlags(candidates.flagWords);
   const config =
-    problems.length > 0 || optionValues === undefined || inputs.mountpoint === undefined
+    problems.length > 0 || optionValues === undefined || mountpoint === undefined
       ? undefined
       : {
           ...optionValues,
-          mountpoint: resolvePath(inputs.cwd, inputs.mountpoint),
+          mountpoint,
           mountFlags: flags,
         };
   return { config, entries, mountFlags: flags, problems: problems.map(presentable), warnings };

@@ -2,6 +2,7 @@
 import { open } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { tryLock } from '../../sys/index.ts';
+import type { BackingFiles } from './backing-files.ts';
 
 /** Whoever has a directory; in the lock file, for those that find it locked. */
 export interface LockHolder {
@@ -27,13 +28,13 @@ export class DirectoryInUseError extends Error {
 
 /** Locked until the handle is closed, or the process ends, however it does. */
 export async function lockDirectory(
-  directory: string,
-  lockPath: string,
-  holder: LockHolder,
+  files: BackingFiles,
+  { directory, holder }: { readonly directory: string; readonly holder: LockHolder },
 ): Promise<FileHandle> {
-  const made = await open(lockPath, 'a', 0o600);
-  await made.close();
-  const handle = await open(lockPath, 'r+');
+  const handle = await openLock(files).catch((error: Error) => {
+    const message = `The cache directory ${directory} cannot be used: ${error.message}; give another`;
+    throw new Error(message, { cause: error });
+  });
   try {
     if (!tryLock(handle.fd)) {
       throw new DirectoryInUseError(directory, holderIn(await handle.readFile('utf8')));
@@ -46,6 +47,13 @@ export async function lockDirectory(
     await handle.close();
     throw error;
   }
+}
+
+async function openLock(files: BackingFiles): Promise<FileHandle> {
+  files.make();
+  const made = await open(files.lockPath, 'a', 0o600);
+  await made.close();
+  return await open(files.lockPath, 'r+');
 }
 
 /** Undefined where it is just being written. */

@@ -106,8 +106,7 @@ export class DiskDirectory {
   /** Rejects where the directory cannot be used; what is in it is read in the background. */
   static async open(options: DirectoryOptions): Promise<DiskDirectory> {
     const files = new BackingFiles(options.directory);
-    files.make();
-    const lock = await lockDirectory(options.directory, files.lockPath, options.holder);
+    const lock = await lockDirectory(files, options);
     return new DiskDirectory(options, files, lock);
   }
 
@@ -297,9 +296,9 @@ export class DiskDirectory {
       return;
     }
     try {
-      // Beside another batch, its changes are ours.
-      const isAlone = !isFirst && this.#writes.isSingle(identity.nonce);
-      if (isAlone) await doubtIfTouched(handle, table, identity);
+      await this.#writes.looked(identity.nonce, async () => {
+        if (!isFirst) await doubtIfTouched(handle, table, identity);
+      });
       // Exactly as long as the file from the beginning, however much of it is there.
       if (isNew && copies.length < table.pagesOf(row)) await handle.truncate(version.lengthBytes);
       await writePages(handle, copies, table.pageSizeBytes);
@@ -315,7 +314,8 @@ export class DiskDirectory {
       // What became of pages that others may have touched is not known before all of the file is read.
       if (!this.#writes.isSingle(identity.nonce) || table.isUnsure(row)) return;
       const now = await handle.stat({ bigint: true });
-      const isOurs = table.findExactly(identity) === row;
+      // One that has come meanwhile looks at it again.
+      const isOurs = table.findExactly(identity) === row && this.#writes.isSingle(identity.nonce);
       if (isOurs && now.size === BigInt(version.lengthBytes)) table.setSeen(row, now);
     } finally {
       await handle.close();

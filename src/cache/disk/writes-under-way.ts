@@ -1,4 +1,5 @@
 /** The batches that a cache directory is writing: of which files, which pages, and since when. */
+import { assert } from '../../base/assert.ts';
 import type { Clock } from '../../base/clock.ts';
 import type { PageCopy } from './write-behind.ts';
 import { WRITE_LATE_MS } from './write-behind.ts';
@@ -6,6 +7,7 @@ import { WRITE_LATE_MS } from './write-behind.ts';
 interface Writing {
   batches: number;
   readonly pages: Set<number>;
+  look: Promise<void> | undefined;
 }
 
 export class WritesUnderWay {
@@ -38,6 +40,17 @@ export class WritesUnderWay {
     return this.#files.get(nonce)?.batches === 1;
   }
 
+  /**
+   * Runs `look` before any of the batches that write a file side by side writes: the first to come runs it,
+   * the others wait for it, and after it all changes are ours. Within `ofFile`.
+   */
+  async looked(nonce: number, look: () => Promise<void>): Promise<void> {
+    const writing = this.#files.get(nonce);
+    assert(writing !== undefined, 'Nobody writes the file');
+    writing.look ??= look();
+    await writing.look;
+  }
+
   /** All of a batch, also the wait for room. */
   async timed(batch: object, work: () => Promise<void>): Promise<void> {
     this.#sinceMs.set(batch, this.#clock.nowMs());
@@ -53,7 +66,7 @@ export class WritesUnderWay {
     copies: readonly PageCopy[],
     work: () => Promise<void>,
   ): Promise<void> {
-    const writing = this.#files.get(nonce) ?? { batches: 0, pages: new Set() };
+    const writing = this.#files.get(nonce) ?? { batches: 0, pages: new Set(), look: undefined };
     this.#files.set(nonce, writing);
     writing.batches++;
     for (const { index } of copies) writing.pages.add(index);

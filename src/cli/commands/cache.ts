@@ -20,10 +20,12 @@ interface CacheFlags {
 const TARGET_HELP = `
 TARGET is a mount point, or a cache directory: of a mount that is there, its daemon is asked; where
 there is none, the directory is looked at itself. PATHs are paths of the name space, or below the
-mount point; a directory means all that is in it.
+mount point (from where you are, unless they begin with a slash); a directory means all that is in it.
 Exit codes: 0 ok, 1 failure (verify: something was not as it was written; warm: a file could not be
 fetched, or is not in the cache for lack of room), 2 wrong usage, 130 stopped.`;
 const PARALLEL_MAX = 64;
+/** Of paths that the cache does not know they do nothing, and say so. */
+const NAMED: ReadonlySet<CacheCommand['verb']> = new Set(['ls', 'verify', 'drop']);
 /** Of one request to the daemon. */
 const PATHS_MAX = 1000;
 
@@ -53,7 +55,7 @@ export function addCacheCommands(program: Command, context: CliContext, finish: 
       const command = {
         verb,
         target: path,
-        paths,
+        paths: paths.map((each) => resolve(context.cwd, each)),
         ...(parallel === undefined ? {} : { parallel }),
       };
       finish(await new CacheRun(context, flags).run([[command]]));
@@ -81,7 +83,7 @@ export function addWarmupCommand(program: Command, context: CliContext, finish: 
         'Fails (1) where a file could not be fetched, or is not in the cache afterwards for lack of room.',
     )
     .argument('[PATH...]', 'below mount points')
-    .option('--list <FILE>', 'a file with more paths, one a line')
+    .option('--list <FILE>', 'a file with more paths, one a line (-: standard input)')
     .option('--parallel <NUMBER>', 'files at a time', '8')
     .option('--json', 'as JSON: an object a line, progress among them')
     .option('--state-dir <PATH>', 'as given to mount')
@@ -96,7 +98,7 @@ export function addWarmupCommand(program: Command, context: CliContext, finish: 
 
 function linesOf(context: CliContext, file: string): string[] {
   try {
-    const text = context.readText(resolve(context.cwd, file));
+    const text = context.readText(file === '-' ? '/dev/stdin' : resolve(context.cwd, file));
     return text.split('\n').filter((line) => line !== '');
   } catch (error) {
     throw new UsageError(`--list cannot be read: ${(error as Error).message}`);
@@ -119,6 +121,7 @@ class CacheRun {
   readonly #stopping = new AbortController();
   /** What the parts that are done said at their end. */
   #ends: CacheLine[] = [];
+  #found = 0;
   #isWrong = false;
 
   constructor(context: CliContext, flags: CacheFlags) {
@@ -182,6 +185,9 @@ class CacheRun {
         signal: this.#stopping.signal,
         onLine: (line) => this.#show(line),
       });
+      if (NAMED.has(part.verb) && part.paths.length > 0 && this.#found === 0) {
+        this.#context.err(`alluxio-fuse: nothing is cached of ${printable(part.paths.join(', '))}`);
+      }
       if (this.#stopping.signal.aborted) return this.#ends;
     }
     const whole = total(this.#ends);
@@ -194,7 +200,8 @@ class CacheRun {
   }
 
   #show(line: CacheLine): void {
-    const { kind, corrupt = 0, failed = 0, missingFiles = 0 } = line;
+    const { kind, corrupt = 0, failed = 0, missingFiles = 0, files = 0 } = line;
+    this.#found += kind === 'file' ? 1 : files;
     const isEnd = kind === 'warmed' || kind === 'missing';
     if (isEnd) this.#ends.push(line);
     if (kind === 'failed' || (kind === 'verified' && corrupt > 0)) this.#isWrong = true;
