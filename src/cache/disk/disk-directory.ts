@@ -253,10 +253,9 @@ export class DiskDirectory {
     let identity: FileIdentity | undefined;
     try {
       const { row, isNew } = this.#rowFor(batch);
-      const file = this.#table.identityOf(row);
-      identity = file;
-      await this.#writes.ofFile(file.nonce, batch.copies, () =>
-        this.#writePages(row, file, isNew, batch),
+      identity = this.#table.identityOf(row);
+      await this.#writes.ofFile(identity.nonce, batch.copies, (isLast) =>
+        this.#writePages(row, isNew, batch, isLast),
       );
     } catch (error) {
       // Nobody knows what is in it now.
@@ -281,11 +280,12 @@ export class DiskDirectory {
 
   async #writePages(
     row: Row,
-    identity: FileIdentity,
     isNew: boolean,
     { copies, version }: WriteBatch,
+    isLast: () => boolean,
   ): Promise<void> {
     const table = this.#table;
+    const identity = table.identityOf(row);
     const path = this.#files.pathOf(identity);
     await this.#files.makeFolder(path);
     const isFirst = table.heldPages(row) === 0;
@@ -312,10 +312,10 @@ export class DiskDirectory {
       this.#log?.append((log) => log.pages(identity, pages));
       for (const { lengthBytes } of copies) this.#options.figures.writtenBytes += lengthBytes;
       // What became of pages that others may have touched is not known before all of the file is read.
-      if (!this.#writes.isSingle(identity.nonce) || table.isUnsure(row)) return;
+      if (!isLast() || table.isUnsure(row)) return;
       const now = await handle.stat({ bigint: true });
       // One that has come meanwhile looks at it again.
-      const isOurs = table.findExactly(identity) === row && this.#writes.isSingle(identity.nonce);
+      const isOurs = table.findExactly(identity) === row && isLast();
       if (isOurs && now.size === BigInt(version.lengthBytes)) table.setSeen(row, now);
     } finally {
       await handle.close();

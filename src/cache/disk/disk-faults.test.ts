@@ -270,7 +270,7 @@ test('who waits for a disk that others keep busy is told in time', async (contex
     const memory = Array.from({ length: 4 }, () => [Buffer.alloc(MIB)]);
     return await content.read(0, memory);
   });
-  for (let turn = 0; turn < 1000 && calls.length < 3; turn++) await nextTurn();
+  for (let turn = 0; turn < 1e6 && calls.length < 3; turn++) await nextTurn();
   const waiting = content.read(0, [[Buffer.alloc(MIB)]]);
   const pass = (ms: number): void => {
     passedMs += ms;
@@ -278,7 +278,7 @@ test('who waits for a disk that others keep busy is told in time', async (contex
   };
   pass(3_000);
   for (const end of calls.splice(0)) end();
-  for (let turn = 0; turn < 1000 && calls.length < 3; turn++) await nextTurn();
+  for (let turn = 0; turn < 1e6 && calls.length < 3; turn++) await nextTurn();
   assert.equal(calls.length, 3);
   pass(2_100);
   const ends = await Promise.all([...reads, waiting]);
@@ -306,7 +306,7 @@ test('a disk that does not take what is written keeps no other directory waiting
   });
   context.mock.timers.enable({ apis: ['setTimeout'] });
   const kept = Promise.all(files.map(async (file) => await keep(tier, file, [0])));
-  for (let turn = 0; turn < 1000 && hung.length < 2; turn++) await nextTurn();
+  for (let turn = 0; turn < 1e6 && hung.length < 2; turn++) await nextTurn();
   clock.advance(10_000);
   context.mock.timers.tick(10_000);
   await kept;

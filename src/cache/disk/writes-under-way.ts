@@ -6,6 +6,8 @@ import { WRITE_LATE_MS } from './write-behind.ts';
 
 interface Writing {
   batches: number;
+  /** Of them, those that write still. */
+  unwritten: number;
   readonly pages: Set<number>;
   look: Promise<void> | undefined;
 }
@@ -35,11 +37,6 @@ export class WritesUnderWay {
     return this.#files.get(nonce)?.pages.has(index) === true;
   }
 
-  /** One batch and no other. */
-  isSingle(nonce: number): boolean {
-    return this.#files.get(nonce)?.batches === 1;
-  }
-
   /**
    * Runs `look` before any of the batches that write a file side by side writes: the first to come runs it,
    * the others wait for it, and after it all changes are ours. Within `ofFile`.
@@ -61,18 +58,32 @@ export class WritesUnderWay {
     }
   }
 
+  /** `isLast`, once it has written: whether no other batch of the file writes any more. */
   async ofFile(
     nonce: number,
     copies: readonly PageCopy[],
-    work: () => Promise<void>,
+    work: (isLast: () => boolean) => Promise<void>,
   ): Promise<void> {
-    const writing = this.#files.get(nonce) ?? { batches: 0, pages: new Set(), look: undefined };
+    const writing = this.#files.get(nonce) ?? {
+      batches: 0,
+      unwritten: 0,
+      pages: new Set(),
+      look: undefined,
+    };
     this.#files.set(nonce, writing);
     writing.batches++;
+    writing.unwritten++;
     for (const { index } of copies) writing.pages.add(index);
+    let isWritten = false;
+    const isLast = (): boolean => {
+      if (!isWritten) writing.unwritten--;
+      isWritten = true;
+      return writing.unwritten === 0;
+    };
     try {
-      await work();
+      await work(isLast);
     } finally {
+      isLast();
       if (--writing.batches === 0) this.#files.delete(nonce);
     }
   }
