@@ -41,7 +41,8 @@ const context: CliContext = {
   uid: process.getuid?.() ?? 0,
   gid: process.getgid?.() ?? 0,
   version: packageVersion(),
-  readText: (path) => readFileSync(path, 'utf8'),
+  // Opened by its name, a socket is no file.
+  readText: (path) => readFileSync(path === '/dev/stdin' ? 0 : path, 'utf8'),
   loadDaemon: async () => (await import('../daemon/index.ts')) satisfies DaemonApi,
   loadDevcluster: async () => (await import('../devcluster/index.ts')) satisfies DevclusterApi,
   untilStopped,

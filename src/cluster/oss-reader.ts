@@ -182,7 +182,7 @@ export class OssReader {
       (answer) =>
         answer.kind === 'miss'
           ? { outcome: 'miss', bytes: 0 }
-          : { outcome: 'ok', bytes: answer.lengthBytes },
+          : { outcome: 'ok', bytes: Math.min(answer.lengthBytes, page.lengthBytes) },
     );
     if (outcome.kind === 'miss') return false;
     if (outcome.lengthBytes === page.lengthBytes) {
@@ -191,7 +191,10 @@ export class OssReader {
     }
     // An old page: the file was longer. The S3 port tells the length and time of what it reads, so it
     // decides what the file is now.
-    if (outcome.lengthBytes > page.lengthBytes) return false;
+    if (outcome.lengthBytes > page.lengthBytes) {
+      if (isUnderRoot(job.path)) throw otherVersion(job, worker);
+      return false;
+    }
     // Shorter than the version has it: an old page or another page size.
     if (page.index === 0) {
       const pageBytes = page.offsetInPage + outcome.lengthBytes;
@@ -292,12 +295,17 @@ function checkS3(answer: S3Outcome, span: Span, job: RangeJob, worker: Worker): 
   const isOtherTime =
     answer.mtimeMs !== undefined && answer.mtimeMs !== Math.trunc(job.version.mtimeMs);
   if (answer.fileLengthBytes !== job.version.lengthBytes || isOtherTime) {
-    throw new ClusterError('version-changed', 'The file is not the one that was opened', details);
+    throw otherVersion(job, worker);
   }
   if (answer.lengthBytes !== span.lengthBytes) {
     const message = `${answer.lengthBytes} of ${span.lengthBytes} bytes came`;
     throw new ClusterError('protocol', message, { ...details, retryable: true });
   }
+}
+
+function otherVersion({ path }: RangeJob, worker: Worker): ClusterError {
+  const details = { path, worker: worker.id };
+  return new ClusterError('version-changed', 'The file is not the one that was opened', details);
 }
 
 function mergeSpans(spans: readonly Span[]): Span[] {

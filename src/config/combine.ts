@@ -115,7 +115,7 @@ export function combine(parsed: RawValues, context: CombineContext): CombinedVal
   }
   const ownPaths: readonly (readonly [OptionField, string])[] = [
     ...(raw.cacheDirs ?? []).map((path) => ['cacheDirs', path] as const),
-    ['stagingDir', raw.stagingDir],
+    ...(raw.readOnly ? [] : [['stagingDir', raw.stagingDir] as const]),
     ['stateDir', raw.stateDir],
     ...(raw.logFile === undefined ? [] : [['logFile', raw.logFile] as const]),
   ];

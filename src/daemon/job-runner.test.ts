@@ -315,7 +315,6 @@ function fullDisk(): NonNullable<JobRunnerParts['disk']> {
   return {
     contentOf: (path) => (path === ON_DISK ? cached : undefined),
     findBacking: () => undefined,
-    forget: () => undefined,
   };
 }
 

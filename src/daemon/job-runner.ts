@@ -35,7 +35,7 @@ export interface JobRunnerParts extends FetcherParts {
   /** What the mount shows; with `writes`, also what it may change. */
   readonly files: Pick<WritableStore, 'stat' | 'list' | 'unheardMs' | 'read'>;
   readonly writes: WritableStore | undefined;
-  readonly disk: Pick<DiskTier, 'contentOf' | 'findBacking' | 'forget'> | undefined;
+  readonly disk: Pick<DiskTier, 'contentOf' | 'findBacking'> | undefined;
   readonly requestTimeoutMs: number;
   /** Nothing with a longer path can be in the under store; workers only say that it is not there. */
   readonly pathBytesMax: number;
@@ -153,7 +153,8 @@ export class JobRunner {
 
   #laneOf(job: RunnableJob): Lane {
     if (job.kind === 'fetch') {
-      return !job.mustAsk && this.#fetcher.isOnDisk(job) ? this.#disk : this.#fetches;
+      if (!this.#fetcher.isOnDisk(job)) return this.#fetches;
+      return job.mustAsk ? this.#questions : this.#disk;
     }
     // What this machine answers by itself must not wait behind those who wait for workers.
     if (job.kind === 'find-backing') return this.#disk;
@@ -188,12 +189,7 @@ export class JobRunner {
     }
     if (isWriteJob(job)) {
       if (writes === undefined) throw new ClusterError('unsupported', 'The mount is read-only');
-      const result = await runWriteJob(writes, job, context);
-      // The like of it may be there: of the same length, from the same second.
-      if (job.kind === 'upload' && result.kind === 'status') {
-        this.#parts.disk?.forget(job.path, result.status);
-      }
-      deliver(result);
+      deliver(await runWriteJob(writes, job, context));
       return;
     }
     switch (job.kind) {

@@ -287,18 +287,18 @@ export class DiskDirectory {
     const table = this.#table;
     const identity = table.identityOf(row);
     const path = this.#files.pathOf(identity);
-    await this.#files.makeFolder(path);
-    const isFirst = table.heldPages(row) === 0;
-    const handle = await openForPages(path, isFirst);
+    const handle = await this.#writes.opened(identity.nonce, async (isFirst) => {
+      if (isNew) await this.#files.makeFolder(path);
+      return await openForPages(path, isNew, async (opened) => {
+        if (isFirst && !isNew) await doubtIfTouched(opened, table, identity);
+      });
+    });
     if (handle === undefined) {
       this.#options.figures.notKeptPages.failed += copies.length;
       this.#forget(identity);
       return;
     }
     try {
-      await this.#writes.looked(identity.nonce, async () => {
-        if (!isFirst) await doubtIfTouched(handle, table, identity);
-      });
       // Exactly as long as the file from the beginning, however much of it is there.
       if (isNew && copies.length < table.pagesOf(row)) await handle.truncate(version.lengthBytes);
       await writePages(handle, copies, table.pageSizeBytes);

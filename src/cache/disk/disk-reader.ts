@@ -6,8 +6,10 @@
 import { HandleCache } from './handle-cache.ts';
 import { scatter } from './vectors.ts';
 
-/** A disk that works takes milliseconds, one that is woken up some seconds; the cluster takes less. */
+/** Of a call: a disk that works takes milliseconds, one that is woken up some seconds; the cluster takes less. */
 const DEADLINE_MS = 5_000;
+/** 10 MB/s, for large pages, and for who waits for others. */
+const SLOWEST_BYTES_PER_MS = 10_000;
 /** Reads that hang keep their threads: of Node's pool, some must be left for other directories and for names. */
 const READS_MAX = 3;
 /** Of one call: large enough for the disk, and small enough for the processor's cache. */
@@ -47,8 +49,9 @@ export class DiskReader {
   async read(path: string, pieces: readonly Uint8Array[], position: number): Promise<boolean> {
     let left = pieces;
     let leftBytes = pieces.reduce((sum, piece) => sum + piece.length, 0);
-    const deadlineMs = performance.now() + DEADLINE_MS;
+    const deadlineMs = performance.now() + DEADLINE_MS + leftBytes / SLOWEST_BYTES_PER_MS;
     for (let at = position; leftBytes > 0;) {
+      if (performance.now() > deadlineMs) throw new OverdueError('read');
       const into = left;
       const range = { lengthBytes: Math.min(READ_BYTES, leftBytes), position: at };
       const bytes = await this.#call(path, range, deadlineMs, (read) => {
@@ -76,7 +79,7 @@ export class DiskReader {
       );
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<undefined>((resolve) => {
-      timer = setTimeout(() => resolve(undefined), deadlineMs - performance.now());
+      timer = setTimeout(() => resolve(undefined), DEADLINE_MS);
     });
     const end = await Promise.race([ended, late]);
     clearTimeout(timer);

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
 import {
   appendFile,
   readFile,
@@ -213,6 +214,39 @@ test('a file that somebody touches between two of its pages is read before it is
     }
     await tier.close();
   }
+});
+
+test('a file that somebody removes while its first pages are written is not told', async (context) => {
+  const directory = await makeDirectory(context);
+  const tier = await openTier([directory]);
+  const file = fileOf('four', 4 * PAGE);
+  const first = keep(tier, file, [0, 1]);
+  const files = join(directory, 'alluxio-fuse-cache', 'files');
+  await waitFor('the file', () => existsSync(files) && backingFiles(directory).length === 1);
+  for (const path of backingFiles(directory)) await unlink(path);
+  await Promise.all([first, keep(tier, file, [2, 3])]);
+  if (tier.findBacking(file.path, file.version) !== undefined) {
+    assert.equal(await isServed(tier, file), true);
+  }
+  await tier.close();
+});
+
+test('what may change within the second that tells its version is not kept', async (context) => {
+  const directory = await makeDirectory(context);
+  const tier = await openTier([directory]);
+  const now = Math.floor(Date.now() / 1000) * 1000;
+  const isKept = async (version: { mtimeMs: number; contentHash?: string }): Promise<boolean> => {
+    const content = tier.contentOf(SMALL.path, { ...SMALL.version, ...version }) ?? assert.fail();
+    const copy = content.copy(0, [pageBytes(SMALL, 0)]);
+    if (copy !== undefined) await content.keep([copy]);
+    return content.isKept(0);
+  };
+  assert.equal(await isKept({ mtimeMs: now }), false);
+  assert.equal(tier.status().figures.notKeptPages['too-new'], 1);
+  assert.equal(await isKept({ mtimeMs: now + 1 }), true);
+  assert.equal(await isKept({ mtimeMs: now, contentHash: 'a' }), true);
+  assert.equal(await isKept({ mtimeMs: now - 10_000 }), true);
+  await tier.close();
 });
 
 test('pages of an earlier life are read before a file that was completed in this one is told', async (context) => {

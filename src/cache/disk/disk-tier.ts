@@ -21,6 +21,7 @@ import type { PageCopy } from './write-behind.ts';
 const PAGES_MAX = 2 ** 22;
 /** Files of a directory that wait to be checked; more are checked when they are asked for again. */
 const CHECKS_MAX = 1024;
+const NEW_MS = 3_000;
 
 export type DiskTierOptions = Omit<DirectoryOptions, 'directory' | 'figures'> & {
   readonly directories: readonly string[];
@@ -80,7 +81,10 @@ export class DiskTier {
     this.#directories = directories;
     this.#unusable = unusable;
     this.#figures = figures;
-    this.#queue = new WriteBehind(options.pageSizeBytes);
+    this.#queue = new WriteBehind(options.pageSizeBytes, (pages) => {
+      // Nobody knows; should they get there all the same, so much the better.
+      figures.notKeptPages.failed += pages;
+    });
   }
 
   /** Rejects where a directory cannot be used, unless it is forgiving. */
@@ -134,6 +138,10 @@ export class DiskTier {
         return isRight;
       },
       copy: (pageIndex, pieces) => {
+        if (isTooNew(version)) {
+          figures.notKeptPages['too-new']++;
+          return undefined;
+        }
         const copy = this.#queue.copy(pageIndex, pieces);
         if (copy === undefined) figures.notKeptPages['queue-full']++;
         return copy;
@@ -156,12 +164,6 @@ export class DiskTier {
     if (backing !== undefined) return backing;
     if (directory.isComplete(row)) this.#check(directory, directory.identityOf(row));
     return undefined;
-  }
-
-  /** Whatever is kept as this version is not it. */
-  forget(path: ByteString, version: ContentVersion): void {
-    const found = this.#find(cacheKeyOf(this.#options.place, path, version));
-    if (found !== undefined) found.directory.drop(found.directory.identityOf(found.row));
   }
 
   /** Somebody saw that it is not the file that was checked. */
@@ -309,6 +311,15 @@ export interface VerifyProgress {
   files: number;
   checked: number;
   corrupt: number;
+}
+
+/**
+ * Whether it may change without another version: what tells neither a hash nor parts of a second may be
+ * written again in the second that it tells, by a clock that is not quite ours.
+ */
+function isTooNew({ mtimeMs, contentHash }: ContentVersion): boolean {
+  if (contentHash !== undefined || mtimeMs % 1000 !== 0) return false;
+  return Math.abs(Date.now() - mtimeMs) < NEW_MS;
 }
 
 async function identitiesOf(

@@ -8,7 +8,7 @@ export interface BackingMessage {
 }
 
 /** Why a page was not kept. */
-export const NOT_KEPT = ['queue-full', 'no-room', 'failed', 'not-ready'] as const;
+export const NOT_KEPT = ['queue-full', 'no-room', 'failed', 'not-ready', 'too-new'] as const;
 export type NotKept = (typeof NOT_KEPT)[number];
 
 export type DiskOperation = 'read' | 'write' | 'index' | 'remove';
@@ -55,7 +55,7 @@ export function newFigures(): DiskFigures {
     hitPages: 0,
     missedPages: 0,
     writtenBytes: 0,
-    notKeptPages: { 'queue-full': 0, 'no-room': 0, failed: 0, 'not-ready': 0 },
+    notKeptPages: { 'queue-full': 0, 'no-room': 0, failed: 0, 'not-ready': 0, 'too-new': 0 },
     evictedBytes: 0,
     evictedFiles: 0,
     corruptFiles: 0,

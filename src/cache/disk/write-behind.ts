@@ -15,7 +15,15 @@ const QUEUE_BYTES = 64 * 1024 * 1024;
 /** Beside them, readers need threads of Node's pool. */
 const WRITERS_MAX = 2;
 /** What a disk has not taken by then, it may never take: other directories need the writer. */
-export const WRITE_LATE_MS = 10_000;
+const LATE_MS = 10_000;
+/** 10 MB/s, for large pages. */
+const SLOWEST_BYTES_PER_MS = 10_000;
+
+/** From the beginning of a write of these. */
+export function lateAfterMs(copies: readonly PageCopy[]): number {
+  const bytes = copies.reduce((sum, { lengthBytes }) => sum + lengthBytes, 0);
+  return LATE_MS + bytes / SLOWEST_BYTES_PER_MS;
+}
 
 /** A page that waits; `keep` or `discard` gives its memory back. */
 export interface PageCopy {
@@ -33,8 +41,10 @@ export class WriteBehind {
   readonly #waiting: (() => Promise<void>)[] = [];
   #running = 0;
   #idle: (() => void)[] = [];
+  readonly #onLate: (pages: number) => void;
 
-  constructor(pageSizeBytes: number) {
+  constructor(pageSizeBytes: number, onLate: (pages: number) => void) {
+    this.#onLate = onLate;
     // At least one page, however large pages are. Untouched memory costs nothing.
     this.#chunkCount = Math.ceil(Math.max(QUEUE_BYTES, pageSizeBytes) / CHUNK_BYTES);
     this.#memory = new ArrayBuffer(this.#chunkCount * CHUNK_BYTES);
@@ -77,7 +87,7 @@ export class WriteBehind {
     await new Promise<void>((resolve) => {
       this.#waiting.push(async () => {
         const written = write().finally(() => this.discard(copies));
-        await endOrLate(written);
+        if (await isLate(written, lateAfterMs(copies))) this.#onLate(copies.length);
         resolve();
       });
       this.#next();
@@ -105,13 +115,14 @@ export class WriteBehind {
   }
 }
 
-async function endOrLate(work: Promise<void>): Promise<void> {
+async function isLate(work: Promise<void>, ms: number): Promise<boolean> {
   let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, WRITE_LATE_MS);
+  const late = new Promise<boolean>((resolve) => {
+    timer = setTimeout(() => resolve(true), ms);
   });
-  await Promise.race([work, late]);
+  const ended = await Promise.race([work.then(() => false), late]);
   clearTimeout(timer);
+  return ended;
 }
 
 function fill(targets: readonly Buffer[], source: readonly Uint8Array[]): void {

@@ -16,19 +16,24 @@ export interface WriteBatch {
 }
 
 /**
- * Made only where nothing is held of it (`isFirst`): a file that somebody has removed is not the one that is
- * known, and undefined.
+ * Made only where it is new: undefined for a file that somebody has removed. `look` is at what was opened,
+ * before it is written to.
  */
 export async function openForPages(
   path: string,
-  isFirst: boolean,
+  isNew: boolean,
+  look: (handle: FileHandle) => Promise<void>,
 ): Promise<FileHandle | undefined> {
   const { O_CREAT, O_NOFOLLOW, O_NONBLOCK, O_WRONLY } = constants;
-  const make = isFirst ? O_CREAT : 0;
+  const make = isNew ? O_CREAT : 0;
+  let handle: FileHandle | undefined;
   try {
-    return await open(path, make | O_NOFOLLOW | O_NONBLOCK | O_WRONLY, 0o600);
+    handle = await open(path, make | O_NOFOLLOW | O_NONBLOCK | O_WRONLY, 0o600);
+    await look(handle);
+    return handle;
   } catch (error) {
-    if (isFirst || (error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    await handle?.close();
+    if (isNew || (error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
     return undefined;
   }
 }

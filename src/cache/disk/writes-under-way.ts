@@ -2,20 +2,21 @@
 import { assert } from '../../base/assert.ts';
 import type { Clock } from '../../base/clock.ts';
 import type { PageCopy } from './write-behind.ts';
-import { WRITE_LATE_MS } from './write-behind.ts';
+import { lateAfterMs } from './write-behind.ts';
+import type { WriteBatch } from './write-pages.ts';
 
 interface Writing {
   batches: number;
   /** Of them, those that write still. */
   unwritten: number;
   readonly pages: Set<number>;
-  look: Promise<void> | undefined;
+  opening: Promise<unknown> | undefined;
 }
 
 export class WritesUnderWay {
   readonly #clock: Clock;
-  /** When each began, the oldest first. */
-  readonly #sinceMs = new Map<object, number>();
+  /** When each is late. */
+  readonly #lateAtMs = new Map<WriteBatch, number>();
   /** By nonce: rows are used again. */
   readonly #files = new Map<number, Writing>();
 
@@ -25,8 +26,9 @@ export class WritesUnderWay {
 
   /** The disk has not taken one in time. */
   get isOverdue(): boolean {
-    const [oldestMs = Infinity] = this.#sinceMs.values();
-    return this.#clock.nowMs() - oldestMs >= WRITE_LATE_MS;
+    const nowMs = this.#clock.nowMs();
+    for (const lateAtMs of this.#lateAtMs.values()) if (nowMs >= lateAtMs) return true;
+    return false;
   }
 
   has(nonce: number): boolean {
@@ -38,23 +40,28 @@ export class WritesUnderWay {
   }
 
   /**
-   * Runs `look` before any of the batches that write a file side by side writes: the first to come runs it,
-   * the others wait for it, and after it all changes are ours. Within `ofFile`.
+   * Opens the file for one of the batches that write it side by side, within `ofFile`. The first one, which makes
+   * or looks at it, is done before another opens it; after that all changes are ours.
    */
-  async looked(nonce: number, look: () => Promise<void>): Promise<void> {
+  async opened<T>(nonce: number, open: (isFirst: boolean) => Promise<T>): Promise<T> {
     const writing = this.#files.get(nonce);
     assert(writing !== undefined, 'Nobody writes the file');
-    writing.look ??= look();
-    await writing.look;
+    if (writing.opening === undefined) {
+      const opening = open(true);
+      writing.opening = opening;
+      return await opening;
+    }
+    await writing.opening;
+    return await open(false);
   }
 
   /** All of a batch, also the wait for room. */
-  async timed(batch: object, work: () => Promise<void>): Promise<void> {
-    this.#sinceMs.set(batch, this.#clock.nowMs());
+  async timed(batch: WriteBatch, work: () => Promise<void>): Promise<void> {
+    this.#lateAtMs.set(batch, this.#clock.nowMs() + lateAfterMs(batch.copies));
     try {
       await work();
     } finally {
-      this.#sinceMs.delete(batch);
+      this.#lateAtMs.delete(batch);
     }
   }
 
@@ -68,7 +75,7 @@ export class WritesUnderWay {
       batches: 0,
       unwritten: 0,
       pages: new Set(),
-      look: undefined,
+      opening: undefined,
     };
     this.#files.set(nonce, writing);
     writing.batches++;

@@ -200,8 +200,8 @@ class CacheRun {
   }
 
   #show(line: CacheLine): void {
-    const { kind, corrupt = 0, failed = 0, missingFiles = 0, files = 0 } = line;
-    this.#found += kind === 'file' ? 1 : files;
+    const { kind, corrupt = 0, failed = 0, missingFiles = 0, files = 0, inUse = 0 } = line;
+    this.#found += kind === 'file' ? 1 : files + inUse;
     const isEnd = kind === 'warmed' || kind === 'missing';
     if (isEnd) this.#ends.push(line);
     if (kind === 'failed' || (kind === 'verified' && corrupt > 0)) this.#isWrong = true;
