@@ -2,7 +2,7 @@
  * Opens a cache directory that knows a million files of one page; prints what it took as JSON. The log is
  * the real one, the files behind it are left out: nothing looks at them until they are read or swept.
  */
-import { closeSync, mkdirSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs';
+import { closeSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
@@ -21,9 +21,9 @@ const RESOLUTION_MS = 1;
 const pathOf = (i: number) => byteStringOfText(`/training/part-${i % 100}/image-${i}.jpg`);
 
 function writeLog(directory: string): void {
-  const { root, indexPath } = new BackingFiles(directory);
-  mkdirSync(root, { recursive: true, mode: 0o700 });
-  const file = openSync(indexPath, 'w', 0o600);
+  const files = new BackingFiles(directory);
+  files.make();
+  const file = openSync(files.indexPath, 'w', 0o600);
   const builder = new FrameBuilder((frame) => writeSync(file, frame));
   builder.head(PAGE_BYTES);
   for (let i = 0; i < FILES; i++) {

@@ -346,13 +346,12 @@ test('a copy on disk is no word on what the file is now', async () => {
 });
 
 test('what lies on the disk of this machine does not wait behind reads of workers that hang', async () => {
-  const onDisk = ON_DISK;
   const disk = fullDisk();
   const { runner, results } = setUp({ read: () => new Promise<never>(() => undefined) }, { disk });
   for (let i = 100; i < 200; i++) runner.run({ ...FETCH, id: i as JobId });
-  runner.run({ ...FETCH, path: onDisk, id });
+  runner.run({ ...FETCH, path: ON_DISK, id });
   const backing = 2 as JobId;
-  runner.run({ kind: 'find-backing', id: backing, path: onDisk, version: FETCH.version });
+  runner.run({ kind: 'find-backing', id: backing, path: ON_DISK, version: FETCH.version });
   await new Promise((resolve) => setTimeout(resolve, 50));
   assert.deepEqual(
     results.map(({ kind, id: of }) => `${kind} ${of}`).sort(),
